@@ -1,0 +1,1 @@
+"""rnncore: recurrent networks with every derivative written by hand."""
