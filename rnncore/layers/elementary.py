@@ -1,0 +1,55 @@
+"""What the cells share: activations with their derivatives, and how many rows still move at each step.
+
+A derivative is written in terms of the activation's **output** s, which is what a cache keeps. All functions are analytic
+(no abs, no max), so that they may be fed complex numbers and checked by complex step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnncore.typing import Array, Lengths
+
+
+def sigmoid(a: Array) -> Array:
+    """Logistic function as 1/2 + 1/2 tanh(a/2), which never overflows."""
+    return 0.5 + 0.5 * np.tanh(0.5 * a)
+
+
+def dsigmoid(s: Array) -> Array:
+    """Derivative of the logistic function where its value is s."""
+    return s * (1 - s)
+
+
+def dtanh(s: Array) -> Array:
+    """Derivative of tanh where its value is s."""
+    return 1 - s**2
+
+
+def relu(a: Array) -> Array:
+    """Rectifier; the comparison is turned so that NaN stays NaN."""
+    return np.where(a.real <= 0, np.zeros_like(a), a)
+
+
+def drelu(s: Array) -> Array:
+    """Derivative of the rectifier where its value is s: 1 above zero, 0 at zero, NaN for NaN."""
+    return np.sign(s.real)
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "tanh": (np.tanh, dtanh),
+    "relu": (relu, drelu),
+}
+
+
+def live_rows(lengths: Lengths | None, T: int, N: int) -> list[int]:
+    """Return n_t for t = 0..T-1: how many rows are longer than t. Rows are sorted longest first, so those are rows 0..n_t - 1.
+
+    >>> live_rows(np.array([3, 1, 0]), T=3, N=3)
+    [2, 1, 1]
+    """
+    if lengths is None:
+        return [N] * T
+    return [int(np.count_nonzero(lengths > t)) for t in range(T)]

@@ -1,0 +1,111 @@
+"""GRU: the gated recurrent unit (Cho et al. 2014), with the reset gate after the recurrent product or before it.
+
+    u_t = x_t Wx + bx                                      (1)   blocks in the order r z n
+    v_t = h_{t-1} Wh + bh                                  (2)   blocks in the order r z n
+    r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)          (3)
+    reset="after":   q = v_n,            n = tanh(u_n + r * q)               (4)   what cuDNN, PyTorch and Keras 3 compute
+    reset="before":  q = r * h_{t-1},    n = tanh(u_n + q Wh_n + bh_n)       (4)   the paper's; here v has no block n
+    h_t = (1 - z) * n + z * h_{t-1}                        (5)   the output is y_t = h_t
+
+The two differ in what the reset gate touches: the product (after) or the state that goes into it (before).
+Shapes: x (T, N, D), h (T+1, N, H) with h[0] the initial state, Wx (D, 3H), Wh (H, 3H), bx and bh (3H,).
+Backpropagation through time walks the same equations from T-1 to 0 in reverse: (5'), (4'), (3'), (2'), (1').
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncore.layers.elementary import dsigmoid, dtanh, live_rows, sigmoid
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+
+class GRUCache(NamedTuple):
+    """What the backward pass needs: x (T, N, D), h (T+1, N, H), gates (T, N, 3H) as r z n, q (T, N, H), lengths or None."""
+
+    x: Array
+    h: Array
+    gates: Array
+    q: Array
+    lengths: Lengths | None
+
+
+def forward(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
+) -> tuple[Array, State, GRUCache]:
+    """Run T steps; return y (T, N, H), the final state (h,) and the cache."""
+    Wx, Wh, bx, bh = params["Wx"], params["Wh"], params["bx"], params["bh"]
+    T, N, _ = x.shape
+    H = len(Wh)
+    Wh_n, bh_n = Wh[:, 2 * H :], bh[2 * H :]
+    live = live_rows(lengths, T, N)
+
+    h = np.zeros((T + 1, N, H), x.dtype)
+    gates = np.zeros((T, N, 3 * H), x.dtype)
+    q, y = np.zeros((2, T, N, H), x.dtype)
+    (h[0],) = state_0
+    for t in range(T):
+        m = live[t]  # n is the candidate here
+        h_prev = h[t, :m]
+        u_r, u_z, u_n = np.split(x[t, :m] @ Wx + bx, 3, axis=1)  # (1)
+        v_r, v_z = np.split(h_prev @ Wh[:, : 2 * H] + bh[: 2 * H], 2, axis=1)  # (2) blocks r z
+        r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)  # (3)
+        if reset == "after":
+            q[t, :m] = h_prev @ Wh_n + bh_n  # (2) block n
+            n = np.tanh(u_n + r * q[t, :m])  # (4)
+        else:
+            q[t, :m] = r * h_prev
+            n = np.tanh(u_n + q[t, :m] @ Wh_n + bh_n)  # (4)
+        h[t + 1, :m] = (1 - z) * n + z * h_prev  # (5)
+        h[t + 1, m:] = h[t, m:]  # a finished row keeps its state
+        gates[t, :m] = np.concatenate([r, z, n], axis=1)
+        y[t, :m] = h[t + 1, :m]
+    return y, (h[T].copy(),), GRUCache(x, h, gates, q, lengths)
+
+
+def backward(
+    params: Params, cache: GRUCache, dy: Array, dstate_T: State, *, reset: str = "after"
+) -> tuple[Grads, Array, State]:
+    """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
+    Wx, Wh = params["Wx"], params["Wh"]
+    x, h, gates, q, lengths = cache
+    T, N, _ = x.shape
+    H = len(Wh)
+    Wh_rz, Wh_n = Wh[:, : 2 * H], Wh[:, 2 * H :]
+    live = live_rows(lengths, T, N)
+
+    dWx, dWh, dbx, dbh = (np.zeros_like(params[name]) for name in ("Wx", "Wh", "bx", "bh"))
+    dx = np.zeros_like(x)
+    dh = dstate_T[0].copy()  # what the steps after t send back
+    for t in reversed(range(T)):
+        m = live[t]
+        r, z, n = np.split(gates[t, :m], 3, axis=1)
+        h_prev, q_t = h[t, :m], q[t, :m]
+        dh_t = dy[t, :m] + dh[:m]  # h_t is read twice: as the output, and by step t+1
+        dz = dh_t * (h_prev - n)  # (5')
+        dn = dh_t * (1 - z)
+        dh_prev = dh_t * z
+        da_n = dn * dtanh(n)  # (4')
+        if reset == "after":
+            dr = da_n * q_t
+            dv_n = da_n * r
+            dh_prev += dv_n @ Wh_n.T  # (2') block n
+            dWh[:, 2 * H :] += h_prev.T @ dv_n
+        else:
+            dq = da_n @ Wh_n.T
+            dr = dq * h_prev
+            dh_prev += dq * r
+            dv_n = da_n
+            dWh[:, 2 * H :] += q_t.T @ dv_n
+        da_rz = np.concatenate([dr * dsigmoid(r), dz * dsigmoid(z)], axis=1)  # (3')
+        dh_prev += da_rz @ Wh_rz.T  # (2') blocks r z
+        dWh[:, : 2 * H] += h_prev.T @ da_rz
+        dbh += np.concatenate([da_rz, dv_n], axis=1).sum(axis=0)
+        du = np.concatenate([da_rz, da_n], axis=1)
+        dWx += x[t, :m].T @ du  # (1')
+        dbx += du.sum(axis=0)
+        dx[t, :m] = du @ Wx.T
+        dh[:m] = dh_prev
+    return {"Wx": dWx, "Wh": dWh, "bx": dbx, "bh": dbh}, dx, (dh,)
