@@ -1,4 +1,4 @@
-"""rnncore: recurrent networks with every derivative written by hand. All metadata lives here; tool settings are in pyproject.toml."""
+"""Package metadata of rnncore; tool settings are in pyproject.toml."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ from setuptools import find_packages, setup
 MARKETING = ["narwhals>=2.0", "polars>=1.20", "scikit-learn>=1.5", "matplotlib>=3.8", "rich>=13", "typer>=0.15"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PEERS = ["torch>=2.4"]
-DEV = [*MARKETING, "pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "nbclient>=0.10", "ipykernel>=6", "safetensors>=0.4"]
+DEV = [*MARKETING, *ONNX, "pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "nbclient>=0.10"]
+DEV += ["ipykernel>=6", "safetensors>=0.4"]
 
 setup(
     name="rnncore",

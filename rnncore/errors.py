@@ -1,4 +1,4 @@
-"""Every error of its own that rnncore raises. Each message names what is wrong, what was expected, what came and what to do."""
+"""Every error of its own that rnncore raises: what is wrong, what was expected, what came, what to do."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from os import PathLike
 class ContractError(ValueError):
     """An argument breaks the contract; raised before anything is computed.
 
-    >>> raise ContractError("Wh", "shape (64, 256)", "shape (64, 200)", "an LSTM with 64 units has four gate blocks")
-    Traceback (most recent call last):
-    ...
-    rnncore.errors.ContractError: Wh: expected shape (64, 256), received shape (64, 200); an LSTM with 64 units has four gate blocks
+    >>> print(ContractError("Wh", "shape (64, 256)", "shape (64, 200)", "64 LSTM units have four gate blocks"))
+    Wh: expected shape (64, 256), received shape (64, 200); 64 LSTM units have four gate blocks
     """
 
     def __init__(self, argument: str, expected: str, received: str, advice: str) -> None:
@@ -28,7 +26,7 @@ class DataError(ValueError):
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, gradient or weight is NaN or infinite; `arrays` names where, `step` when, `checkpoint` the last good file."""
+    """A loss, gradient or weight is NaN or infinite; `arrays`, `step`, `checkpoint` (the last good one) say where."""
 
     def __init__(
         self, message: str, arrays: Sequence[str] = (), step: int | None = None, checkpoint: str | None = None
@@ -38,7 +36,7 @@ class NonFiniteError(ArithmeticError):
 
 
 class ModelFileError(ValueError):
-    """A model file cannot be trusted or is not what was asked for; `code` is a short fixed word for programs to test."""
+    """A model file cannot be trusted or is not what was asked for; `code` is a short fixed word for programs."""
 
     def __init__(self, code: str, path: str | PathLike[str], message: str) -> None:
         super().__init__(f"{path}: {message} [{code}]")

@@ -2,7 +2,8 @@
 
     y = x W + b                                            (1)
 
-Shapes: x (T, N, D) or (N, D), W (D, H), b (H,), y as x with H in place of D. With `lengths`, y is zero past a row's end.
+Shapes: x (T, N, D) or (N, D), W (D, H), b (H,), y as x with H in place of D. With `lengths`, y is zero past a row's
+end.
 """
 
 from __future__ import annotations

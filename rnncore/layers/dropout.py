@@ -16,9 +16,10 @@ from rnncore.typing import Array, Lengths
 
 
 class DropoutCache(NamedTuple):
-    """What the backward pass needs: the mask, of x's shape; zero past a row's end."""
+    """What the backward pass needs: the mask, of x's shape, and lengths (N,) or None."""
 
     mask: Array
+    lengths: Lengths | None
 
 
 def forward(
@@ -27,14 +28,18 @@ def forward(
     """Return y and the cache; the mask is drawn from `rng`, or all ones without it."""
     real = x.real.dtype
     mask = np.ones(x.shape, real) if rng is None else (rng.random(x.shape) >= rate) / real.type(1 - rate)
-    mask = mask.astype(real)
-    y = x * mask  # (1)
-    if lengths is not None:
-        for t, n in enumerate(live_rows(lengths, *x.shape[:2])):
-            mask[t, n:] = y[t, n:] = 0
-    return y, DropoutCache(mask)
+    return masked(x, mask, lengths), DropoutCache(mask, lengths)  # (1)
 
 
 def backward(cache: DropoutCache, dy: Array) -> Array:
-    """Given dLoss/dy, return dx; dy is ignored where the mask is zero."""
-    return np.where(cache.mask == 0, np.zeros_like(dy), dy * cache.mask)  # (1')
+    """Given dLoss/dy, return dx."""
+    return masked(dy, *cache)  # (1')
+
+
+def masked(x: Array, mask: Array, lengths: Lengths | None) -> Array:
+    """Return x * mask, zero past a row's end whatever stands there."""
+    y: Array = x * mask
+    if lengths is not None:
+        for t, n in enumerate(live_rows(lengths, *x.shape[:2])):
+            y[t, n:] = 0
+    return y

@@ -1,7 +1,7 @@
 """What the cells share: activations with their derivatives, and how many rows still move at each step.
 
-A derivative is written in terms of the activation's **output** s, which is what a cache keeps. All functions are analytic
-(no abs, no max), so that they may be fed complex numbers and checked by complex step.
+A derivative is written in terms of the activation's **output** s, which is what a cache keeps. All functions are
+analytic (no abs, no max), so that they may be fed complex numbers and checked by complex step.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from rnncore.typing import Array, Lengths
 
 def sigmoid(a: Array) -> Array:
     """Logistic function as 1/2 + 1/2 tanh(a/2), which never overflows."""
-    return 0.5 + 0.5 * np.tanh(0.5 * a)
+    s: Array = 0.5 + 0.5 * np.tanh(0.5 * a)
+    return s
 
 
 def dsigmoid(s: Array) -> Array:
     """Derivative of the logistic function where its value is s."""
-    return s * (1 - s)
+    slope: Array = s * (1 - s)
+    return slope
 
 
 def dtanh(s: Array) -> Array:
@@ -35,7 +37,8 @@ def relu(a: Array) -> Array:
 
 def drelu(s: Array) -> Array:
     """Derivative of the rectifier where its value is s: 1 above zero, 0 at zero, NaN for NaN."""
-    return np.sign(s.real)
+    slope: Array = np.sign(s.real)
+    return slope
 
 
 ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
@@ -45,7 +48,9 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]
 
 
 def live_rows(lengths: Lengths | None, T: int, N: int) -> list[int]:
-    """Return n_t for t = 0..T-1: how many rows are longer than t. Rows are sorted longest first, so those are rows 0..n_t - 1.
+    """Return n_t for t = 0..T-1: how many rows are longer than t.
+
+    Rows are sorted longest first, so these are the rows 0 to n_t - 1, and a step works on the slice `[:n_t]`.
 
     >>> live_rows(np.array([3, 1, 0]), T=3, N=3)
     [2, 1, 1]

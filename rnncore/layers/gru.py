@@ -3,8 +3,8 @@
     u_t = x_t Wx + bx                                      (1)   blocks in the order r z n
     v_t = h_{t-1} Wh + bh                                  (2)   blocks in the order r z n
     r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)          (3)
-    reset="after":   q = v_n,            n = tanh(u_n + r * q)               (4)   what cuDNN, PyTorch and Keras 3 compute
-    reset="before":  q = r * h_{t-1},    n = tanh(u_n + q Wh_n + bh_n)       (4)   the paper's; here v has no block n
+    reset="after":   q = v_n,            n = tanh(u_n + r * q)             (4)   as cuDNN, PyTorch, Keras 3
+    reset="before":  q = r * h_{t-1},    n = tanh(u_n + q Wh_n + bh_n)     (4)   the paper's; v has no block n
     h_t = (1 - z) * n + z * h_{t-1}                        (5)   the output is y_t = h_t
 
 The two differ in what the reset gate touches: the product (after) or the state that goes into it (before).
@@ -23,7 +23,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 class GRUCache(NamedTuple):
-    """What the backward pass needs: x (T, N, D), h (T+1, N, H), gates (T, N, 3H) as r z n, q (T, N, H), lengths or None."""
+    """What the backward needs: x (T, N, D), h (T+1, N, H), gates (T, N, 3H) as r z n, q (T, N, H), lengths or None."""
 
     x: Array
     h: Array

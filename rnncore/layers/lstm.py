@@ -21,7 +21,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 class LSTMCache(NamedTuple):
-    """What the backward pass needs: x (T, N, D), h and c (T+1, N, H), gates (T, N, 4H) as i f g o, lengths (N,) or None."""
+    """What the backward needs: x (T, N, D), h and c (T+1, N, H), gates (T, N, 4H) as i f g o, lengths (N,) or None."""
 
     x: Array
     h: Array
