@@ -1,0 +1,74 @@
+"""Replace a file in one step: whoever opens the name sees the whole old file or the whole new one, never a part."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from rnncore.errors import ContractError
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """Open a new file that takes the name `path` when the block ends well.
+
+    What is written goes to a hidden file in the same folder, which is flushed, fsynced and renamed; then the folder is
+    fsynced. After any exception the hidden file is removed and the old file untouched. After a kill or a power cut the
+    old file is untouched too; a hidden `.rnncore-*.tmp` may stay behind and can be deleted.
+
+    The new file keeps the permissions of the one it replaces, and otherwise gets what the umask allows. A symbolic link
+    stays and the file it points to is replaced.
+
+    Raises OSError where the disk is full, the folder missing or something write-protected; ContractError where `path`
+    is a folder, a device or the like.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    mode = _mode(target)
+    temporary = os.path.join(folder, f".rnncore-{secrets.token_hex(8)}.tmp")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if mode is not None:
+                os.chmod(temporary, mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _mode(target: str) -> int | None:
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+        raise ContractError("path", "the name of a file", f"{target}, {what}", "give a file name inside a folder")
+    if not os.access(target, os.W_OK):  # a rename would get past the write protection
+        raise PermissionError(errno.EACCES, "the file is write-protected", target)
+    return status.st_mode & 0o777
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
