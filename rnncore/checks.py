@@ -1,0 +1,143 @@
+"""Checks of arguments: each raises `ContractError` naming the argument, what was expected, what came and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnncore.errors import ContractError
+from rnncore.typing import Array, Lengths, Params, State
+
+DTYPES = ("float32", "float64")
+
+
+def words(values: Sequence[str]) -> str:
+    """Return 'a', 'b' or 'c' as one phrase."""
+    quoted = [repr(value) for value in values]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Require one of a few words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ContractError(name, words(allowed), repr(value), f"say {name}={allowed[0]!r}, for instance")
+
+
+def size(name: str, value: object, least: int = 1) -> int:
+    """Require a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ContractError(name, f"a whole number of at least {least}", repr(value), "sizes are counts")
+    return int(value)
+
+
+def number(name: str, value: object, least: float = 0.0, below: float = np.inf, open_left: bool = False) -> float:
+    """Require a finite number in [least, below), or in (least, below) where `open_left`."""
+    ok = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not (ok and least <= float(value) < below) or (open_left and float(value) == least):  # type: ignore[arg-type]
+        interval = f"{'(' if open_left else '['}{least:g}, {below:g})"
+        raise ContractError(name, f"a number in {interval}", repr(value), "give a finite number inside the interval")
+    return float(value)  # type: ignore[arg-type]
+
+
+def array(
+    name: str,
+    value: object,
+    shape: tuple[int | str, ...] | None = None,
+    dtype: np.dtype[Any] | None = None,
+    why: str = "convert it first",
+) -> None:
+    """Require a NumPy array of numbers; a letter in `shape` is any size, `dtype` None any real or complex one."""
+    if not isinstance(value, np.ndarray):
+        raise ContractError(name, "a NumPy array", f"a {type(value).__name__}", "convert it with numpy.asarray")
+    if shape is not None:
+        fits = value.ndim == len(shape) and all(
+            isinstance(a, str) or a == b for a, b in zip(shape, value.shape, strict=True)
+        )
+        if not fits:
+            raise ContractError(name, f"shape {show(shape)}", f"shape {show(value.shape)}", why)
+    if dtype is not None and value.dtype != dtype:
+        advice = "all arrays of a call have one dtype; convert with .astype"
+        raise ContractError(name, f"dtype {dtype}", f"dtype {value.dtype}", advice)
+    if value.dtype.kind not in "fc" or value.dtype.itemsize < 4:
+        advice = "convert with .astype(numpy.float32) or .astype(numpy.float64)"
+        raise ContractError(name, "dtype float32 or float64", f"dtype {value.dtype}", advice)
+
+
+def show(shape: Sequence[int | str]) -> str:
+    """Return a shape as it is written on paper."""
+    return f"({', '.join(str(n) for n in shape)}{',' if len(shape) == 1 else ''})"
+
+
+def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: str) -> np.dtype[Any] | None:
+    """Require exactly these names and shapes in one dtype; return it, or None where there are no parameters."""
+    if not hasattr(params, "keys"):
+        raise ContractError("params", "a dict of arrays", f"a {type(params).__name__}", "make it with layer.init(seed)")
+    given: Params = params  # type: ignore[assignment]
+    missing, unknown = [n for n in shapes if n not in given], [n for n in given if n not in shapes]
+    if missing or unknown:
+        names = words(list(shapes)).replace(" or ", ", ") if shapes else "no parameters"
+        came = "; ".join(f"{what} {words(n)}" for what, n in (("without", missing), ("with unknown", unknown)) if n)
+        raise ContractError("params", f"exactly {names}", f"a dict {came}", f"they belong to {owner}")
+    dtype = None
+    for name, shape in shapes.items():
+        array(name, given[name], shape, dtype, f"it belongs to {owner}")
+        dtype = given[name].dtype
+    return dtype
+
+
+def state(name: str, value: object, sizes: tuple[int, ...], N: int, dtype: np.dtype[Any]) -> State:
+    """Require a tuple of one (N, H) array per state; None gives zeros."""
+    if value is None:
+        return tuple(np.zeros((N, H), dtype) for H in sizes)
+    if not isinstance(value, tuple) or len(value) != len(sizes):
+        shapes = ", ".join(show((N, H)) for H in sizes)
+        came = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"
+        advice = "give one array per state, in the order of the parts, or None for zeros"
+        raise ContractError(name, f"a tuple of {len(sizes)} arrays ({shapes})", came, advice)
+    for k, (part, H) in enumerate(zip(value, sizes, strict=True)):
+        array(f"{name}[{k}]", part, (N, H), dtype, f"one row for each of the {N} sequences, one column for each unit")
+    return value
+
+
+def lengths(value: object, x: Array) -> Lengths | None:
+    """Require (N,) integers in [0, T], longest first; None means that every row has all T steps."""
+    if value is None:
+        return None
+    if x.ndim < 2:
+        raise ContractError("lengths", "None", "lengths", "this x has no time axis")
+    T, N = x.shape[:2]
+    given = np.asarray(value)
+    if given.shape != (N,):
+        advice = f"one length for each of the {N} sequences"
+        raise ContractError("lengths", f"shape ({N},)", f"shape {show(given.shape)}", advice)
+    if given.dtype.kind not in "iu":
+        nan = " holding NaN" if given.dtype.kind == "f" and np.isnan(given).any() else ""
+        raise ContractError("lengths", "integers", f"dtype {given.dtype}{nan}", "lengths are counts of steps")
+    bad = np.flatnonzero((given < 0) | (given > T))
+    if bad.size:
+        came = f"lengths[{bad[0]}] = {given[bad[0]]}"
+        raise ContractError("lengths", f"values from 0 to T = {T}", came, "a row cannot be longer than x has steps")
+    rising = np.flatnonzero(given[1:] > given[:-1])
+    if rising.size:
+        n = int(rising[0])
+        came = f"lengths[{n}] = {given[n]} before lengths[{n + 1}] = {given[n + 1]}"
+        advice = "sort the rows of x, states and targets with numpy.argsort(-lengths, kind='stable')"
+        raise ContractError("lengths", "the longest first", came, advice)
+    return given.astype(np.int64)
+
+
+def generator(rng: object) -> np.random.Generator | None:
+    """Require a numpy Generator or None."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    came, advice = f"a {type(rng).__name__}", "make one with numpy.random.default_rng(seed)"
+    raise ContractError("rng", "a numpy.random.Generator (training) or None (inference)", came, advice)
+
+
+def cache(value: object, kind: type) -> None:
+    """Require the cache type that this layer's own forward returns."""
+    if not isinstance(value, kind):
+        advice = "pass what forward of this layer returned"
+        raise ContractError("cache", f"a {kind.__name__}", f"a {type(value).__name__}", advice)

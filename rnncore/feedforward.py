@@ -1,0 +1,199 @@
+"""Dense, Embedding, Last and Dropout as layers: what stands before, between and after the recurrent ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import ContractError
+from rnncore.layers import dense, dropout, embedding, last
+from rnncore.recurrent import glorot
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+
+class Dense(Layer):
+    """Affine map y = x W + b of every step, or of a matrix (N, D); parameters W (D, H), b (H,).
+
+    >>> layer = Dense(3, 2)
+    >>> layer.forward(layer.init(seed=0), np.ones((5, 4, 3), np.float32))[0].shape
+    (5, 4, 2)
+    """
+
+    def __init__(self, D: int, H: int, *, dtype: str = "float32") -> None:
+        self.D, self.H = checks.size("D", D), checks.size("H", H)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        self.dtype = dtype
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "Dense", "D": self.D, "H": self.H, "dtype": self.dtype}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of each parameter."""
+        return {"W": (self.D, self.H), "b": (self.H,)}
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """Features in, features out."""
+        return self.D, self.H
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        return {"W": glorot(rng, self.D, self.H), "b": np.zeros(self.H)}
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
+        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, dense.DenseCache)
+        return (*cache.x.shape[:-1], self.H)
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        if lengths is not None and x.ndim == 2:
+            raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
+        y, cache = dense.forward(params, x, lengths)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        dparams, dx = dense.backward(params, cache, dy)
+        return dparams, dx, ()
+
+
+class Embedding(Layer):
+    """A row of the table W (V, D) for every integer id; the ids have no derivative, so dx is None.
+
+    >>> layer = Embedding(10, 3)
+    >>> layer.forward(layer.init(seed=0), np.array([[7, 1], [2, 2]]))[0].shape
+    (2, 2, 3)
+    """
+
+    def __init__(self, V: int, D: int, *, dtype: str = "float32") -> None:
+        self.V, self.D = checks.size("V", V), checks.size("D", D)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        self.dtype = dtype
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "Embedding", "V": self.V, "D": self.D, "dtype": self.dtype}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of each parameter."""
+        return {"W": (self.V, self.D)}
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """Integer ids in, features out."""
+        return 0, self.D
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        return {"W": glorot(rng, self.V, self.D)}
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or x.ndim not in (1, 2):
+            came = f"shape {x.shape}, dtype {x.dtype}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
+            raise ContractError("x", "integer ids of shape (T, N) or (N,)", came, "an embedding looks up whole numbers")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, embedding.EmbeddingCache)
+        return (*cache.ids.shape, self.D)
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        used = x[embedding.valid_steps(x, lengths)]
+        bad = used[(used < 0) | (used >= self.V)]
+        if bad.size:
+            advice = "an id is a row of the table; ids past a row's end are ignored"
+            raise ContractError("x", f"ids from 0 to {self.V - 1}", f"the id {bad[0]}", advice)
+        y, cache = embedding.forward(params, x, lengths)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, None, State]:
+        dparams, dx = embedding.backward(params, cache, dy)
+        return dparams, dx, ()
+
+
+class _Shaping(Layer):
+    """A layer without parameters: it takes whatever number of features comes."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        return {}
+
+
+class Last(_Shaping):
+    """The output (N, D) of each row's own last step; zeros for a row of length 0.
+
+    >>> Last().forward({}, np.arange(6.0).reshape(3, 2, 1), lengths=[3, 1])[0].ravel()
+    array([4., 1.])
+    """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "Last"}
+
+    @property
+    def streamable(self) -> bool:
+        """False: there is one output for the whole sequence."""
+        return False
+
+    @property
+    def keeps_time(self) -> bool:
+        """False: the output has no time axis."""
+        return False
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        checks.array("x", x, ("T", "N", "D"), dtype, "time-major: T steps, N sequences, D features")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, last.LastCache)
+        _, N, D = cache.shape
+        return N, D
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        y, cache = last.forward(x, lengths)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        return {}, last.backward(cache, dy), ()
+
+
+class Dropout(_Shaping):
+    """Inverted dropout (Srivastava et al. 2014) where `rng` is given, the identity where it is None; 0 <= rate < 1.
+
+    >>> Dropout(0.5).forward({}, np.ones((1, 1, 4)), rng=np.random.default_rng(0))[0].ravel()
+    array([2., 0., 0., 0.])
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = checks.number("rate", rate, below=1)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "Dropout", "rate": self.rate}
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        checks.array("x", x, ("N", "D") if getattr(x, "ndim", 3) == 2 else ("T", "N", "D"), dtype, "features last")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, dropout.DropoutCache)
+        return tuple(cache.mask.shape)
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        y, cache = dropout.forward(x, self.rate, lengths, rng)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        return {}, dropout.backward(cache, dy), ()

@@ -1,0 +1,1 @@
+"""Ragged histories and minibatches."""
