@@ -1,1 +1,5 @@
-"""marketing."""
+"""Marketing tasks over one event log: thin estimators on top of the engine, each judged against simple rivals."""
+
+from rnncore.marketing.events import EventLog
+
+__all__ = ["EventLog"]

@@ -1,0 +1,126 @@
+"""Columns as they came to columns of one type; a cell that cannot be read is an error that names its row and shows its
+text.
+
+Rows are counted from 1, without the header, in the order of the file or dataframe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from rnncore.errors import DataError
+from rnncore.marketing.reading import Raw
+
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+_ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+
+
+def parse(raw: Raw, names: Mapping[str, str], time_format: str | None) -> pl.DataFrame:
+    """The columns `row` (from 1), `customer`, `time` and, where named, `value` and `items`; missing cells are null.
+
+    names: role -> the caller's column name. DataError: a cell or a type that cannot be read; no rows at all.
+    """
+    columns = {role: raw.columns[name] for role, name in names.items()}
+    if len(columns["customer"]) == 0:
+        raise DataError(f"{raw.label} has no rows")
+    parsed = {
+        "customer": parse_customer(columns["customer"], raw.label),
+        "time": parse_time(columns["time"], raw.label, time_format),
+    }
+    parsed |= {role: parse_number(columns[role], raw.label) for role in ("value", "items") if role in columns}
+    return pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
+
+
+def first_row(mask: pl.Series) -> int:
+    """The row number, from 1, of the first True of a boolean series that has one."""
+    return int(mask.arg_true()[0]) + 1
+
+
+def parse_customer(column: pl.Series, label: str) -> pl.Series:
+    """Text or whole numbers; empty text is missing. Floats must be whole (beside a gap pandas has 7.0 for 7)."""
+    if column.dtype == pl.String:
+        return column.set(column.str.strip_chars() == "", None)
+    if column.dtype.is_integer():
+        return column
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        broken = (column != column.round()).fill_null(False) | column.is_infinite().fill_null(False)
+        if not broken.any():
+            return column.cast(pl.Int64)
+        row = first_row(broken)
+        raise DataError(f"{label}: customer {column[row - 1]} in row {row} of {column.name!r} is not a whole number")
+    if column.dtype == pl.Null:
+        return column.cast(pl.String)
+    raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; customer ids must be text or whole numbers")
+
+
+def parse_number(column: pl.Series, label: str) -> pl.Series:
+    """Float64; text is read as numbers, NaN is missing. DataError for other text, for infinity and other types."""
+    if column.dtype == pl.String:
+        numbers = column.str.strip_chars().replace("", None).cast(pl.Float64, strict=False)
+        broken = numbers.is_null() & column.is_not_null() & (column.str.strip_chars() != "")
+    elif column.dtype.is_numeric() or column.dtype == pl.Null:
+        numbers = column.cast(pl.Float64)
+        broken = numbers.is_infinite().fill_null(False)
+    else:
+        raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; it must hold numbers")
+    broken = broken | numbers.is_infinite().fill_null(False)
+    if broken.any():
+        row = first_row(broken)
+        shown = repr(column[row - 1])
+        raise DataError(
+            f"{label}: {shown} in row {row} of {column.name!r} is not a finite number; correct or remove it"
+        )
+    return numbers.fill_nan(None)
+
+
+def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:
+    """Datetime in microseconds, on the clock as written. Dates are midnight; text is ISO 8601 or in `time_format`.
+
+    DataError: a text that is no such date (row and text), whole numbers without `time_format`, other types.
+    """
+    if column.dtype in (pl.Date, pl.Datetime):
+        if time_format is not None:
+            raise DataError(
+                f"{label}: column {column.name!r} holds {column.dtype}; time_format is for text and numbers"
+            )
+        return column.cast(pl.Datetime("us"))
+    if column.dtype == pl.Null:
+        return column.cast(pl.Datetime("us"))
+    if column.dtype.is_integer() and time_format is None:
+        raise DataError(
+            f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
+            f'are dates, say how they are written, for example time_format="%Y%m%d"'
+        )
+    if not column.dtype.is_integer() and column.dtype != pl.String:
+        raise DataError(
+            f"{label}: column {column.name!r} holds {column.dtype}; times must be dates, or text that is one"
+        )
+    text = column.cast(pl.String).str.strip_chars().replace("", None)
+    parsed = _parse_iso(text) if time_format is None else _parse_format(text, time_format)
+    broken = parsed.is_null() & text.is_not_null()
+    if broken.any():
+        row = first_row(broken)
+        wanted = f"a date in the form {time_format!r}"
+        if time_format is None:
+            wanted = (
+                "an ISO date (2010-12-31, or 2010-12-31 08:26:00); if all are written in another way, "
+                'say so, for example time_format="%d/%m/%Y %H:%M"'
+            )
+        raise DataError(f"{label}: {str(column[row - 1])!r} in row {row} of {column.name!r} is not {wanted}")
+    return parsed
+
+
+def _parse_iso(text: pl.Series) -> pl.Series:
+    """ISO 8601 dates and times; an offset from UTC is left off. Null where the text is something else."""
+    t = pl.col("t")
+    plain = pl.when(t.str.contains(_ISO)).then(t.str.replace(_OFFSET, "").str.replace(" ", "T", literal=True))
+    readings = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _ISO_FORMATS]
+    return pl.DataFrame({"t": text}).select(pl.coalesce(readings)).to_series()
+
+
+def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
+    return text.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)

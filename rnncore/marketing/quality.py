@@ -1,0 +1,125 @@
+"""The report of an event log: what was checked, how many rows it concerns, and what was done about them.
+
+`sift` decides about rows that cannot be used as they are; `describe` counts what a user should know about those that
+are used.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from rnncore.errors import DataError
+
+EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what software writes for "no date"
+
+
+class Check(NamedTuple):
+    """One line of the report: what was looked for, how many rows show it, and what was done or should be known."""
+
+    name: str
+    rows: int
+    remark: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A small table of checks; `quality["missing customer"]` is the number of rows, `print(quality)` shows all.
+
+    >>> print(Quality("shop.csv", (Check("rows read", 3, ""), Check("missing customer", 1, "dropped"))))
+    shop.csv
+      rows read         3
+      missing customer  1  dropped
+    """
+
+    source: str
+    checks: tuple[Check, ...]
+
+    def __getitem__(self, name: str) -> int:
+        """The number of rows that check `name` counted; KeyError names the checks there are."""
+        for check in self.checks:
+            if check.name == name:
+                return check.rows
+        raise KeyError(
+            f"{name!r} is no check of this report; there are {', '.join(check.name for check in self.checks)}"
+        )
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def __str__(self) -> str:
+        names = max((len(check.name) for check in self.checks), default=0)
+        counts = [f"{check.rows:,}" for check in self.checks]
+        width = max(map(len, counts), default=0)
+        lines = [
+            f"  {check.name:<{names}}  {count:>{width}}  {check.remark}".rstrip()
+            for check, count in zip(self.checks, counts, strict=True)
+        ]
+        return "\n".join([self.source, *lines])
+
+
+def sift(
+    frame: pl.DataFrame, label: str, names: Mapping[str, str], missing: str, negative: str
+) -> tuple[pl.DataFrame, list[Check]]:
+    """Leave out rows with missing cells and negative numbers where "drop" asks for it, else raise DataError if there
+    are any.
+
+    frame: `row` and the roles of `names` (role -> the caller's column name). Returns the rows left and a line for each
+        check.
+    """
+    numbers = [role for role in ("value", "items") if role in names]
+    checks = [Check("rows read", frame.height, "")]
+    bad = {f"missing {role}": frame[role].is_null() for role in names}
+    _refuse(bad, frame, label, names, missing, "leaves such rows out; or fill the cells in the source")
+    below = {f"negative {role}": (frame[role] < 0).fill_null(False) for role in numbers}
+    _refuse(below, frame, label, names, negative, "leaves such rows out, for instance returns and cancellations")
+    keep = pl.repeat(True, frame.height, eager=True)
+    for name, mask in (bad | below).items():
+        checks.append(Check(name, int(mask.sum()), "dropped" if mask.any() else ""))
+        keep &= ~mask
+    if not keep.any():
+        raise DataError(f"{label}: no row is left once rows with missing cells or negative numbers are dropped")
+    return frame.filter(keep), checks
+
+
+def _refuse(
+    masks: dict[str, pl.Series], frame: pl.DataFrame, label: str, names: Mapping[str, str], choice: str, effect: str
+) -> None:
+    """DataError for all the masks that are anywhere True, unless the choice is "drop"."""
+    found = {check: mask for check, mask in masks.items() if mask.any()}
+    if not found or choice == "drop":
+        return
+    argument = next(iter(found)).split()[0]
+    parts = []
+    for check, mask in found.items():
+        role = check.split()[1]
+        row = int(mask.arg_max() or 0)
+        shown = "" if argument == "missing" else f" ({frame[role][row]:g})"
+        parts.append(f"{mask.sum():,} in {names[role]!r}, the first in row {frame['row'][row]}{shown}")
+    what = "missing cells (empty or NaN)" if argument == "missing" else "negative numbers"
+    raise DataError(f'{label} has {what}: {"; ".join(parts)}. {argument}="drop" {effect}')
+
+
+def describe(frame: pl.DataFrame) -> list[Check]:
+    """Lines about the rows used; `frame` is sorted by customer and time, and `row` is the place in the source."""
+    same = pl.col("customer") == pl.col("customer").shift()
+    day = pl.col("time").dt.date()
+    counts = frame.select(
+        day=(same & (day == day.shift())).sum(),
+        order=(same & (pl.col("row") < pl.col("row").shift())).sum(),
+        unlikely=((pl.col("time") < EARLIEST) | (pl.col("time") > datetime.datetime.now())).sum(),
+    ).row(0)
+    repeats = frame.height - frame.drop("row").n_unique()
+    zeros = int((frame["value"] == 0).sum()) if "value" in frame.columns else 0
+    lines = [
+        Check("zero value", zeros, "kept" if zeros else ""),
+        Check("exact repeats", repeats, "kept; equal to an earlier row in all named columns" if repeats else ""),
+        Check("repeated customer and day", counts[0], "kept; per_day() adds them up" if counts[0] else ""),
+        Check("out of order", counts[1], "sorted by time" if counts[1] else ""),
+        Check("unlikely dates", counts[2], "kept; before 1971 or in the future" if counts[2] else ""),
+    ]
+    return [*lines, Check("rows used", frame.height, "")]

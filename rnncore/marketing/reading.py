@@ -1,0 +1,122 @@
+"""From a dataframe or a file to the named columns as polars series, unchanged; and back to the caller's kind of
+dataframe.
+
+A file is read as text, column by column, so that a message about a cell can show what stands there and ids keep leading
+zeros.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from rnncore.errors import ContractError, DataError
+
+
+class Raw(NamedTuple):
+    """The columns as they came, and what is needed to give an answer in the same kind of dataframe."""
+
+    columns: dict[str, pl.Series]  # by the caller's names
+    label: str  # how messages call the source
+    implementation: nw.Implementation
+    dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
+
+    def to_native(self, columns: Mapping[str, Any]) -> Any:
+        """A dataframe of the caller's kind; columns that bear a name of the source get its type back."""
+        lists = {name: v.tolist() if v.dtype == object else v for name, v in columns.items()}
+        backend: Any = self.implementation
+        frame = nw.from_dict(lists, backend=backend)
+        same = [name for name in columns if name in self.dtypes and frame.schema[name] != self.dtypes[name]]
+        return frame.with_columns(nw.col(name).cast(self.dtypes[name]) for name in same).to_native()
+
+
+def read(source: Any, names: Sequence[str], separator: str = ",") -> Raw:
+    """Read the columns `names` of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet path.
+
+    DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing.
+    ContractError: `source` is neither a dataframe nor a path.
+    """
+    wanted = list(dict.fromkeys(names))
+    if isinstance(source, (str, PathLike)):
+        frame: Any = _read_file(Path(fspath(source)), wanted, separator)
+        label = Path(fspath(source)).name
+    else:
+        frame, label = source, "the dataframe"
+    try:
+        table = nw.from_native(frame)
+    except TypeError:
+        kind = type(source).__name__
+        advice = "pass a pandas, polars or pyarrow dataframe, or the path of a CSV or Parquet file"
+        raise ContractError("source", "a dataframe or a path", kind, advice) from None
+    require_columns(wanted, table.collect_schema().names(), label, separator)
+    table = table.select(wanted)
+    eager = table.collect() if isinstance(table, nw.LazyFrame) else table
+    columns = {name: to_polars(eager[name], label) for name in wanted}
+    return Raw(columns, label, eager.implementation, dict(eager.schema))
+
+
+def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, separator: str = ",") -> None:
+    """DataError unless every wanted column is present; the message lists those there are and suggests the closest."""
+    for name in wanted:
+        if name in present:
+            continue
+        folded = {p.casefold(): p for p in present}
+        close = difflib.get_close_matches(name.casefold(), folded, n=1)
+        advice = f"; did you mean {folded[close[0]]!r}?" if close else ""
+        if len(present) == 1 and separator not in present[0] and any(mark in present[0] for mark in ";\t|"):
+            advice = "; is the file separated by something else? Then give separator="
+        raise DataError(f"{label} has no column {name!r}; it has {', '.join(map(repr, present))}{advice}")
+
+
+def _read_file(path: Path, names: list[str], separator: str) -> pl.DataFrame:
+    """The wanted columns of a file; Parquet is known by its first bytes, everything else is taken for CSV."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    if not start:
+        raise DataError(f"{path} is empty")
+    try:
+        if start == b"PAR1":
+            require_columns(names, list(pl.read_parquet_schema(path)), path.name)
+            return pl.read_parquet(path, columns=names)
+        data = gzip.decompress(path.read_bytes()) if start[:2] == b"\x1f\x8b" else path.read_bytes()
+        header = pl.read_csv(data, n_rows=0, infer_schema=False, separator=separator).columns
+        require_columns(names, header, path.name, separator)
+        return pl.read_csv(data, columns=names, infer_schema=False, separator=separator)
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read as CSV (UTF-8, a header, columns {names}) or Parquet: {reason}"
+        ) from None
+
+
+def to_polars(series: Any, label: str) -> pl.Series:
+    """One narwhals series as a polars series: categories as text, times with a zone by the clock of that zone."""
+    if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
+        series = series.cast(nw.String)
+    if isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone is not None:
+        series = series.dt.replace_time_zone(None)
+    if series.implementation.is_polars() or series.implementation.is_pyarrow():
+        return pl.Series(series.name, series.to_native())
+    missing = series.is_null().to_numpy()
+    if series.dtype.is_integer():
+        values = series.fill_null(0).to_numpy() if missing.any() else series.to_numpy()
+    else:
+        values = series.to_numpy()
+    if values.dtype == object:
+        values = np.where(missing, None, values)
+    try:
+        result = pl.Series(series.name, values.tolist() if values.dtype == object else values, strict=True)
+    except TypeError:
+        raise DataError(f"column {series.name!r} of {label} holds values of several types; convert it to one") from None
+    return result.set(pl.Series(missing), None) if missing.any() and values.dtype != object else result

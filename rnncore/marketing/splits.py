@@ -1,0 +1,174 @@
+"""Cuts in time: what a model may see and what it is asked, with a gap as long as the horizon.
+
+At an origin, history is every event on or before that day; the label window is (origin, origin + horizon]. A model that
+is judged at the test origin must not be trained on labels that reach past it, so
+
+    train origins        + horizon              <=  calibration origin, or test origin if there is none
+    calibration origin   + calibration horizon  <=  test origin
+    test origin          + horizon              <=  last day of the log
+
+Only customers whose first event is on or before an origin belong to that origin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing.events import Day, EventLog, to_day
+
+
+@dataclass(frozen=True)
+class Window:
+    """One origin of one log: the histories before it, and what came in the `horizon` days after it.
+
+    history: the log until the origin. index: position of each of its customers in the whole log's `customers`.
+    count, value: events and their value in the label window, one per customer of `history`; value is None if the log
+        has none.
+    """
+
+    origin: np.datetime64
+    horizon: int
+    history: EventLog
+    index: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Origins for training (oldest first), calibration (None if there is no such window) and testing; days of horizon.
+
+    ContractError if a label window reaches past the origin that must not be seen from it.
+    """
+
+    horizon: int
+    train: tuple[np.datetime64, ...]
+    test: np.datetime64
+    calibration: np.datetime64 | None = None
+    calibration_horizon: int = 0
+
+    def __post_init__(self) -> None:
+        limit = self.test
+        if self.calibration is not None:
+            limit = self.calibration
+            if self.calibration + self.calibration_horizon > self.test:
+                raise ContractError(
+                    "calibration", f"a window that ends by {self.test}", str(limit), "it would see the test"
+                )
+        for origin in self.train:
+            if origin + self.horizon > limit:
+                advice = f"its labels reach to {origin + self.horizon}, past {limit}"
+                raise ContractError(
+                    "train", f"origins at least {self.horizon} days before {limit}", str(origin), advice
+                )
+
+    def train_windows(self, log: EventLog) -> list[Window]:
+        """Histories and labels at each training origin, oldest first."""
+        return [cut(log, origin, self.horizon) for origin in self.train]
+
+    def calibration_window(self, log: EventLog) -> Window:
+        """Histories and labels at the calibration origin; ContractError if the split has none."""
+        if self.calibration is None:
+            raise ContractError("calibration", "an origin", "None", "ask time_split for one with calibration_horizon=")
+        return cut(log, self.calibration, self.calibration_horizon)
+
+    def test_window(self, log: EventLog) -> Window:
+        """Histories and labels at the test origin."""
+        return cut(log, self.test, self.horizon)
+
+
+def cut(log: EventLog, origin: Day, horizon: int) -> Window:
+    """Histories until `origin` and labels of the `horizon` days after it.
+
+    DataError if the log does not reach to the end of the window, or if nobody has an event on or before the origin.
+    """
+    day = to_day(origin)
+    require_horizon(horizon)
+    if day + horizon > log.last_day:
+        longest = (log.last_day - day).astype(int)
+        raise DataError(
+            f"a window of {horizon} days after {day} ends on {day + horizon}, but the log ends on {log.last_day}; "
+            + (f"the longest horizon from there is {longest} days" if longest > 0 else "the origin must be earlier")
+        )
+    index = log.population(day)
+    if len(index) == 0:
+        raise DataError(f"no customer has an event on or before {day}; the log begins on {log.first_day}")
+    count = log.count_between(day, day + horizon)[index]
+    value = None if log.value is None else log.value_between(day, day + horizon)[index]
+    return Window(day, horizon, log.until(day), index, count, value)
+
+
+def time_split(
+    log: EventLog,
+    horizon: int,
+    *,
+    test: Day | None = None,
+    train_origins: int = 1,
+    step: int | None = None,
+    calibration_horizon: int = 0,
+) -> TimeSplit:
+    """The latest origins that the log allows.
+
+    horizon: days of every label window but the calibration's. test: the test origin; by default `horizon` days before
+        the log ends.
+    train_origins: how many, `step` days apart (by default the horizon, so that label windows do not overlap).
+    calibration_horizon: days of a window between training and test, from which nothing is trained; 0 for none.
+
+    DataError, which names the longest horizon that works, if the log is too short; if fewer than two customers can be
+    trained on.
+
+    >>> from rnncore.datasets import cdnow
+    >>> split = time_split(EventLog(cdnow(), customer="customer", time="date", value="amount"), 181)
+    >>> str(split.train[0]), str(split.test)
+    ('1997-07-03', '1997-12-31')
+    """
+    require_horizon(horizon)
+    for name, number, least in (
+        ("train_origins", train_origins, 1),
+        ("step", horizon if step is None else step, 1),
+        ("calibration_horizon", calibration_horizon, 0),
+    ):
+        if number < least:
+            raise ContractError(name, f"at least {least}", str(number), "it is a number of origins or days")
+    back = calibration_horizon + (train_origins - 1) * (step or 0)
+    reach = train_origins if step is None else 1  # horizons between the first training origin and the test origin
+    _require_length(log, horizon, None if test is None else to_day(test), back, reach)
+    last = log.last_day - horizon if test is None else to_day(test)
+    calibration = last - calibration_horizon if calibration_horizon else None
+    newest = last - calibration_horizon - horizon
+    train = tuple(newest - k * (horizon if step is None else step) for k in reversed(range(train_origins)))
+    if len(log.population(train[0])) < 2:
+        n = len(log.population(train[0]))
+        raise DataError(
+            f"{n} customer has an event on or before {train[0]}, the first training origin; at least 2 are needed"
+        )
+    return TimeSplit(horizon, train, last, calibration, calibration_horizon)
+
+
+def require_horizon(horizon: int) -> None:
+    """ContractError unless the horizon is a whole number of days, at least 1."""
+    if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1:
+        raise ContractError("horizon", "a whole number of days, at least 1", repr(horizon), "for example 90")
+
+
+def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, back: int, reach: int) -> None:
+    """DataError if `back` days and `reach` horizons before the test origin, or one horizon after it, leave the log."""
+    first, last = log.first_day, log.last_day
+    span = int((last - first).astype(int))
+    if test is None:
+        longest = (span - back) // (reach + 1)
+    else:
+        longest = min(int((last - test).astype(int)), (int((test - first).astype(int)) - back) // reach)
+    if horizon <= longest:
+        return
+    works = (
+        f"the longest horizon that works is {longest} days" if longest > 0 else "no horizon works with these settings"
+    )
+    raise DataError(
+        f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({span} days), and training, "
+        f"calibration and test windows one after another need {back + (reach + 1) * horizon}; {works}"
+    )
