@@ -20,18 +20,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.typing import Array, Grads, Params, State
 
 STEPS = "steps"
-
-
-def _number(name: str, value: float, low: float, high: float, *, open_low: bool) -> None:
-    """Raise unless low <= value < high (low < value < high where `open_low`)."""
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not is_number or not np.isfinite(value) or not (low < value if open_low else low <= value) or not value < high:
-        interval = f"a finite number in {'(' if open_low else '['}{low}, {high})"
-        raise ContractError(name, interval, repr(value), "see the equations of this optimiser")
 
 
 def _matching(params: Params, grads: Params) -> None:
@@ -62,7 +55,7 @@ class Optimizer(ABC):
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
-        _number("learning_rate", self.learning_rate, 0.0, np.inf, open_low=True)
+        checks.number("learning_rate", self.learning_rate, open_left=True)
 
     @abstractmethod
     def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
@@ -167,7 +160,7 @@ class Momentum(Optimizer):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         super().__post_init__()
-        _number("momentum", self.momentum, 0.0, 1.0, open_low=False)
+        checks.number("momentum", self.momentum, below=1.0)
 
     def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
         u = self.momentum * slots[0] + g
@@ -192,8 +185,8 @@ class RMSProp(Optimizer):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         super().__post_init__()
-        _number("decay", self.decay, 0.0, 1.0, open_low=False)
-        _number("epsilon", self.epsilon, 0.0, np.inf, open_low=True)
+        checks.number("decay", self.decay, below=1.0)
+        checks.number("epsilon", self.epsilon, open_left=True)
 
     def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
         v = self.decay * slots[0] + (1.0 - self.decay) * g * g
@@ -217,9 +210,9 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         super().__post_init__()
-        _number("beta1", self.beta1, 0.0, 1.0, open_low=False)
-        _number("beta2", self.beta2, 0.0, 1.0, open_low=False)
-        _number("epsilon", self.epsilon, 0.0, np.inf, open_low=True)
+        checks.number("beta1", self.beta1, below=1.0)
+        checks.number("beta2", self.beta2, below=1.0)
+        checks.number("epsilon", self.epsilon, open_left=True)
 
     def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
         m = self.beta1 * slots[0] + (1.0 - self.beta1) * g
@@ -243,7 +236,7 @@ class AdamW(Adam):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         super().__post_init__()
-        _number("weight_decay", self.weight_decay, 0.0, np.inf, open_low=False)
+        checks.number("weight_decay", self.weight_decay)
 
     def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
         return super()._update(p - self.learning_rate * self.weight_decay * p, g, slots, t)
