@@ -1,0 +1,52 @@
+"""The planted errors, by cell: (what is wrong, the line as it stands in the textbook, the line with the error)."""
+
+from __future__ import annotations
+
+Edit = tuple[str, str, str]
+
+_DH = "dh_t = dy[t, :n] + dh[:n]"
+_DSTATE = "dh, dc = (d.copy() for d in dstate_T)"
+_DWH = "dWh += h[t, :n].T @ da"
+_CARRY = "dh[:n] = da @ Wh.T"
+_RETURN = 'return {"Wx": dWx, "Wh": dWh, "b": db}, dx, (dh, dc)'
+_DA = "da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)"
+
+LSTM: list[Edit] = [
+    ("final-state gradient dh_T ignored", _DSTATE, f"{_DSTATE}; dh[:] = 0"),
+    ("final-state gradient dc_T ignored", _DSTATE, f"{_DSTATE}; dc[:] = 0"),
+    ("c_{t-1} taken as c_t", "df = dc_t * c[t, :n]", "df = dc_t * c[t + 1, :n]"),
+    ("h[-1] wraps around at t = 0", _DWH, "dWh += h[t or -1, :n].T @ da"),
+    ("h_0 missing in dWh", _DWH, "dWh += h[t, :n].T @ da if t else 0"),
+    ("dWh uses h_t", _DWH, "dWh += h[t + 1, :n].T @ da"),
+    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
+    ("dy off by one", _DH, "dh_t = dy[t - 1, :n] + dh[:n]"),
+    ("do uses c, not act(c)", "do = dh_t * s", "do = dh_t * c[t + 1, :n]"),
+    ("no carry of dc", "dc_t = dc[:n] + dh_t", "dc_t = (dc[:n] if t == T - 1 else 0) + dh_t"),
+    ("no derivative of act(c)", "dh_t * o * dact(s)", "dh_t * o"),
+    ("carry of dc uses i", "dc[:n] = dc_t * f", "dc[:n] = dc_t * i"),
+    ("dc_0 misses f", "dc[:n] = dc_t * f", "dc[:n] = dc_t * (f if t else 1)"),
+    ("derivative of the sigmoid misses 1 - s", "di * dsigmoid(i)", "di * i"),
+    ("derivative of tanh as 1 - g", "da_g = dg * dact(g)", "da_g = dg * (1 - g)"),
+    ("i and f swapped", _DA, "da = np.concatenate([da_f, da_i, da_g, da_o], axis=1)"),
+    ("dWx overwritten, not summed", "dWx += x[t, :n].T @ da", "dWx[:] = x[t, :n].T @ da"),
+    ("db from the first sequence only", "db += da.sum(axis=0)", "db += da[:1].sum(axis=0)"),
+    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+    ("Wh transposed", _CARRY, "dh[:n] = sum(d @ W for d, W in zip(np.split(da, 4, 1), np.split(Wh, 4, 1)))"),
+    ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3; dc[:] *= t != T - 3"),
+    ("dh_0 and dc_0 swapped", _RETURN, _RETURN.replace("(dh, dc)", "(dc, dh)")),
+    ("no dh_0", _RETURN, _RETURN.replace("(dh, dc)", "(0 * dh, dc)")),
+    ("scale error 5e-4", _RETURN, _RETURN.replace('"Wx": dWx', '"Wx": dWx * (1 + 5e-4)')),
+    ("scale error 1e-6", _RETURN, _RETURN.replace('"Wh": dWh', '"Wh": dWh * (1 + 1e-6)')),
+    ("accumulated in float32", _DA, f"{_DA}.astype(np.float32)"),
+    (
+        "gradient starts from the weights",
+        "dx = np.zeros_like(x)\n    dh, dc",
+        "dx = np.zeros_like(x); dWx += Wx\n    dh, dc",
+    ),
+    ("the first step is skipped", "for t in reversed(range(T))", "for t in reversed(range(1, T))"),
+    ("gradients of the gates never filled", _DA, "da = np.zeros_like(gates[t, :n])"),
+    ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
+    ("dc of a finished row is dropped", "dc[:n] = dc_t * f", "dc[:n] = dc_t * f; dc[n:] = 0"),
+]
+
+PLANTED: dict[str, list[Edit]] = {"lstm": LSTM}
