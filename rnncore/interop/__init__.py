@@ -1,1 +1,1 @@
-"""interop."""
+"""Models in files, and models of other libraries."""

@@ -31,10 +31,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
     mode = _mode(target)
     temporary = os.path.join(folder, f".rnncore-{secrets.token_hex(8)}.tmp")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(temporary, "xb") as file:
             if mode is not None:
                 os.chmod(temporary, mode)
             yield file
