@@ -84,16 +84,14 @@ class EventLog:
         negative: str = "error",
         separator: str = ",",
     ) -> None:
-        for argument, choice in (("missing", missing), ("negative", negative)):
-            if choice not in ("error", "drop"):
-                raise ContractError(argument, "'error' or 'drop'", repr(choice), "say what to do with such rows")
-        self.columns = {"customer": customer, "time": time}
-        self.columns |= {role: name for role, name in (("value", value), ("items", items)) if name is not None}
-        self._raw = read(source, list(self.columns.values()), separator)
-        frame = parsing.parse(self._raw, self.columns, time_format)
-        frame, checks = sift(frame, self._raw.label, self.columns, missing, negative)
+        _require_words(missing=missing, negative=negative)
+        roles = {"customer": customer, "time": time, "value": value, "items": items}
+        self.columns = {role: name for role, name in roles.items() if name is not None}
+        _require_names(self.columns)
+        raw = read(source, list(self.columns.values()), separator)
+        frame = parsing.parse(raw, self.columns, time_format)
+        frame, checks = sift(frame, raw.label, self.columns, missing, negative)
         frame = frame.sort("customer", "time", maintain_order=True)
-        self._raw = self._raw._replace(columns={})  # the cells go to the arrays
         first = frame.select((pl.col("customer") != pl.col("customer").shift()).fill_null(True)).to_series()
         starts = first.arg_true().to_numpy().astype(np.int64)
         self._set(
@@ -104,12 +102,12 @@ class EventLog:
             items=frame["items"].to_numpy() if items is not None else None,
             count=np.ones(frame.height, np.int64),
         )
-        self._quality = Quality(
-            self._raw.label, (*checks, *describe(frame), Check("customers", len(self.customers), ""))
-        )
+        checks += [*parsing.conversions(raw, self.columns, time_format), *describe(frame)]
+        self._quality = Quality(raw.label, (*checks, Check("customers", len(self.customers), "")))
+        self._raw = raw._replace(columns={})  # the cells are in the arrays now
         if self._quality["unlikely dates"]:
-            n, source = self._quality["unlikely dates"], self._raw.label
-            warnings.warn(f"{source} has {n:,} dates before 1971 or in the future; see quality()", stacklevel=2)
+            n = self._quality["unlikely dates"]
+            warnings.warn(f"{raw.label} has {n:,} dates before 1971 or in the future; see quality()", stacklevel=2)
 
     def _set(self, **arrays: Array | None) -> None:
         """Hold the arrays, each closed against writing."""
@@ -216,7 +214,21 @@ class EventLog:
         [(7, 0.25), (9, 0.5)]
         """
         ids = self.customers if index is None else self.customers[index]
-        return self._raw.to_native({self.columns["customer"]: ids, **columns})
+        return self._raw.to_native(self.columns["customer"], ids, columns)
+
+
+def _require_words(**choices: str) -> None:
+    """ContractError unless each choice is "error" or "drop"."""
+    for argument, choice in choices.items():
+        if choice not in ("error", "drop"):
+            raise ContractError(argument, "'error' or 'drop'", repr(choice), "say what to do with such rows")
+
+
+def _require_names(columns: Mapping[str, str]) -> None:
+    """ContractError unless customer and time are named, and every name is text."""
+    for role in ("customer", "time", *columns):
+        if not isinstance(columns.get(role), str):
+            raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
 
 
 def to_day(day: Day) -> np.datetime64:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from rnncore.errors import DataError
+from rnncore.marketing.quality import Check
 from rnncore.marketing.reading import Raw
 
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
@@ -32,6 +33,27 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None) -> pl.Dat
     }
     parsed |= {role: parse_number(columns[role], raw.label) for role in ("value", "items") if role in columns}
     return pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
+
+
+def conversions(raw: Raw, names: Mapping[str, str], time_format: str | None) -> list[Check]:
+    """Lines of the report for every column that is not used in the type in which it came."""
+    checks = []
+    for role, name in names.items():
+        column, dtype = raw.columns[name], raw.dtypes[name]
+        if role == "customer" and column.dtype.is_float():
+            checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
+        elif role in ("value", "items") and column.dtype == pl.String:
+            checks.append(Check("text as numbers", len(column), repr(name)))
+        elif role == "time" and not column.dtype.is_temporal():
+            checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))
+        zone = getattr(dtype, "time_zone", None)
+        if role == "time" and zone is not None:
+            checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
+        if role == "time" and column.dtype == pl.String and time_format is None:
+            offsets = int((column.str.contains(_ISO) & column.str.contains(_OFFSET)).sum())
+            if offsets:
+                checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
+    return checks
 
 
 def first_row(mask: pl.Series) -> int:

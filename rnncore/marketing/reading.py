@@ -8,7 +8,6 @@ zeros.
 from __future__ import annotations
 
 import difflib
-import gzip
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -29,13 +28,12 @@ class Raw(NamedTuple):
     implementation: nw.Implementation
     dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
 
-    def to_native(self, columns: Mapping[str, Any]) -> Any:
-        """A dataframe of the caller's kind; columns that bear a name of the source get its type back."""
-        lists = {name: v.tolist() if v.dtype == object else v for name, v in columns.items()}
+    def to_native(self, name: str, ids: Any, columns: Mapping[str, Any]) -> Any:
+        """A dataframe of the caller's kind: `ids` under `name` with the type they came with, then `columns`."""
         backend: Any = self.implementation
-        frame = nw.from_dict(lists, backend=backend)
-        same = [name for name in columns if name in self.dtypes and frame.schema[name] != self.dtypes[name]]
-        return frame.with_columns(nw.col(name).cast(self.dtypes[name]) for name in same).to_native()
+        table = {name: ids.tolist() if ids.dtype == object else ids, **columns}
+        frame = nw.from_dict(table, backend=backend)
+        return frame.with_columns(nw.col(name).cast(self.dtypes[name])).to_native()
 
 
 def read(source: Any, names: Sequence[str], separator: str = ",") -> Raw:
@@ -46,21 +44,28 @@ def read(source: Any, names: Sequence[str], separator: str = ",") -> Raw:
     """
     wanted = list(dict.fromkeys(names))
     if isinstance(source, (str, PathLike)):
-        frame: Any = _read_file(Path(fspath(source)), wanted, separator)
-        label = Path(fspath(source)).name
+        path = Path(fspath(source))
+        eager, label = nw.from_native(_read_file(path, wanted, separator), eager_only=True), path.name
     else:
-        frame, label = source, "the dataframe"
+        eager, label = _select(source, wanted), "the dataframe"
+    columns = {name: to_polars(eager[name], label) for name in wanted}
+    return Raw(columns, label, eager.implementation, dict(eager.schema))
+
+
+def _select(source: Any, wanted: list[str]) -> nw.DataFrame[Any]:
+    """The wanted columns of a dataframe of any kind; a lazy one is collected."""
     try:
-        table = nw.from_native(frame)
+        table = nw.from_native(source)
+        present = table.collect_schema().names()
     except TypeError:
         kind = type(source).__name__
         advice = "pass a pandas, polars or pyarrow dataframe, or the path of a CSV or Parquet file"
         raise ContractError("source", "a dataframe or a path", kind, advice) from None
-    require_columns(wanted, table.collect_schema().names(), label, separator)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"the dataframe has columns of the same name: {' '.join(str(error).split())}") from None
+    require_columns(wanted, present, "the dataframe")
     table = table.select(wanted)
-    eager = table.collect() if isinstance(table, nw.LazyFrame) else table
-    columns = {name: to_polars(eager[name], label) for name in wanted}
-    return Raw(columns, label, eager.implementation, dict(eager.schema))
+    return table.collect() if isinstance(table, nw.LazyFrame) else table
 
 
 def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, separator: str = ",") -> None:
@@ -71,33 +76,35 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
         folded = {p.casefold(): p for p in present}
         close = difflib.get_close_matches(name.casefold(), folded, n=1)
         advice = f"; did you mean {folded[close[0]]!r}?" if close else ""
-        if len(present) == 1 and separator not in present[0] and any(mark in present[0] for mark in ";\t|"):
-            advice = "; is the file separated by something else? Then give separator="
-        raise DataError(f"{label} has no column {name!r}; it has {', '.join(map(repr, present))}{advice}")
+        if len(present) == 1 and separator not in present[0] and any(mark in present[0] for mark in ",;\t|"):
+            advice = "; if the fields are separated by another character, give it as separator="
+        shown = ", ".join(repr(p if len(p) <= 60 else p[:60] + "...") for p in present[:30])
+        more = f" and {len(present) - 30} more" if len(present) > 30 else ""
+        raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
 
 
 def _read_file(path: Path, names: list[str], separator: str) -> pl.DataFrame:
-    """The wanted columns of a file; Parquet is known by its first bytes, everything else is taken for CSV."""
+    """The wanted columns of a file. Parquet is known by its first bytes; other bytes that are not text are refused."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(4096)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     if not start:
         raise DataError(f"{path} is empty")
+    parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
+    if b"\0" in start and not (parquet or zipped):
+        raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
     try:
-        if start == b"PAR1":
-            require_columns(names, list(pl.read_parquet_schema(path)), path.name)
-            return pl.read_parquet(path, columns=names)
-        data = gzip.decompress(path.read_bytes()) if start[:2] == b"\x1f\x8b" else path.read_bytes()
-        header = pl.read_csv(data, n_rows=0, infer_schema=False, separator=separator).columns
-        require_columns(names, header, path.name, separator)
-        return pl.read_csv(data, columns=names, infer_schema=False, separator=separator)
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read as CSV (UTF-8, a header, columns {names}) or Parquet: {reason}"
-        ) from None
+        if parquet:
+            lazy = pl.scan_parquet(path, glob=False)
+        else:
+            lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
+        require_columns(names, lazy.collect_schema().names(), path.name, separator)
+        return lazy.select(names).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
+        raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
 
 
 def to_polars(series: Any, label: str) -> pl.Series:

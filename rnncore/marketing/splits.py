@@ -88,11 +88,11 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
     """
     day = to_day(origin)
     require_horizon(horizon)
-    if day + horizon > log.last_day:
-        longest = (log.last_day - day).astype(int)
+    longest = _days(day, log.last_day)
+    if horizon > longest:
+        advice = f"the longest horizon from there is {longest} days" if longest > 0 else "the origin must be earlier"
         raise DataError(
-            f"a window of {horizon} days after {day} ends on {day + horizon}, but the log ends on {log.last_day}; "
-            + (f"the longest horizon from there is {longest} days" if longest > 0 else "the origin must be earlier")
+            f"a window of {horizon} days after {day} does not fit: the log ends on {log.last_day}; {advice}"
         )
     index = log.population(day)
     if len(index) == 0:
@@ -127,6 +127,8 @@ def time_split(
     ('1997-07-03', '1997-12-31')
     """
     require_horizon(horizon)
+    if len(log.customers) < 2:
+        raise DataError("the log has one customer only; at least 2 are needed to train on and compare")
     for name, number, least in (
         ("train_origins", train_origins, 1),
         ("step", horizon if step is None else step, 1),
@@ -143,9 +145,7 @@ def time_split(
     train = tuple(newest - k * (horizon if step is None else step) for k in reversed(range(train_origins)))
     if len(log.population(train[0])) < 2:
         n = len(log.population(train[0]))
-        raise DataError(
-            f"{n} customer has an event on or before {train[0]}, the first training origin; at least 2 are needed"
-        )
+        raise DataError(f"{n} of the customers has an event by {train[0]}, the first training origin; 2 are needed")
     return TimeSplit(horizon, train, last, calibration, calibration_horizon)
 
 
@@ -158,17 +158,21 @@ def require_horizon(horizon: int) -> None:
 def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, back: int, reach: int) -> None:
     """DataError if `back` days and `reach` horizons before the test origin, or one horizon after it, leave the log."""
     first, last = log.first_day, log.last_day
-    span = int((last - first).astype(int))
+    span = _days(first, last)
     if test is None:
         longest = (span - back) // (reach + 1)
+        need = f"training, calibration and test windows one after another need {back + (reach + 1) * horizon}"
     else:
-        longest = min(int((last - test).astype(int)), (int((test - first).astype(int)) - back) // reach)
-    if horizon <= longest:
-        return
-    works = (
-        f"the longest horizon that works is {longest} days" if longest > 0 else "no horizon works with these settings"
-    )
-    raise DataError(
-        f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({span} days), and training, "
-        f"calibration and test windows one after another need {back + (reach + 1) * horizon}; {works}"
-    )
+        before, after = _days(first, test), _days(test, last)
+        longest = min(after, (before - back) // reach)
+        need = (
+            f"{before} are before the test origin {test}, where {back + reach * horizon} are needed, and {after} after"
+        )
+    if horizon > longest:
+        works = f"the longest horizon that works is {longest} days" if longest > 0 else "no horizon works"
+        fits = f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({span} days)"
+        raise DataError(f"{fits}; {need}; {works} with these settings")
+
+
+def _days(start: np.datetime64, end: np.datetime64) -> int:
+    return int((end - start).astype(np.int64))

@@ -1,0 +1,380 @@
+"""EventLog: what it reads, how it orders, what it refuses, and what its report says."""
+
+import datetime
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog
+from rnncore.marketing.events import to_day
+from rnncore.marketing.reading import require_columns
+
+NAMES = {"customer": "id", "time": "t", "value": "v"}
+
+
+def frame(**columns) -> pl.DataFrame:
+    default = {"id": [2, 1, 2], "t": ["2024-01-03", "2024-01-02", "2024-01-01"], "v": [3.0, 2.0, 1.0]}
+    return pl.DataFrame(default | columns)
+
+
+def log(source=None, **words) -> EventLog:
+    return EventLog(frame() if source is None else source, **(NAMES | words))
+
+
+def csv(folder: Path, text: str) -> Path:
+    path = folder / "events.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# reading and ordering
+
+
+def test_events_are_sorted_by_customer_and_time():
+    made = log()
+    assert made.customers.tolist() == [1, 2]
+    assert made.offsets.tolist() == [0, 1, 3]
+    assert made.value.tolist() == [2.0, 1.0, 3.0]
+
+
+def test_events_at_the_same_time_keep_the_order_of_the_source():
+    made = log(frame(id=[1, 1, 1], t=["2024-01-01"] * 3, v=[3.0, 1.0, 2.0]))
+    assert made.value.tolist() == [3.0, 1.0, 2.0]
+
+
+def test_input_frame_is_not_changed():
+    source = frame()
+    log(source)
+    assert source.equals(frame())
+
+
+def test_arrays_are_closed_against_writing():
+    with pytest.raises(ValueError, match="read-only"):
+        log().value[0] = 5.0
+
+
+@pytest.mark.parametrize(
+    "t",
+    [
+        pl.Series(["2024-01-03 00:00:00", "2024-01-02T00:00", "2024-01-01"]),
+        pl.Series(["2024-01-03T00:00:00.000Z", "2024-01-02 00:00:00+02:00", "2024-01-01T00:00-0500"]),
+        pl.Series([datetime.date(2024, 1, day) for day in (3, 2, 1)]),
+        pl.Series([datetime.datetime(2024, 1, day) for day in (3, 2, 1)]).cast(pl.Datetime("ns")),
+        pl.Series([datetime.datetime(2024, 1, day) for day in (3, 2, 1)]).dt.replace_time_zone("Asia/Tokyo"),
+    ],
+    ids=["iso", "iso with offsets", "date", "nanoseconds", "time zone"],
+)
+def test_kinds_of_time_are_read_by_the_clock_as_written(t):
+    assert log(frame(t=t)).time.tolist() == [datetime.datetime(2024, 1, day) for day in (2, 1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("t", "time_format"),
+    [([20240103, 20240102, 20240101], "%Y%m%d"), (["3.1.2024", "02.01.2024", "1.1.2024"], "%d.%m.%Y")],
+)
+def test_stated_format_reads_other_times(t, time_format):
+    assert log(frame(t=t), time_format=time_format).day.astype(str).tolist() == [
+        "2024-01-02",
+        "2024-01-01",
+        "2024-01-03",
+    ]
+
+
+def test_whole_numbers_are_no_dates_unless_stated():
+    with pytest.raises(DataError, match=r"whole numbers \(the first is 20240103\).*time_format="):
+        log(frame(t=[20240103, 20240102, 20240101]))
+
+
+def test_csv_keeps_ids_as_they_stand_there(tmp_path):
+    made = log(csv(tmp_path, "id,t,v\n007,2024-01-01,1\n7,2024-01-02,2.5\n"))
+    assert made.customers.tolist() == ["007", "7"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "gz", "parquet", "semicolon"])
+def test_file_equals_frame(tmp_path, kind):
+    path = tmp_path / "file"
+    source = frame(id=["b", "a", "b"])
+    if kind == "parquet":
+        source.write_parquet(path)
+    else:
+        text = source.write_csv(separator=";" if kind == "semicolon" else ",").encode()
+        path.write_bytes(gzip.compress(text) if kind == "gz" else text)
+    made = log(path, separator=";" if kind == "semicolon" else ",")
+    assert (made.customers.tolist(), made.value.tolist()) == (["a", "b"], [2.0, 1.0, 3.0])
+
+
+def test_lazy_frame_is_collected():
+    assert len(log(frame().lazy())) == 3
+
+
+# the same kind of dataframe comes out
+
+
+@pytest.mark.parametrize("dtype", [pl.Int16, pl.String, pl.Categorical, pl.UInt64, pl.Enum(["1", "2"])], ids=str)
+def test_ids_come_out_with_the_type_they_came_with(dtype):
+    source = frame().with_columns(pl.col("id").cast(pl.String).cast(dtype))
+    assert log(source).frame({"p": np.zeros(2)}).schema["id"] == dtype
+
+
+def test_frame_has_the_asked_customers_in_the_asked_order():
+    out = log().frame({"p": np.array([0.5, 0.25])}, index=np.array([1, 0]))
+    assert out.rows() == [(2, 0.5), (1, 0.25)]
+
+
+def test_a_column_named_as_one_of_the_source_keeps_its_own_type():
+    assert log(frame(v=[1, 2, 3])).frame({"v": np.array([0.5, 0.25])})["v"].to_list() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("ids", [[2, 1, 2], ["b", "a", "b"], [2.0, 1.0, 2.0]])
+def test_pandas_in_pandas_out(ids):
+    pandas = pytest.importorskip("pandas")
+    source = pandas.DataFrame(
+        {"id": ids, "t": pandas.to_datetime(["2024-01-03", "2024-01-02", "2024-01-01"]), "v": 1.0}
+    )
+    out = log(source).frame({"p": np.array([0.0, 1.0])})
+    assert isinstance(out, pandas.DataFrame)
+    assert (out["id"].tolist(), out["id"].dtype) == (sorted(set(ids)), source["id"].dtype)
+
+
+def test_gap_in_pandas_is_missing():
+    pandas = pytest.importorskip("pandas")
+    source = pandas.DataFrame({"id": ["b", None, "b"], "t": ["2024-01-03", "2024-01-02", None], "v": 1.0})
+    assert log(source, missing="drop").quality()["rows used"] == 1
+
+
+def test_pyarrow_in_pyarrow_out():
+    pyarrow = pytest.importorskip("pyarrow")
+    out = log(pyarrow.table(frame().to_dict(as_series=False))).frame({"p": np.array([0.0, 1.0])})
+    assert isinstance(out, pyarrow.Table)
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("id,t,v\n", "has no rows"),
+        ("id,time,v\n1,2024-01-01,1\n", "has no column 't'; it has 'id', 'time', 'v'"),
+        ("id;t;v\n1;2024-01-01;1\n", "separator="),
+        ("id,t,v\n1,2024-01-01,1\n2,2024-02-30,1\n", "'2024-02-30' in row 2 of 't' is not an ISO date"),
+        ("id,t,v\n1,01/02/2024,1\n", "'01/02/2024' in row 1 of 't'.*time_format="),
+        ("id,t,v\n1,2024-01-01,1\n2,2024-01-01,12 EUR\n", "'12 EUR' in row 2 of 'v' is not a finite number"),
+        ("id,t,v\n1,2024-01-01,1\n2,2024-01-01,inf\n", "'inf' in row 2 of 'v' is not a finite number"),
+        ("id,t,v\n1,2024-01-01,NaN\n", "missing cells.*1 in 'v', the first in row 1.*missing=\"drop\""),
+        ("id,t,v\n1,2024-01-01,1\n ,2024-01-01,1\n", "missing cells.*1 in 'id', the first in row 2"),
+        ("id,t,v\n1,,1\n,2024-01-01,1\n", "1 in 'id', the first in row 2; 1 in 't', the first in row 1"),
+        ("id,t,v\n1,2024-01-01,-2.5\n", r"negative numbers: 1 in 'v', the first in row 1 \(-2.5\).*negative=\"drop\""),
+        ("id,t,v\n1,2024-01-01,1,9\n", "cannot be read as CSV"),
+    ],
+)
+def test_bad_csv_is_a_clear_error(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        log(csv(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"v": [1.0, float("inf"), 2.0]}, "inf in row 2 of 'v' is not a finite number"),
+        ({"v": [1.0, float("nan"), 2.0]}, "missing cells.*1 in 'v', the first in row 2"),
+        ({"v": [True, False, True]}, "'v' holds Boolean; it must hold numbers"),
+        ({"id": [1.0, 1.5, 2.0]}, "customer 1.5 in row 2 of 'id' is not a whole number"),
+        ({"id": [True, False, True]}, "'id' holds Boolean; customer ids must be text or whole numbers"),
+        ({"t": [1.5, 2.0, 3.0]}, "'t' holds Float64; times must be dates"),
+    ],
+)
+def test_bad_frame_is_a_clear_error(columns, message):
+    with pytest.raises(DataError, match=message):
+        log(frame(**columns))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match=r"cannot read .*nothing\.csv: No such file"):
+        log(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize(
+    "content", [b"PAR1 and then nothing", b"\x7fELF\x00\x00", b"\x1f\x8b broken gzip", b"id,t,v\n\xe9,1,1\n"]
+)
+def test_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"other (cannot be read as|is neither)"):
+        log(path)
+
+
+def test_closest_column_is_suggested():
+    with pytest.raises(DataError, match="did you mean 'CustomerID'"):
+        require_columns(["customer_id"], ["InvoiceNo", "CustomerID"], "shop.csv")
+
+
+def test_format_for_a_column_of_dates_is_refused():
+    with pytest.raises(DataError, match="time_format is for text and numbers"):
+        log(frame(t=[datetime.date(2024, 1, 1)] * 3), time_format="%Y")
+
+
+@pytest.mark.parametrize("words", [{"missing": "ignore"}, {"negative": "keep"}, {"customer": None}, {"value": 3}])
+def test_wrong_argument_is_a_contract_error(words):
+    with pytest.raises(ContractError):
+        log(**words)
+
+
+@pytest.mark.parametrize("source", [[1, 2], None, {"id": [1]}, pl.Series([1])])
+def test_source_that_is_no_dataframe_is_a_contract_error(source):
+    with pytest.raises(ContractError, match="a dataframe or a path"):
+        EventLog(source, customer="id", time="t")
+
+
+def test_nothing_left_after_dropping():
+    with pytest.raises(DataError, match="no row is left"):
+        log(frame(v=[-1.0, -1.0, -2.0]), negative="drop")
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "1970-01-01", "2999-12-31"])
+def test_unlikely_dates_warn_and_are_counted(day):
+    with pytest.warns(UserWarning, match="1 dates before 1971 or in the future"):
+        made = log(frame(t=["2024-01-03", day, "2024-01-01"]))
+    assert made.quality()["unlikely dates"] == 1
+
+
+# the report
+
+
+def test_dropped_rows_are_counted_by_reason():
+    source = pl.DataFrame(
+        {
+            "id": ["a", None, "b", "c", "", "d"],
+            "t": ["2024-01-01", "2024-01-01", None, "2024-01-01", None, "2024-01-01"],
+            "v": [1.0, 1.0, 1.0, -1.0, 1.0, None],
+        }
+    )
+    report = log(source, missing="drop", negative="drop").quality()
+    counts = {check.name: check.rows for check in report}
+    assert counts["rows read"] == 6
+    assert (counts["missing customer"], counts["missing time"], counts["missing value"]) == (2, 2, 1)
+    assert (counts["negative value"], counts["rows used"], counts["customers"]) == (1, 1, 1)
+
+
+def test_zeros_repeats_and_disorder_are_counted():
+    source = frame(id=[1, 1, 1, 1], t=["2024-01-02", "2024-01-01", "2024-01-01", "2024-01-01"], v=[1.0, 0.0, 0.0, 2.0])
+    report = log(source).quality()
+    names = ("zero value", "exact repeats", "repeated customer and day", "out of order")
+    assert [report[name] for name in names] == [2, 1, 2, 1]
+
+
+def test_conversions_have_a_line():
+    t = ["2024-01-03T10:00+02:00", "2024-01-02", "2024-01-01"]
+    report = log(frame(id=[1.0, 2.0, 1.0], t=t, v=["1", "2", "3"])).quality()
+    assert [report[name] for name in ("customers as floats", "text as dates", "text as numbers", "time zone")] == [
+        3,
+        3,
+        3,
+        1,
+    ]
+
+
+def test_report_prints_a_table():
+    lines = str(log(frame(v=[0.0, 1.0, 2.0])).quality()).splitlines()
+    assert lines[0] == "the dataframe"
+    assert any(line.split() == ["zero", "value", "1", "kept"] for line in lines)
+
+
+# cutting and adding up
+
+
+def test_per_day_adds_up_value_items_and_count():
+    source = pl.DataFrame(
+        {
+            "id": [1, 1, 1, 2],
+            "t": ["2024-01-01 09:00", "2024-01-01 17:00", "2024-01-02", "2024-01-02"],
+            "v": [1, 2, 3, 4],
+        }
+    )
+    daily = log(source, items="v").per_day()
+    assert daily.value.tolist() == daily.items.tolist() == [3.0, 3.0, 4.0]
+    assert (daily.count.tolist(), daily.offsets.tolist()) == ([2, 1, 1], [0, 2, 3])
+    assert daily.time.tolist() == [datetime.datetime(2024, 1, day) for day in (1, 2, 2)]
+
+
+def test_until_takes_the_whole_day():
+    made = log(frame(t=["2024-01-03", "2024-01-01 23:59:59", "2024-01-02"]))
+    assert made.until("2024-01-01").customers.tolist() == [1]
+
+
+def test_until_before_the_first_event_is_empty():
+    assert len(log().until("2023-12-31").per_day()) == 0
+
+
+def test_count_and_value_between_leave_out_the_first_day_and_take_the_last():
+    made = log()
+    assert made.count_between("2024-01-01", "2024-01-03").tolist() == [1, 1]
+    assert made.value_between("2024-01-01", "2024-01-03").tolist() == [2.0, 3.0]
+
+
+def test_value_between_needs_a_value():
+    with pytest.raises(ContractError, match="name it when the log is made"):
+        EventLog(frame(), customer="id", time="t").value_between("2024-01-01", "2024-01-02")
+
+
+@pytest.mark.parametrize("day", [5, None, "yesterday", np.datetime64("NaT")])
+def test_what_is_no_day_is_a_contract_error(day):
+    with pytest.raises(ContractError, match="a date, a numpy datetime64 or ISO text"):
+        to_day(day)
+
+
+events = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=30)
+
+
+def small_log(rows) -> EventLog:
+    first = datetime.date(2024, 1, 1)
+    days = [first + datetime.timedelta(days=day) for _, day, _ in rows]
+    return log(pl.DataFrame({"id": [r[0] for r in rows], "t": days, "v": [float(r[2]) for r in rows]}))
+
+
+@given(events)
+def test_offsets_hold_each_customers_events_in_order(rows):
+    made = small_log(rows)
+    for i, customer in enumerate(made.customers):
+        mine = sorted((r for r in rows if r[0] == customer), key=lambda r: r[1])
+        assert made.value[made.offsets[i] : made.offsets[i + 1]].tolist() == [r[2] for r in mine]
+
+
+@given(events)
+def test_per_day_keeps_the_sums_of_each_customer(rows):
+    made = small_log(rows)
+    before = np.add.reduceat(made.value, made.offsets[:-1])
+    daily = made.per_day()
+    assert np.add.reduceat(daily.value, daily.offsets[:-1]).tolist() == before.tolist()
+
+
+@given(events, st.integers(-1, 41))
+def test_history_and_future_share_out_the_events(rows, cut):
+    made = small_log(rows)
+    day = np.datetime64("2024-01-01") + cut
+    future = made.count_between(day, "2024-12-31")
+    past = np.zeros(len(made.customers), int)
+    past[made.population(day)] = np.diff(made.until(day).offsets)
+    assert (past + future).tolist() == np.diff(made.offsets).tolist()
+
+
+# real data
+
+
+def test_online_retail_with_explicit_words():
+    folder = Path(os.environ.get("RNNCORE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+    path = folder / "online_retail_1" / "online_retail.parquet"
+    if not path.exists():
+        pytest.skip(f"{path} is absent; name the folder of the data sets in RNNCORE_DATA")
+    words = {"customer": "CustomerID", "time": "InvoiceDate", "value": "UnitPrice", "items": "Quantity"}
+    report = EventLog(path, **words, missing="drop", negative="drop").quality()
+    names = ("rows read", "missing customer", "negative value", "negative items", "rows used", "customers")
+    assert [report[name] for name in names] == [541_909, 135_080, 2, 10_624, 397_924, 4_339]

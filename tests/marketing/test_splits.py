@@ -1,0 +1,178 @@
+"""Time splits: origins, embargo, populations, labels, and that no future event changes a history."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from rnncore.datasets import cdnow
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog
+from rnncore.marketing.splits import TimeSplit, cut, time_split
+
+FIRST = datetime.date(2024, 1, 1)
+
+
+def day(number: int) -> datetime.date:
+    return FIRST + datetime.timedelta(days=number)
+
+
+def make(rows) -> EventLog:
+    """A log of rows (customer, day number, value)."""
+    columns = {"id": [r[0] for r in rows], "t": [day(r[1]) for r in rows], "v": [float(r[2]) for r in rows]}
+    return EventLog(pl.DataFrame(columns), customer="id", time="t", value="v")
+
+
+@pytest.fixture(scope="module")
+def shop() -> EventLog:
+    return EventLog(cdnow(), customer="customer", time="date", value="amount", items="items")
+
+
+def test_cdnow_origins(shop):
+    split = time_split(shop, 181)
+    assert (split.train, split.test) == ((np.datetime64("1997-07-03"),), np.datetime64("1997-12-31"))
+
+
+def test_cdnow_test_window_has_the_known_rate_of_return(shop):
+    window = time_split(shop, 181).test_window(shop)
+    assert len(window.index) == 23_570
+    assert round(float(np.mean(window.count > 0)), 3) == 0.228
+
+
+def test_cdnow_windows_share_out_the_money(shop):
+    window = time_split(shop, 181).test_window(shop)
+    assert window.history.value.sum() + window.value.sum() == pytest.approx(2_500_315.63, abs=1e-6)
+
+
+def test_calibration_window_lies_between_training_and_test(shop):
+    split = time_split(shop, 181, calibration_horizon=60)
+    assert [str(d) for d in (*split.train, split.calibration)] == ["1997-05-04", "1997-11-01"]
+    assert split.calibration_window(shop).horizon == 60
+
+
+def test_several_training_origins_are_oldest_first(shop):
+    split = time_split(shop, 181, train_origins=3, step=30)
+    assert [str(origin) for origin in split.train] == ["1997-05-04", "1997-06-03", "1997-07-03"]
+    assert [window.origin for window in split.train_windows(shop)] == list(split.train)
+
+
+def test_population_of_an_origin_has_bought_by_then(shop):
+    window = cut(shop, "1997-01-31", 90)
+    first = shop.day[shop.offsets[:-1]]
+    assert shop.customers[first <= np.datetime64("1997-01-31")].tolist() == window.history.customers.tolist()
+
+
+def test_horizon_longer_than_the_log_names_the_longest(shop):
+    with pytest.raises(
+        DataError, match=r"1997-01-01 to 1998-06-30 \(545 days\).*longest horizon that works is 272 days"
+    ):
+        time_split(shop, 300)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"calibration_horizon": 50},
+        {"train_origins": 3},
+        {"train_origins": 3, "step": 20},
+        {"test": "1997-10-01"},
+        {"test": "1998-04-01", "train_origins": 2},
+    ],
+)
+def test_the_longest_horizon_named_works_and_the_next_does_not(shop, words):
+    with pytest.raises(DataError) as caught:
+        time_split(shop, 10_000, **words)
+    longest = int(str(caught.value).split("longest horizon that works is ")[1].split()[0])
+    assert time_split(shop, longest, **words).test_window(shop).horizon == longest
+    with pytest.raises(DataError, match="does not fit"):
+        time_split(shop, longest + 1, **words)
+
+
+def test_no_horizon_works_on_one_day():
+    with pytest.raises(DataError, match="no horizon works"):
+        time_split(make([(1, 0, 1), (2, 0, 1)]), 1)
+
+
+def test_one_customer_only():
+    with pytest.raises(DataError, match="one customer only"):
+        time_split(make([(1, 0, 1), (1, 50, 1), (1, 100, 1)]), 30)
+
+
+def test_one_customer_at_the_training_origin():
+    with pytest.raises(DataError, match="1 of the customers has an event by 2024-02-10"):
+        time_split(make([(1, 0, 1), (2, 50, 1), (1, 100, 1)]), 30)
+
+
+def test_window_past_the_end_of_the_log():
+    with pytest.raises(DataError, match="the log ends on 2024-04-10; the longest horizon from there is 10 days"):
+        cut(make([(1, 0, 1), (2, 100, 1)]), day(90), 11)
+
+
+def test_window_before_the_first_event():
+    with pytest.raises(DataError, match="the log begins on 2024-01-01"):
+        cut(make([(1, 0, 1), (2, 100, 1)]), day(-1), 11)
+
+
+@pytest.mark.parametrize("horizon", [0, -3, 1.5, "30", True])
+def test_horizon_is_a_whole_number_of_days(shop, horizon):
+    with pytest.raises(ContractError, match="a whole number of days"):
+        time_split(shop, horizon)
+
+
+@pytest.mark.parametrize("words", [{"train_origins": 0}, {"step": 0}, {"calibration_horizon": -1}])
+def test_numbers_of_origins_and_days_are_checked(shop, words):
+    with pytest.raises(ContractError):
+        time_split(shop, 30, **words)
+
+
+def test_a_split_that_sees_its_test_is_refused():
+    with pytest.raises(ContractError, match="past 2024-04-01"):
+        TimeSplit(30, (np.datetime64("2024-03-03"),), np.datetime64("2024-04-01"))
+
+
+def test_a_split_that_trains_on_its_calibration_is_refused():
+    days = [np.datetime64(text) for text in ("2024-02-15", "2024-04-01", "2024-03-01")]
+    with pytest.raises(ContractError, match="past 2024-03-01"):
+        TimeSplit(30, (days[0],), days[1], calibration=days[2], calibration_horizon=30)
+
+
+def test_calibration_labels_may_not_reach_past_the_test_origin():
+    days = [np.datetime64(text) for text in ("2024-01-15", "2024-04-01", "2024-03-20")]
+    with pytest.raises(ContractError, match="it would see the test"):
+        TimeSplit(30, (days[0],), days[1], calibration=days[2], calibration_horizon=30)
+
+
+rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60), st.integers(0, 9)), min_size=1, max_size=25)
+
+
+@given(rows, rows, st.integers(0, 59))
+def test_no_event_after_the_origin_changes_a_history(past, futures, origin):
+    past = [r for r in past if r[1] <= origin]
+    assume(past)
+    one, other = ([*past, *((c, origin + 1 + d, v) for c, d, v in future)] for future in (futures, [(9, 3, 1)]))
+    a, b = make(one).until(day(origin)), make(other).until(day(origin))
+    for name in ("customers", "offsets", "time", "value", "count"):
+        assert np.array_equal(getattr(a, name), getattr(b, name))
+
+
+@given(rows, st.integers(0, 40), st.integers(1, 20))
+def test_labels_count_the_events_of_the_window_only(events, origin, horizon):
+    log = make([*events, (0, 0, 0), (0, 60, 0)])
+    window = cut(log, day(origin), horizon)
+    inside = [r[0] for r in events if origin < r[1] <= origin + horizon]
+    expected = [inside.count(customer) for customer in window.history.customers]
+    assert window.count.tolist() == expected
+
+
+@given(rows, st.integers(1, 20), st.integers(0, 10), st.integers(1, 3), st.integers(1, 25))
+def test_embargo_holds_for_every_split(events, horizon, calibration_horizon, origins, step):
+    log = make([*events, (0, 0, 0), (1, 0, 0), (0, 120, 0)])
+    split = time_split(log, horizon, calibration_horizon=calibration_horizon, train_origins=origins, step=step)
+    limit = split.test if split.calibration is None else split.calibration
+    assert max(split.train) + horizon <= limit
+    assert limit + calibration_horizon <= split.test
+    assert split.test + horizon <= log.last_day
