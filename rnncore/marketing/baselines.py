@@ -1,0 +1,167 @@
+"""The simple methods that a network must beat when it predicts who comes back.
+
+    RecencyRule    logistic regression on the log of the days since the last event
+    RFMLogistic    logistic regression on log recency, log frequency, log monetary value and log age
+    BGNBD          the buy-till-you-die model of Fader, Hardie and Lee (2005), by maximum likelihood
+
+The first two may read label windows of several lengths, as a network does, and are told the log of each length. The
+third needs no label: it is fitted to all purchases up to the origin.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import betaln, gammaln, hyp2f1
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing.encoding import Summary
+
+Floats = NDArray[np.float64]
+
+
+class Baseline(Protocol):
+    """A simple method: told who came back in which window, it says how probably others will."""
+
+    def fit(self, summary: Summary, length: Floats, returned: Floats) -> Self:
+        """Learn from customers at origins in the past: window lengths in days and outcomes 0 or 1, each (N,)."""
+        ...
+
+    def predict(self, summary: Summary, length: float) -> Floats:
+        """P(an event within `length` days of the origin), (N,)."""
+        ...
+
+
+class RecencyRule:
+    """Who was here lately comes back: one feature, the log of the days since the last event, made a probability.
+
+    >>> few = Summary(*(np.array(column) for column in ([1.0, 2, 50, 90], [3.0, 2, 2, 1], [9.0, 9, 9, 9], [99.0] * 4)))
+    >>> RecencyRule().fit(few, np.full(4, 30.0), np.array([1.0, 1, 0, 0])).predict(few, 30).round(1)
+    array([0.8, 0.7, 0.3, 0.2])
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ("since",)
+
+    def fit(self, summary: Summary, length: Floats, returned: Floats) -> Self:
+        """See `Baseline.fit`. DataError where all outcomes are equal."""
+        if np.ptp(returned) == 0:
+            raise DataError(f"all {len(returned)} outcomes are {returned[0]:.0f}: there is nothing to learn from")
+        self.model_ = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        self.model_.fit(self._features(summary, length), returned)
+        return self
+
+    def predict(self, summary: Summary, length: float) -> Floats:
+        """See `Baseline.predict`."""
+        lengths = np.full(len(summary.since), float(length))
+        return np.asarray(self.model_.predict_proba(self._features(summary, lengths))[:, 1], np.float64)
+
+    def _features(self, summary: Summary, length: Floats) -> Floats:
+        logs = [np.log(summary.events) if c == "events" else np.log1p(getattr(summary, c)) for c in self.columns]
+        return np.column_stack([*logs, np.log(length)])
+
+
+class RFMLogistic(RecencyRule):
+    """Logistic regression on the logs of recency, frequency, monetary value and age."""
+
+    columns: ClassVar[tuple[str, ...]] = ("since", "events", "value", "age")
+
+
+class BGNBDParameters(NamedTuple):
+    """Purchase rates are Gamma(r, rate alpha) over customers, chances to leave after a purchase are Beta(a, b)."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+
+
+class BGNBD:
+    """The beta-geometric/NBD model (Fader, Hardie and Lee 2005, Marketing Science 24(2), 275-284).
+
+    While alive a customer buys at random with a rate of their own, and leaves after any purchase with a probability of
+    their own. It needs of each customer: `frequency` x, the repeat purchases; `recency` t_x, the time from the first to
+    the last purchase; `age` T, the time from the first purchase to the origin. Any unit of time, the same throughout.
+
+    >>> model = BGNBD().fit(frequency=[0, 0, 3, 1], recency=[0, 0, 30, 5], age=[39, 30, 35, 38])
+    >>> bool(model.probability_alive([0], [0], [39])[0] == 1.0)  # only a repeat purchase can be the last one
+    True
+    """
+
+    parameters_: BGNBDParameters
+    log_likelihood_: float
+
+    def fit(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> Self:
+        """Maximise the mean log-likelihood over the logs of r, alpha, a, b, from r = a = b = 1 and alpha = mean age.
+
+        Each in [1e-6, 1e6] (times the mean age for alpha): without a single repeat purchase there is no maximum inside.
+        """
+        x, t_x, T = _customers(frequency, recency, age)
+        unit = float(T.mean()) or 1.0  # a search in natural units is the same search for days and for weeks
+        found = minimize(
+            lambda logs: -_log_likelihood(np.exp(logs), x, t_x / unit, T / unit).mean(),
+            np.zeros(4),
+            method="L-BFGS-B",
+            bounds=[(np.log(1e-6), np.log(1e6))] * 4,
+            options={"ftol": 1e-13, "gtol": 1e-8},
+        )
+        r, alpha, a, b = np.exp(found.x)
+        self.parameters_ = BGNBDParameters(float(r), float(alpha * unit), float(a), float(b))
+        self.log_likelihood_ = float(_log_likelihood(np.array(self.parameters_), x, t_x, T).sum())
+        return self
+
+    def probability_alive(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> Floats:
+        """P(not yet left at T), (N,): 1 for everyone without a repeat purchase, so no measure of churn by itself."""
+        x, t_x, T = _customers(frequency, recency, age)
+        r, alpha, a, b = self.parameters_
+        log_odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * np.log((alpha + T) / (alpha + t_x))
+        return np.where(x > 0, 1 / (1 + np.exp(np.minimum(log_odds, 700))), 1.0)
+
+    def probability_of_return(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, horizon: float) -> Floats:
+        """P(at least one purchase in (T, T + horizon]), (N,).
+
+        It is P(alive) times 1 - ((alpha + T) / (alpha + T + horizon))^(r + x): at T the rate of a living customer is
+        Gamma(r + x, alpha + T).
+        """
+        x, _, T = _customers(frequency, recency, age)
+        r, alpha, _, _ = self.parameters_
+        none = np.exp(-(r + x) * np.log1p(horizon / (alpha + T)))
+        return np.asarray(self.probability_alive(frequency, recency, age) * (1 - none), np.float64)
+
+    def expected_purchases(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, horizon: float) -> Floats:
+        """Expected number of purchases in (T, T + horizon], (N,): equation (10) of the paper."""
+        x, _, T = _customers(frequency, recency, age)
+        r, alpha, a, b = self.parameters_
+        z = horizon / (alpha + T + horizon)
+        shrink = np.exp((r + x) * np.log1p(-z)) * hyp2f1(r + x, b + x, a + b + x - 1, z)
+        alive = self.probability_alive(frequency, recency, age)
+        return np.asarray((a + b + x - 1) / (a - 1) * (1 - shrink) * alive, np.float64)
+
+
+def _customers(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """The three columns as float64 (N,); ContractError where they contradict each other."""
+    x, t_x, T = (np.asarray(column, np.float64) for column in (frequency, recency, age))
+    if x.ndim != 1 or not x.shape == t_x.shape == T.shape or not len(x):
+        raise ContractError(
+            "frequency, recency, age", "three columns of one length", f"{x.shape}, {t_x.shape}, {T.shape}", "a row each"
+        )
+    if not ((x >= 0) & (t_x >= 0) & (t_x <= T) & np.isfinite(T) & ((t_x == 0) | (x > 0))).all():
+        advice = "recency runs from the first to the last purchase, age from the first to the origin"
+        raise ContractError(
+            "frequency, recency, age", "0 <= recency <= age, recency 0 where x = 0", "a row without", advice
+        )
+    return x, t_x, T
+
+
+def _log_likelihood(parameters: Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:
+    """Log-likelihood of each customer, (N,): equation (6) of the paper, its two terms added on the log scale."""
+    r, alpha, a, b = parameters
+    rate = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+    alive = betaln(a, b + x) - betaln(a, b) - (r + x) * np.log(alpha + T)
+    left = betaln(a + 1, b + np.maximum(x, 1) - 1) - betaln(a, b) - (r + x) * np.log(alpha + t_x)
+    return np.asarray(rate + np.logaddexp(alive, np.where(x > 0, left, -np.inf)), np.float64)

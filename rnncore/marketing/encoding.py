@@ -1,0 +1,140 @@
+"""What a model reads of a customer at an origin: a sequence of events for a network, five numbers for a simple method.
+
+    event step    log days since the event before | log value | log items | 0 | 0 | 0 | 0
+    ...           (0 for the first event)
+    closing step  log days since the last event   | 0 | 0 | 1 | log events so far | log age in days | log length/horizon
+
+The log (EventLog.per_day) has one event per customer and day. The closing step asks the question: is there an event
+within `length` days of the origin? One network can so be trained on windows of several lengths, see `ladder`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.splits import Window
+from rnncore.sequences import Histories
+
+Floats = NDArray[np.float64]
+COLUMNS = ("gap", "value", "items", "closing", "events", "age", "length")
+EVENT, CLOSING = slice(1, 3), slice(4, 7)  # columns that mean something in one kind of step only
+MARK = 3
+
+
+class Summary(NamedTuple):
+    """Recency, frequency, monetary value and age of each customer at an origin; arrays (N,), times in days."""
+
+    since: Floats
+    """Days from the last event to the origin."""
+    events: Floats
+    """Days with an event, at least 1."""
+    value: Floats
+    """Value of all events, 0 where the log has none."""
+    age: Floats
+    """Days from the first event to the origin: T of the buy-till-you-die models, whose t_x is age - since."""
+
+
+class Scale(NamedTuple):
+    """Mean and standard deviation of each column over the steps in which it means something, (D,)."""
+
+    mean: Floats
+    deviation: Floats
+
+
+def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
+    """Origins and lengths of label windows that are complete on the day `end`, oldest and longest first.
+
+    Of every length the horizon, its half and its quarter, the latest complete window; and at those origins the shorter
+    windows too, so that the effects of the calendar and of the length can be told apart. The longest window teaches
+    what the question asks, the shorter ones how customers behave that are nearly as old as those to be predicted: the
+    base rate falls as a cohort ages, and a model of the longest window alone has never seen it.
+
+    >>> [(str(origin), length) for origin, length in ladder(np.datetime64("1997-12-31"), 181)][::3]
+    [('1997-07-03', 181), ('1997-10-02', 90)]
+    """
+    lengths = sorted({max(1, horizon // part) for part in (1, 2, 4)}, reverse=True)
+    return [(end - back, length) for back in lengths for length in lengths if length <= back]
+
+
+def summarise(history: EventLog, origin: np.datetime64) -> Summary:
+    """The summary at `origin` of a log with one event per customer and day, none of it after the origin."""
+    ends = history.offsets[1:] - 1
+    value = np.zeros(len(history)) if history.value is None else _clean(history.value)
+    return Summary(
+        since=_days(origin - history.day[ends]),
+        events=np.diff(history.offsets).astype(np.float64),
+        value=np.add.reduceat(value, history.offsets[:-1]) if len(history) else value,
+        age=_days(origin - history.day[history.offsets[:-1]]),
+    )
+
+
+def encode(history: EventLog, origin: np.datetime64, length: int, horizon: int, latest: int) -> Histories:
+    """The steps above, unscaled, of the `latest` events of each customer: values (sum of L_i + 1, 7) and offsets.
+
+    The closing step counts all events, and the first event kept has its true distance from the one before.
+    """
+    starts, ends = history.offsets[:-1], history.offsets[1:]
+    first = np.zeros(len(history), bool)
+    first[starts] = True
+    gap = np.where(first, 0.0, _days(np.diff(history.day, prepend=history.day[:1])))
+    kept = np.arange(len(history)) >= np.repeat(ends - latest, np.diff(history.offsets))
+    kept_lengths = np.minimum(ends - starts, latest)
+    offsets = np.concatenate([[0], np.cumsum(kept_lengths + 1)])
+    values = np.zeros((offsets[-1], len(COLUMNS)))
+    closing = offsets[1:] - 1
+    steps = np.ones(len(values), bool)
+    steps[closing] = False
+    things = history.count if history.items is None else history.items
+    money = np.zeros(len(history)) if history.value is None else _clean(history.value)
+    values[steps, :MARK] = np.log1p(np.column_stack([gap, money, _clean(things)])[kept])
+    now = summarise(history, origin)
+    values[closing, 0] = np.log1p(now.since)
+    values[closing, MARK] = 1.0
+    values[closing, CLOSING] = np.column_stack(
+        [np.log(now.events), np.log1p(now.age), np.full(len(starts), np.log(length / horizon))]
+    )
+    return Histories(values, offsets)
+
+
+def encode_window(window: Window, horizon: int, latest: int) -> Histories:
+    """`encode` the histories of a window of `splits.cut`."""
+    return encode(window.history, window.origin, window.horizon, horizon, latest)
+
+
+def fit_scale(values: Floats) -> Scale:
+    """Measure the scale of encoded steps (n, D); a column without spread keeps its unit."""
+    closing = values[:, MARK] == 1.0
+    rows = np.ones(values.shape, bool)
+    rows[:, EVENT], rows[:, CLOSING] = ~closing[:, None], closing[:, None]
+    mean = np.mean(values, axis=0, where=rows)
+    deviation = np.std(values, axis=0, where=rows)
+    mean[MARK], deviation[MARK] = 0.0, 1.0
+    return Scale(mean, np.where(deviation > 1e-9, deviation, 1.0))
+
+
+def apply_scale(histories: Histories, scale: Scale) -> Histories:
+    """Standardised steps in float32; a column stays 0 in steps where it means nothing."""
+    closing = histories.values[:, MARK] == 1.0
+    values = (histories.values - scale.mean) / scale.deviation
+    values[closing, EVENT] = 0.0
+    values[~closing, CLOSING] = 0.0
+    return Histories(values.astype(np.float32), histories.offsets)
+
+
+def join(parts: list[Histories]) -> Histories:
+    """The histories of all parts, one part behind the other."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Histories(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _days(times: NDArray[np.timedelta64]) -> Floats:
+    return np.asarray(times / np.timedelta64(1, "D"), np.float64)
+
+
+def _clean(sums: NDArray[np.float64] | NDArray[np.int64]) -> Floats:
+    """Sums of a day without the last bits, in which the order of the rows would show."""
+    return np.asarray(np.round(sums, 6), np.float64)
