@@ -1,0 +1,186 @@
+"""The only place that names a Numba flag, and the thread pool that runs a kernel over fixed shards of the batch.
+
+A kernel is compiled for one shard of rows and releases the GIL; which rows make a shard is a function of the problem
+alone (how many rows, how long they are), and what the shards give is summed in shard order. So every result is bitwise
+the same on any number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+from numpy.typing import NDArray
+
+from rnncore.errors import ContractError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# error_model: Python's check for a zero divisor stops a loop from vectorising (tanh 10x slower).
+# fastmath: fused multiply-add, and -0 may become 0. Never "nnan" or "ninf": they turn NaN into a number.
+_FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+
+_MAX_THREADS = 256
+_MAX_SHARDS = 8
+_ROWS_PER_SHARD = 16  # two full register tiles; fewer rows read the packed weights from L2 too often
+_ROW_MULTIPLE = 8  # rows of a register tile: a shard should end at one
+_WORTH_A_THREAD = 2e6  # multiply-adds (about 20 us); waking a thread costs as much
+
+
+# ---------------------------------------------------------------------------------------------------- compilation
+
+
+def _sources() -> str:
+    """One hash of all files of this folder: a kernel inlines functions of other files, whose edits Numba overlooks."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache on disk, but stale after an edit of any kernel file, and never the reason of an error."""
+
+    _stamp = _sources()
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = self._stamp
+
+    def load_overload(self, *args: Any) -> Any:
+        try:
+            return super().load_overload(*args)
+        except (OSError, EOFError, ValueError, TypeError, RuntimeError, pickle.UnpicklingError):
+            return None  # unreadable: compile again
+
+    def save_overload(self, *args: Any) -> None:
+        try:
+            super().save_overload(*args)
+        except (OSError, RuntimeError):
+            return  # a full or read-only disk: the compiled code lives in this process only
+
+
+def part(function: Function) -> Function:
+    """Compile a function that only kernels call."""
+    compiled: Function = numba.njit(**_FLAGS)(function)
+    return compiled
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that Python calls, and keep the machine code on disk where a folder is writable."""
+    compiled: Any = numba.njit(**_FLAGS)(function)
+    try:
+        compiled._cache = _Cache(compiled.py_func)
+    except (OSError, RuntimeError, AttributeError):
+        pass  # no writable folder: compiled anew in every process
+    result: Function = compiled
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------- threads
+
+
+class _Pool:
+    """Helper threads, started when first needed and forgotten in a forked child, where they do not exist."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.executor: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[[], None], copies: int) -> list[Future[None]]:
+        with self.lock:
+            if self.executor is None:
+                self.executor = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="rnncore")
+        futures: list[Future[None]] = []
+        try:
+            for _ in range(copies):
+                futures.append(self.executor.submit(work))
+        except RuntimeError:  # the interpreter is shutting down: those that are here do the work
+            pass
+        return futures
+
+
+_pool = _Pool()
+_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _forget_pool() -> None:
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def set_num_threads(n: int) -> None:
+    """Let each forward and backward of a fast twin use up to n threads. Results do not depend on n, not by one bit.
+
+    n: 1 to 256; at the start it is the number of cores this process may use. Raises ContractError.
+
+    >>> set_num_threads(2)
+    >>> get_num_threads()
+    2
+    """
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= _MAX_THREADS:
+        raise ContractError("n", f"an integer from 1 to {_MAX_THREADS}", repr(n), "it is a number of threads")
+    _threads = int(n)
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that one call may use."""
+    return _threads
+
+
+def shard_bounds(N: int, lengths: NDArray[np.int64] | None) -> list[int]:
+    """Cut N rows, longest first, into shards of about equal work; shard s is the rows bounds[s] to bounds[s+1] - 1.
+
+    >>> shard_bounds(64, None)
+    [0, 16, 32, 48, 64]
+    """
+    if lengths is None or N == 0 or lengths[0] == 0:
+        count = max(1, min(_MAX_SHARDS, N // _ROWS_PER_SHARD))
+        rows = -(-N // (count * _ROW_MULTIPLE)) * _ROW_MULTIPLE
+        return [min(N, s * rows) for s in range(count)] + [N]
+    done = np.cumsum(lengths)
+    rows_per_step = int(done[-1] // lengths[0])
+    count = max(1, min(_MAX_SHARDS, rows_per_step // _ROWS_PER_SHARD))
+    inner = np.searchsorted(done, done[-1] * np.arange(1, count) / count)
+    return [0, *(int(n) for n in inner), N]
+
+
+def run(task: Callable[[int], None], shards: int, multiply_adds: float) -> None:
+    """Call task(0) to task(shards - 1), each once, on up to `get_num_threads()` threads, the calling one among them.
+
+    The caller takes tasks like any helper, so it never waits for a thread that has not started, and cannot deadlock.
+    """
+    waiting = deque(range(shards))
+
+    def work() -> None:
+        while waiting:
+            try:
+                shard = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            task(shard)
+
+    helpers = min(_threads, shards) - 1 if multiply_adds > _WORTH_A_THREAD else 0
+    futures = _pool.submit(work, helpers) if helpers > 0 else []
+    try:
+        work()
+    finally:
+        waiting.clear()
+        started = [future for future in futures if not future.cancel()]
+        for future in started:
+            future.exception()
+    for future in started:
+        future.result()

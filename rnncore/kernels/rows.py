@@ -1,0 +1,46 @@
+"""How the fast twins see their arrays: every array is a matrix, whose row t * N + n belongs to step t and sequence n.
+
+So `x` (T, N, D) is (T * N, D), and the state that goes into row r of `x` is row r of `h` (T+1, N, H), the one that comes
+out is row r + N. Contiguous matrices only: one machine code for each float type, whatever the caller's strides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncore.kernels.jit import part
+from rnncore.typing import Array, Lengths
+
+PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart would share few sets of the L1 cache
+
+
+def as_rows(array: Array, width: int) -> Array:
+    """Return the array as a matrix with rows of `width` numbers: a view where possible, a copy where the layout is odd."""
+    plain = np.require(array, requirements="CAW")  # a copy too where it is read-only: that would be another machine code
+    return plain.reshape(plain.size // width, width)
+
+
+def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
+    """Return n_t for each step: the rows 0 to n_t - 1 are longer than t."""
+    if lengths is None:
+        return np.full(T, N, np.int64)
+    return N - np.searchsorted(lengths[::-1], np.arange(T), side="right").astype(np.int64)
+
+
+@part
+def fill_rows(matrix: Any, first: Any, rows: Any, values: Any) -> None:
+    """Write the same values into each of `rows` rows."""
+    for r in range(first, first + rows):
+        row = matrix[r]
+        for j in range(values.size):
+            row[j] = values[j]
+
+
+@part
+def copy_row(source: Any, target: Any) -> None:
+    """Copy a 1-D array."""
+    for j in range(source.size):
+        target[j] = source[j]
