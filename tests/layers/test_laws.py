@@ -1,0 +1,204 @@
+"""Laws that hold for every cell in both twins, whatever the numbers."""
+
+import numpy as np
+import pytest
+from conftest import MATRIX, TOLERANCE, all_results, assert_equal_results, make, scaled_error
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnncore.gradcheck import random_problem
+
+EQUAL = TOLERANCE["equal in float64"]
+problems = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 10**6),
+        "T": st.integers(1, 7),
+        "N": st.integers(1, 5),
+        "ragged": st.booleans(),
+        "scale": st.sampled_from([0.1, 1.0, 3.0]),
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems, cut=st.integers(0, 7))
+def test_chunks_with_carried_gradient_equal_the_whole(name, options, problem, cut):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **problem)
+    T, N = p.x.shape[:2]
+    cut = min(cut, T)
+    whole = all_results(layer, p)
+    lengths = np.full(N, T) if p.lengths is None else p.lengths
+    first, rest = np.minimum(lengths, cut), np.maximum(lengths - cut, 0)
+
+    y_1, state, cache_1 = layer.forward(p.params, p.x[:cut], p.state_0, first)
+    y_2, state_T, cache_2 = layer.forward(p.params, p.x[cut:], state, rest)
+    grads_2, dx_2, dstate = layer.backward(p.params, cache_2, p.dy[cut:], p.dstate_T)
+    grads_1, dx_1, dstate_0 = layer.backward(p.params, cache_1, p.dy[:cut], dstate)
+    chunked = {"y": np.concatenate([y_1, y_2]), "dx": np.concatenate([dx_1, dx_2])}
+    chunked.update({f"d{k}": grads_1[k] + grads_2[k] for k in grads_1})
+    chunked.update({f"state_T[{k}]": s for k, s in enumerate(state_T)})
+    chunked.update({f"dstate_0[{k}]": s for k, s in enumerate(dstate_0)})
+    assert_equal_results(chunked, whole, EQUAL)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_nan_in_the_padding_leaks_nowhere(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **{**problem, "ragged": True})
+    past = np.arange(len(p.x))[:, None] >= p.lengths
+    clean = all_results(layer, p)
+    x, dy = p.x.copy(), p.dy.copy()
+    x[past], dy[past] = np.nan, np.nan
+    dirty = all_results(layer, p._replace(x=x, dy=dy))
+    for key in clean:
+        np.testing.assert_array_equal(dirty[key], clean[key], err_msg=key)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_outputs_and_dx_are_zero_past_a_row_s_end(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **{**problem, "ragged": True})
+    past = np.arange(len(p.x))[:, None] >= p.lengths
+    results = all_results(layer, p)
+    assert not results["y"][past].any()
+    assert not results["dx"][past].any()
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_a_row_of_length_zero_hands_state_and_gradient_through(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **{**problem, "N": 3, "ragged": True})
+    results = all_results(layer, p)
+    for k in range(len(p.state_0)):
+        np.testing.assert_array_equal(results[f"state_T[{k}]"][2], p.state_0[k][2])
+        np.testing.assert_array_equal(results[f"dstate_0[{k}]"][2], p.dstate_T[k][2])
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_ragged_rows_equal_each_row_by_itself(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **{**problem, "ragged": True})
+    together = all_results(layer, p)
+    sums = {key: 0 for key in together if key.startswith("d") and key[1:] in p.params}
+    for n, L in enumerate(p.lengths):
+        row, one = slice(n, n + 1), slice(0, L)
+        alone = all_results(
+            layer,
+            (
+                p.params,
+                p.x[one, row],
+                tuple(s[row] for s in p.state_0),
+                None,
+                p.dy[one, row],
+                tuple(d[row] for d in p.dstate_T),
+            ),
+        )
+        for key in ("y", "dx"):
+            assert scaled_error(together[key][one, row], alone[key]) <= EQUAL
+        sums = {key: total + alone[key] for key, total in sums.items()}
+    assert_equal_results({key: together[key] for key in sums}, sums, EQUAL)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems, order=st.randoms(use_true_random=False))
+def test_the_order_of_the_batch_does_not_matter(name, options, problem, order):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **{**problem, "ragged": False})
+    rows = list(range(p.x.shape[1]))
+    order.shuffle(rows)
+    permuted = p._replace(
+        x=p.x[:, rows],
+        dy=p.dy[:, rows],
+        state_0=tuple(s[rows] for s in p.state_0),
+        dstate_T=tuple(d[rows] for d in p.dstate_T),
+    )
+    a, b = all_results(layer, p), all_results(layer, permuted)
+    for key in a:
+        if key in ("y", "dx"):
+            a[key] = a[key][:, rows]
+        elif "state" in key:
+            a[key] = a[key][rows]
+    assert_equal_results(b, a, EQUAL)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_backward_is_linear_in_the_upstream_gradient(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **problem)
+    rng = np.random.default_rng(problem["seed"] + 1)
+    other = p._replace(dy=rng.normal(size=p.dy.shape), dstate_T=tuple(rng.normal(size=d.shape) for d in p.dstate_T))
+    both = p._replace(
+        dy=2 * p.dy - 3 * other.dy,
+        dstate_T=tuple(2 * a - 3 * b for a, b in zip(p.dstate_T, other.dstate_T, strict=True)),
+    )
+    a, b, c = (all_results(layer, q) for q in (p, other, both))
+    gradients = [key for key in a if key.startswith("d")]
+    combined = {key: 2 * a[key] - 3 * b[key] for key in gradients}
+    size = {key: 2 * np.abs(a[key]).max(initial=0) + 3 * np.abs(b[key]).max(initial=0) for key in gradients}
+    for key in gradients:
+        assert np.abs(c[key] - combined[key]).max(initial=0) <= EQUAL * max(size[key], 1e-300), key
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_inputs_are_never_changed_and_results_own_their_memory(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **problem)
+    given_arrays = [*p.params.values(), p.x, *p.state_0, p.dy, *p.dstate_T]
+    before = [a.copy() for a in given_arrays]
+    y, state_T, cache = layer.forward(p.params, p.x, p.state_0, p.lengths)
+    kept = [a.copy() for a in cache if a is not None]
+    dparams, dx, dstate_0 = layer.backward(p.params, cache, p.dy, p.dstate_T)
+    for own in (y, *state_T, *dparams.values(), dx, *dstate_0):
+        own[...] = np.nan
+    for a, b in zip([*given_arrays, *(a for a in cache if a is not None)], [*before, *kept], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@given(problem=problems)
+def test_a_second_call_gives_the_same_bits(name, options, problem):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, **problem)
+    a, b = all_results(layer, p), all_results(layer, p)
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("where", ["x", "state_0", "Wx", "Wh"])
+def test_nan_in_gives_nan_out(name, options, where):
+    layer = make(name, 3, 4, **options)
+    p = random_problem(layer, seed=1, ragged=False)
+    if where == "x":
+        p.x[0, 0, 0] = np.nan
+    elif where == "state_0":
+        p.state_0[0][0, 0] = np.nan
+    else:
+        p.params[where][0, :] = np.nan
+    y, state_T, _ = layer.forward(p.params, p.x, p.state_0)
+    assert np.isnan(y[-1, 0]).all()
+    assert all(np.isnan(s[0]).all() for s in state_T)
+    results = all_results(layer, p)
+    assert np.isnan(results["dWh"]).any()
+
+
+@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize(("T", "N"), [(0, 2), (3, 0), (0, 0)])
+def test_no_steps_or_no_rows_give_empty_results(name, options, T, N):
+    layer = make(name, 3, 4, **options)
+    state_0 = tuple(np.ones((N, 4)) for _ in layer.state_sizes)
+    y, state_T, cache = layer.forward(layer.init(0), np.zeros((T, N, 3)), state_0)
+    grads, dx, dstate_0 = layer.backward(layer.init(0), cache, np.ones_like(y), state_0)
+    assert y.shape == (T, N, 4)
+    assert dx.shape == (T, N, 3)
+    assert not any(g.any() for g in grads.values())
+    for a, b, c in zip(state_0, state_T, dstate_0, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
