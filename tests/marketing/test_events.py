@@ -45,8 +45,9 @@ def test_events_are_sorted_by_customer_and_time():
 
 
 def test_events_at_the_same_time_keep_the_order_of_the_source():
-    made = log(frame(id=[1, 1, 1], t=["2024-01-01"] * 3, v=[3.0, 1.0, 2.0]))
-    assert made.value.tolist() == [3.0, 1.0, 2.0]
+    value = np.random.default_rng(0).permutation(20_000).astype(float)
+    made = log(pl.DataFrame({"id": np.arange(20_000) % 7, "t": [datetime.date(2024, 1, 1)] * 20_000, "v": value}))
+    assert made.value[made.offsets[3] : made.offsets[4]].tolist() == value[3::7].tolist()
 
 
 def test_input_frame_is_not_changed():
@@ -55,9 +56,11 @@ def test_input_frame_is_not_changed():
     assert source.equals(frame())
 
 
-def test_arrays_are_closed_against_writing():
+@pytest.mark.parametrize("name", ["customers", "offsets", "time", "value", "count"])
+def test_arrays_are_closed_against_writing(name):
+    array = getattr(log().per_day(), name)
     with pytest.raises(ValueError, match="read-only"):
-        log().value[0] = 5.0
+        array[0] = array[1]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,11 @@ def test_the_longest_horizon_named_works_and_the_next_does_not(shop, words):
         time_split(shop, longest + 1, **words)
 
 
+def test_horizon_longer_than_the_log_says_how_many_days_are_needed(shop):
+    with pytest.raises(DataError, match=r"one after another need 950;"):
+        time_split(shop, 300, calibration_horizon=50, train_origins=2)
+
+
 def test_no_horizon_works_on_one_day():
     with pytest.raises(DataError, match="no horizon works"):
         time_split(make([(1, 0, 1), (2, 0, 1)]), 1)
