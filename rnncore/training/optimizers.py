@@ -87,7 +87,7 @@ class Optimizer(ABC):
             g = np.asarray(grads[name], dtype=p.dtype)
             zeros = tuple(np.zeros_like(p) for _ in self.slots)
             moved, slots = self._update(p, g, self._state.get(name, zeros), self.steps + 1)
-            new[name] = np.asarray(moved, dtype=p.dtype)
+            new[name] = np.asarray(moved, dtype=p.dtype, order="C")
             state[name] = tuple(np.asarray(slot, dtype=p.dtype) for slot in slots)
         self.steps += 1
         if self.slots:
