@@ -43,6 +43,8 @@ def read(source: Any, names: Sequence[str], separator: str = ",") -> Raw:
     ContractError: `source` is neither a dataframe nor a path.
     """
     wanted = list(dict.fromkeys(names))
+    if len(separator.encode()) != 1:
+        raise ContractError("separator", "one ASCII character", repr(separator), r'for example ";" or "\t"')
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
         eager, label = nw.from_native(_read_file(path, wanted, separator), eager_only=True), path.name

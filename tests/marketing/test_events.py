@@ -225,7 +225,9 @@ def test_format_for_a_column_of_dates_is_refused():
         log(frame(t=[datetime.date(2024, 1, 1)] * 3), time_format="%Y")
 
 
-@pytest.mark.parametrize("words", [{"missing": "ignore"}, {"negative": "keep"}, {"customer": None}, {"value": 3}])
+@pytest.mark.parametrize(
+    "words", [{"missing": "ignore"}, {"negative": "keep"}, {"customer": None}, {"value": 3}, {"separator": ""}]
+)
 def test_wrong_argument_is_a_contract_error(words):
     with pytest.raises(ContractError):
         log(**words)
