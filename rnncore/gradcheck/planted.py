@@ -49,4 +49,72 @@ LSTM: list[Edit] = [
     ("dc of a finished row is dropped", "dc[:n] = dc_t * f", "dc[:n] = dc_t * f; dc[n:] = 0"),
 ]
 
-PLANTED: dict[str, list[Edit]] = {"lstm": LSTM}
+_RNN_RETURN = 'return {"Wx": dWx, "Wh": dWh, "b": db}, dx, (dh,)'
+_RNN_DSTATE = "dh = dstate_T[0].copy()"
+_RNN_DX0 = "dx = np.zeros_like(x)\n"
+_RNN_DA = "da = dh_t * dact(h[t + 1, :n])"
+
+RNN: list[Edit] = [
+    ("final-state gradient dh_T ignored", _RNN_DSTATE, "dh = 0 * dstate_T[0]"),
+    ("h[-1] wraps around at t = 0", _DWH, "dWh += h[t or -1, :n].T @ da"),
+    ("h_0 missing in dWh", _DWH, "dWh += h[t, :n].T @ da if t else 0"),
+    ("dWh uses h_t", _DWH, "dWh += h[t + 1, :n].T @ da"),
+    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
+    ("dy off by one", _DH, "dh_t = dy[t - 1, :n] + dh[:n]"),
+    ("no derivative of the activation", _RNN_DA, "da = dh_t"),
+    ("derivative taken at h_{t-1}", _RNN_DA, "da = dh_t * dact(h[t, :n])"),
+    ("derivative of tanh as 1 - h", _RNN_DA, "da = dh_t * (1 - h[t + 1, :n])"),
+    ("dWx overwritten, not summed", "dWx += x[t, :n].T @ da", "dWx[:] = x[t, :n].T @ da"),
+    ("db from the first sequence only", "db += da.sum(axis=0)", "db += da[:1].sum(axis=0)"),
+    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+    ("Wh transposed", _CARRY, "dh[:n] = da @ Wh"),
+    ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3"),
+    ("no dh_0", _RNN_RETURN, _RNN_RETURN.replace("(dh,)", "(0 * dh,)")),
+    ("scale error 5e-4", _RNN_RETURN, _RNN_RETURN.replace('"Wx": dWx', '"Wx": dWx * (1 + 5e-4)')),
+    ("scale error 1e-6", _RNN_RETURN, _RNN_RETURN.replace('"Wh": dWh', '"Wh": dWh * (1 + 1e-6)')),
+    ("accumulated in float32", _RNN_DA, f"{_RNN_DA}; da = da.astype(np.float32)"),
+    ("gradient starts from the weights", _RNN_DX0, "dx = np.zeros_like(x); dWx += Wx\n"),
+    ("the first step is skipped", "for t in reversed(range(T))", "for t in reversed(range(1, T))"),
+    ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
+]
+
+_GRU_RETURN = 'return {"Wx": dWx, "Wh": dWh, "bx": dbx, "bh": dbh}, dx, (dh,)'
+_GRU_DH = "dh_t = dy[t, :m] + dh[:m]"
+_GRU_RZ = "da_rz = np.concatenate([dr * dsigmoid(r), dz * dsigmoid(z)], axis=1)"
+_GRU_DU = "du = np.concatenate([da_rz, da_n], axis=1)"
+_GRU_CARRY = "dh[:m] = dh_prev"
+
+GRU: list[Edit] = [
+    ("final-state gradient dh_T ignored", "dh = dstate_T[0].copy()", "dh = 0 * dstate_T[0]"),
+    ("h_{t-1} taken as h_t", "h_prev, q_t = h[t, :m], q[t, :m]", "h_prev, q_t = h[t + 1, :m], q[t, :m]"),
+    ("h[-1] wraps around at t = 0", "h_prev, q_t = h[t, :m], q[t, :m]", "h_prev, q_t = h[t or -1, :m], q[t, :m]"),
+    ("dy only at the last step", _GRU_DH, "dh_t = (dy[t, :m] if t == T - 1 else 0) + dh[:m]"),
+    ("dy off by one", _GRU_DH, "dh_t = dy[t - 1, :m] + dh[:m]"),
+    ("dz misses the candidate", "dz = dh_t * (h_prev - n)", "dz = dh_t * h_prev"),
+    ("z and 1 - z swapped", "dn = dh_t * (1 - z)", "dn = dh_t * z"),
+    ("no direct path through z", "dh_prev = dh_t * z", "dh_prev = 0 * dh_t"),
+    ("no derivative of tanh", "da_n = dn * dtanh(n)", "da_n = dn"),
+    ("derivative of tanh as 1 - n", "da_n = dn * dtanh(n)", "da_n = dn * (1 - n)"),
+    ("reset gate left out of the candidate's state path", "dv_n = da_n * r", "dv_n = da_n"),
+    ("no path from the candidate to h", "dh_prev += dv_n @ Wh_n.T", "pass"),
+    ("no path from the gates to h", "dh_prev += da_rz @ Wh_rz.T", "pass"),
+    ("derivative of the sigmoid misses 1 - s", "dr * dsigmoid(r)", "dr * r"),
+    ("r and z swapped", _GRU_RZ, "da_rz = np.concatenate([dz * dsigmoid(z), dr * dsigmoid(r)], axis=1)"),
+    (
+        "candidate bias counted twice",
+        "dbx += du.sum(axis=0)",
+        "dbx += du.sum(axis=0); dbh[2 * H :] += da_n.sum(axis=0)",
+    ),
+    ("dWx overwritten, not summed", "dWx += x[t, :m].T @ du", "dWx[:] = x[t, :m].T @ du"),
+    ("dbx from the first sequence only", "dbx += du.sum(axis=0)", "dbx += du[:1].sum(axis=0)"),
+    ("no carry of dh", _GRU_DH, "dh_t = dy[t, :m] + (dh[:m] if t == T - 1 else 0)"),
+    ("truncated after 3 steps", _GRU_CARRY, f"{_GRU_CARRY}; dh[:] *= t != T - 3"),
+    ("no dh_0", _GRU_RETURN, _GRU_RETURN.replace("(dh,)", "(0 * dh,)")),
+    ("scale error 5e-4", _GRU_RETURN, _GRU_RETURN.replace('"Wx": dWx', '"Wx": dWx * (1 + 5e-4)')),
+    ("scale error 1e-6", _GRU_RETURN, _GRU_RETURN.replace('"Wh": dWh', '"Wh": dWh * (1 + 1e-6)')),
+    ("accumulated in float32", _GRU_DU, f"{_GRU_DU}.astype(np.float32)"),
+    ("the first step is skipped", "for t in reversed(range(T))", "for t in reversed(range(1, T))"),
+    ("finished rows lose their gradient", _GRU_CARRY, f"{_GRU_CARRY}; dh[m:] = 0"),
+]
+
+PLANTED: dict[str, list[Edit]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}

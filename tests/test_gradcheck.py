@@ -1,0 +1,160 @@
+"""Every derivative of every cell in each twin by itself; the tester tested: planted errors caught, no false alarm."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import CASES, make
+
+import rnncore as rc
+from rnncore.errors import ContractError
+from rnncore.gradcheck import GATES, check, check_cell, check_pair, mutants, random_problem
+from rnncore.gradcheck.mutants import Mutant
+
+CELLS = ["rnn", "lstm", "gru"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_every_derivative_of_every_option_in_each_twin(cell, backend):
+    reports = list(check_cell(cell, seed=1, backends=[backend]))
+    assert {report.method for report in reports} == {"complex-step" if backend == "numpy" else "central"}
+    failed = [str(report) for report in reports if not report.ok]
+    assert not failed, "\n\n".join(failed)
+    names = {"x", *(f"state_0[{k}]" for k in range(len(make(cell.upper(), 1, 1).state_sizes)))}
+    assert all(names < {block.name for block in report.blocks} for report in reports)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_no_false_alarm_with_linear_or_saturated_gates(name, options, scale):
+    layer = make(name, 3, 5, backend="numpy", **options)
+    for seed in range(3):
+        p = random_problem(layer, seed, scale=scale)
+        report = check(layer, p.params, p.x, p.state_0, p.lengths, seed=seed)
+        assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("mutant", [m for cell in CELLS for m in mutants(cell)], ids=lambda m: f"{m.cell}: {m.name}")
+def test_complex_step_catches_the_planted_error(mutant):
+    layer = mutant.layer(3, 5)
+    p = random_problem(layer, seed=0)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, entries=25)
+    assert not report.ok
+
+
+def test_there_are_the_26_planted_errors_and_those_of_released_libraries():
+    assert len(mutants("lstm")) >= 31
+    assert len(mutants("rnn")) >= 12
+    assert len(mutants("gru")) >= 18
+
+
+def test_a_planted_error_that_no_longer_applies_is_an_error():
+    with pytest.raises(RuntimeError, match="stands 0 times"):
+        Mutant("lstm", "gone", "this line is not there", "nor this").module()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_planted_error_leaves_the_forward_pass_right(cell):
+    right = rc.recurrent.Recurrent(rc.contract.CELLS[cell], 3, 5, backend="numpy", dtype="float64")
+    p = random_problem(right)
+    y = right.forward(p.params, p.x, p.state_0, p.lengths)[0]
+    for mutant in mutants(cell):
+        np.testing.assert_array_equal(mutant.layer(3, 5).forward(p.params, p.x, p.state_0, p.lengths)[0], y)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "step"),
+    [
+        ("h_0 missing in dWh", "Wh", 0),
+        ("the first step is skipped", "Wx", 0),
+        ("no carry of dc", "b", 4),
+        ("truncated after 3 steps", "x", 2),
+        ("i and f swapped", "Wh", 5),
+    ],
+)
+def test_the_report_names_the_array_and_the_time_step(name, array, step):
+    layer = next(m for m in mutants("lstm") if m.name == name).layer(3, 5)
+    p = random_problem(layer, seed=0)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths)
+    block = next(b for b in report.blocks if b.name == array)
+    assert not block.ok
+    assert block.step == step
+    assert re.search(rf"FAIL +{array} ", report.table)
+
+
+def test_a_relative_error_of_a_millionth_fails_and_one_of_a_trillionth_of_the_gate_passes():
+    def forward(inputs):
+        return (np.sin(inputs["v"]),), None
+
+    def backward(slip):
+        return lambda inputs, cache, upstream: {"v": np.cos(inputs["v"]) * upstream[0] * (1 + slip)}
+
+    v = {"v": np.linspace(-2, 2, 7)}
+    for method, gate in GATES.items():
+        assert not check_pair(forward, backward(20 * gate), v, method=method).ok
+        assert check_pair(forward, backward(gate / 20), v, method=method).ok
+
+
+def test_a_backward_that_changes_its_upstream_gradient_fails():
+    def backward(inputs, cache, upstream):
+        grad = upstream[0] * 2
+        upstream[0][...] = 0
+        return {"v": grad}
+
+    report = check_pair(lambda inputs: ((2 * inputs["v"],), None), backward, {"v": np.ones(3)})
+    assert not report.ok
+    assert report.changed == ("upstream[0]",)
+    assert "changed upstream[0]" in str(report)
+
+
+def test_a_backward_that_adds_up_over_calls_fails():
+    total = np.zeros(3)
+
+    def backward(inputs, cache, upstream):
+        nonlocal total
+        total = total + 2 * upstream[0]
+        return {"v": total}
+
+    report = check_pair(lambda inputs: ((2 * inputs["v"],), None), backward, {"v": np.ones(3)})
+    assert all(block.ok for block in report.blocks)
+    assert not report.repeatable
+    assert not report.ok
+
+
+def test_a_gradient_that_is_not_finite_fails():
+    report = check_pair(
+        lambda inputs: ((2 * inputs["v"],), None), lambda i, c, u: {"v": np.full(3, np.nan)}, {"v": np.ones(3)}
+    )
+    assert not report.ok
+    assert report.worst.error == np.inf
+
+
+def test_a_gradient_of_another_shape_is_a_breach_that_names_it():
+    with pytest.raises(ContractError, match=r"gradient of v: expected shape \(3,\), received shape \(\)"):
+        check_pair(lambda i: ((2 * i["v"],), None), lambda i, c, u: {"v": np.array(2.0)}, {"v": np.ones(3)})
+
+
+def test_a_zero_state_would_hide_errors_so_none_means_random_ones():
+    layer = next(m for m in mutants("lstm") if m.name == "no dh_0").layer(3, 5)
+    assert not check(layer, layer.init(0), np.ones((4, 2, 3))).ok
+
+
+def test_complex_step_on_the_fast_twin_is_refused_with_advice():
+    layer = rc.GRU(2, 3)
+    with pytest.raises(ContractError, match='say method="central"'):
+        check(layer, layer.init(0), np.ones((2, 2, 2), np.float32), method="complex-step")
+
+
+def test_the_table_shows_both_values_of_the_worst_entry():
+    layer = rc.RNN(2, 3, backend="numpy")
+    report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32))
+    assert f"{report.worst.analytic:.9e}" in report.table
+    assert f"{report.worst.numeric:.9e}" in report.table
+    assert len(report.table.splitlines()) == 1 + len(report.blocks)
+
+
+def test_with_entries_no_more_than_that_many_are_looked_at():
+    layer = rc.RNN(2, 3, backend="numpy")
+    report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32), entries=4)
+    assert {block.entries for block in report.blocks} == {3, 4}
