@@ -1,0 +1,113 @@
+"""The import arrows of the house, and that `import rnncore` loads NumPy and nothing heavier."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnncore
+
+ROOT = Path(rnncore.__file__).parent
+EXTRA = {"narwhals", "polars", "sklearn", "matplotlib", "rich", "typer", "onnx", "onnxruntime", "torch", "keras"}
+GROUND = {"errors", "typing", "checks"}
+ENGINE = GROUND | {"layers", "contract", "recurrent", "feedforward", "compose", "losses", "sequences"}
+
+# room -> what of ours and what from outside it may import; "numpy" is allowed everywhere
+ARROWS = {
+    "errors": (set(), set()),
+    "typing": (set(), set()),
+    "checks": ({"errors", "typing"}, set()),
+    "layers": ({"layers", "typing"}, set()),
+    "kernels": ({"kernels", "layers", "typing", "errors"}, {"numba", "llvmlite"}),
+    "losses": (GROUND, set()),
+    "sequences": (GROUND, set()),
+    "contract": (GROUND | {"layers", "kernels"}, set()),
+    "recurrent": (GROUND | {"contract"}, set()),
+    "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
+    "compose": (GROUND | {"contract", "recurrent", "feedforward"}, set()),
+    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "layers"}, set()),
+    "interop": (GROUND | {"interop", "contract", "compose", "feedforward", "recurrent"}, set()),
+    "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
+    "datasets": ({"datasets", "errors"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
+    "marketing": (
+        (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
+        {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
+    ),
+    "cli": ({"rnncore", "cli", "errors", "gradcheck", "marketing", "datasets", "kernels"}, EXTRA),
+    "__init__": (ENGINE | {"training", "interop", "gradcheck", "kernels"}, set()),
+    "__main__": ({"cli"}, set()),
+}
+
+
+def imports(file):
+    """Yield the module names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            if node.module == "rnncore":
+                yield from (f"rnncore.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(ROOT)) for file in FILES])
+def test_a_file_imports_only_what_its_room_may(file):
+    room = file.relative_to(ROOT).parts[0].removesuffix(".py")
+    ours, outside = ARROWS[room]
+    for name in imports(file):
+        head, _, rest = name.partition(".")
+        if head == "rnncore":
+            target = rest.split(".")[0] or "rnncore"
+            assert target in ours, f"{file.name} imports {name}"
+        elif head not in sys.stdlib_module_names:
+            assert head in outside | {"numpy"}, f"{file.name} imports {name}"
+
+
+def test_the_arrows_would_catch_a_forbidden_import(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text("def f():\n    from rnncore import kernels\n    import scipy.linalg\n")
+    assert list(imports(file)) == ["rnncore.kernels", "scipy.linalg"]
+
+
+def loaded_after(code):
+    script = f"import sys\n{code}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_import_rnncore_loads_numpy_alone():
+    assert not loaded_after("import rnncore") & (EXTRA | {"numba", "llvmlite", "scipy"})
+
+
+def test_training_and_inference_with_the_textbook_need_numpy_alone():
+    code = """
+import numpy as np, rnncore as rc
+model = rc.Stack(rc.LSTM(2, 3, backend="numpy"), rc.Last(), rc.Dense(3, 1))
+params = model.init(0)
+loss, grads, _ = rc.full_bptt(model, params, np.ones((4, 2, 2), np.float32), np.ones((2, 1)), rc.losses.mse)
+rc.Adam(0.1).step(params, grads)
+"""
+    assert not loaded_after(code) & (EXTRA | {"numba", "llvmlite", "scipy"})
+
+
+def test_without_numba_the_fast_twin_is_a_clear_error_that_names_the_other_word():
+    code = """
+sys.modules["numba"] = None
+import numpy as np, rnncore as rc
+layer = rc.GRU(2, 3)
+try:
+    layer.forward(layer.init(0), np.ones((4, 2, 2), np.float32))
+except rc.ContractError as error:
+    assert 'say backend="numpy"' in str(error), error
+else:
+    raise AssertionError("no error")
+"""
+    loaded_after(code)
