@@ -1,0 +1,185 @@
+"""Each verdict from scores that call for it, the intervals, and how often a verdict is wrong by chance."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import metrics
+from rnncore.marketing.verdict import CONSTANT, judge
+
+
+def draw(seed, n=1500):
+    """Outcomes, their true probabilities, and a generator for what the methods make of them."""
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(0.6, 1.4, n)
+    return (rng.uniform(size=n) < truth).astype(int), truth, rng
+
+
+def blurred(p, rng, noise):
+    return expit(logit(np.clip(p, 1e-3, 1 - 1e-3)) + rng.normal(0, noise, len(p)))
+
+
+@pytest.fixture
+def case():
+    return draw(1)
+
+
+def test_a_better_network_is_worth_it(case):
+    y, truth, rng = case
+    assert judge(y, truth, {"rule": blurred(truth, rng, 1.0)}, 0.3).verdict == "rnn"
+
+
+def test_a_worse_network_is_not(case):
+    y, truth, rng = case
+    assert judge(y, blurred(truth, rng, 1.0), {"rule": truth}, 0.3).verdict == "baseline:rule"
+
+
+def test_the_best_of_several_simple_methods_is_named(case):
+    y, truth, rng = case
+    rules = {"poor": blurred(truth, rng, 2.0), "good": truth, "fair": blurred(truth, rng, 1.0)}
+    assert judge(y, blurred(truth, rng, 1.0), rules, 0.3).verdict == "baseline:good"
+
+
+def test_an_equal_network_is_not_worth_it(case):
+    y, truth, _ = case
+    assert judge(y, truth, {"rule": truth}, 0.3).verdict == "baseline:rule"
+
+
+def test_a_network_that_is_better_by_chance_at_most_is_not_worth_it(case):
+    y, truth, _ = case
+    judged = judge(y, np.clip(truth + 1e-3 * (y - 0.5), 0, 1), {"rule": truth + 1e-9 * y}, 0.3)
+    barely = judge(y, np.where(np.arange(len(y)) == np.flatnonzero(y)[0], 0.99, truth), {"rule": truth}, 0.3)
+    assert judged.verdict == "rnn" and barely.verdict == "baseline:rule"
+
+
+def test_without_signal_nothing_is_named(case):
+    y, truth, rng = case
+    noise = rng.permutation(truth)
+    assert judge(y, noise, {"rule": rng.permutation(noise)}, y.mean()).verdict == "no signal"
+
+
+def test_a_better_guess_of_the_rate_is_no_signal(case):
+    y, _, rng = case
+    near = np.clip(y.mean() + rng.normal(0, 1e-3, len(y)), 0, 1)  # the constant rate is far off, the ranking is noise
+    assert judge(y, near, {"rule": near[::-1]}, 0.6).verdict == "no signal"
+
+
+def test_a_network_must_beat_the_constant_rate_too(case):
+    y, truth, rng = case
+    assert judge(y, rng.permutation(truth), {"rule": 1 - truth}, y.mean()).verdict == "no signal"
+
+
+def test_a_network_with_signal_beside_a_useless_rule_is_worth_it(case):
+    y, truth, rng = case
+    assert judge(y, truth, {"rule": rng.permutation(truth)}, y.mean()).verdict == "rnn"
+
+
+def test_a_network_rarely_wins_where_it_is_no_better():
+    def one(seed):
+        y, truth, rng = draw(seed, 300)
+        return judge(y, blurred(truth, rng, 0.5), {"rule": blurred(truth, rng, 0.5)}, 0.3, resamples=200).verdict
+
+    wins = sum(one(seed) == "rnn" for seed in range(200))
+    assert wins <= 12  # expected are 2.5 %, 5; more than 12 has a chance of 0.2 %
+
+
+def test_a_signal_is_rarely_seen_where_there_is_none():
+    def one(seed):
+        rng = np.random.default_rng(seed)
+        y = (rng.uniform(size=300) < 0.3).astype(int)
+        mild = {name: blurred(np.full(300, 0.3), rng, 0.1) for name in ("network", "rule")}
+        return judge(y, mild.pop("network"), mild, 0.3, resamples=200).verdict
+
+    assert sum(one(seed) != "no signal" for seed in range(150)) <= 15  # two methods, each wrong in 2.5 %
+
+
+def test_a_network_that_is_clearly_better_is_found_almost_always():
+    def one(seed):
+        y, truth, rng = draw(seed, 1000)
+        return judge(y, truth, {"rule": blurred(truth, rng, 1.0)}, 0.3, resamples=200).verdict
+
+    assert sum(one(seed) == "rnn" for seed in range(50)) >= 48
+
+
+def test_the_interval_of_a_gap_is_that_of_its_mean(case):
+    y, truth, rng = case
+    rule = blurred(truth, rng, 0.5)
+    gap = judge(y, truth, {"rule": rule}, 0.3, resamples=4000)["rule"].gap
+    each = metrics.log_losses(y, rule) - metrics.log_losses(y, truth)
+    error = 1.96 * each.std() / np.sqrt(len(y))
+    assert gap == pytest.approx((each.mean(), each.mean() - error, each.mean() + error), abs=0.06 * error)
+
+
+def test_the_interval_of_the_auroc_is_that_of_drawing_customers_again(case):
+    y, truth, rng = case
+    auroc = judge(y, truth, {"rule": truth}, 0.3, resamples=2000)["rnn"].auroc
+    draws = [rng.integers(len(y), size=len(y)) for _ in range(1000)]
+    low, high = np.quantile([metrics.auroc(y[d], truth[d]) for d in draws], [0.025, 0.975])
+    assert auroc == pytest.approx((metrics.auroc(y, truth), low, high), abs=0.0025)
+
+
+def test_the_numbers_of_a_row_are_the_metrics(case):
+    y, truth, _ = case
+    row, expected = judge(y, truth, {}, 0.3)["rnn"], metrics.summary(y, truth)
+    found = {"log_loss": row.log_loss.value, "auroc": row.auroc.value}
+    found |= {name: getattr(row, name) for name in ("pr_auc", "brier", "lift", "bias")}
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_judgement(case):
+    y, truth, rng = case
+    rule = blurred(truth, rng, 0.5)
+    assert judge(y, truth, {"rule": rule}, 0.3, seed=4) == judge(y, truth, {"rule": rule}, 0.3, seed=4)
+
+
+def test_another_seed_gives_other_intervals_of_the_same_numbers(case):
+    y, truth, _ = case
+    one, other = (judge(y, truth, {}, 0.3, seed=seed)["rnn"].log_loss for seed in (0, 1))
+    assert one.value == other.value and one.low != other.low
+
+
+def test_the_table_shows_all_rivals_the_best_first(case):
+    y, truth, rng = case
+    judged = judge(y, blurred(truth, rng, 1.0), {"rule": truth}, 0.3)
+    assert judged.columns()["method"] == ["rule", "rnn", CONSTANT]
+
+
+def test_the_printed_table_ends_with_the_verdict_and_its_reason(case):
+    y, truth, _ = case
+    judged = judge(y, truth, {"rule": truth}, 0.3)
+    assert str(judged).splitlines()[-1] == f"verdict: baseline:rule. {judged.reason}"
+
+
+def test_the_arguments_are_left_alone(case):
+    y, truth, _ = case
+    before = truth.copy()
+    truth.flags.writeable = y.flags.writeable = False
+    judge(y, truth, {"rule": truth}, 0.3)
+    assert np.array_equal(before, truth)
+
+
+def test_a_method_that_is_not_there_is_a_clear_error(case):
+    y, truth, _ = case
+    with pytest.raises(KeyError, match="there are rnn"):
+        judge(y, truth, {}, 0.3)["lstm"]
+
+
+def test_one_outcome_only_cannot_be_judged():
+    with pytest.raises(DataError, match="both outcomes"):
+        judge([1, 1], [0.5, 0.5], {}, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"baselines": {"rnn": [0.1, 0.2]}}, "baselines"),
+        ({"resamples": 5}, "resamples"),
+        ({"confidence": 95}, "confidence"),
+    ],
+)
+def test_a_wrong_argument_is_named(argument, words):
+    arguments = {"baselines": {}, "resamples": 100, "confidence": 0.9} | argument
+    baselines = arguments.pop("baselines")
+    with pytest.raises(ContractError, match=words):
+        judge([0, 1], [0.2, 0.4], baselines, 0.5, **arguments)
