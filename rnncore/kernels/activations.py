@@ -49,7 +49,9 @@ def _power_of_two(typing_context: Any, bits: Any) -> Any:
     return real(bits), generate
 
 
-def _build(real: Any, q: list[float], round_to_int: float, log_2: tuple[float, float], saturated: float, lowest: float) -> Any:
+def _build(
+    real: Any, q: list[float], round_to_int: float, log_2: tuple[float, float], saturated: float, lowest: float
+) -> Any:
     """Compile the two functions for one float type; every constant is of that type, or Numba would compute in float64.
 
     round_to_int: adding and subtracting it rounds, and leaves the integer in the lowest bits. log_2: ln(2) as the sum of

@@ -39,6 +39,9 @@ _PANEL_BYTES = 2 * _VECTOR
 _ROWS = 8 if _VECTOR == 64 else 6  # 8 x 2 + 2 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
 _DEPTH = 256
 
+FIRST = np.int64(0)  # a plain 0 would be a type of its own to Numba, and the product be compiled once more
+_NEXT = np.int64(1)
+
 
 class _Tile:
     """Writes the machine code of one tile: load c, add a[r, k] * panel[k, :] for all k, store c."""
@@ -86,7 +89,10 @@ class _Tile:
         addresses = [self.vectors(self.at(c, builder.mul(r, c_row))) for r in rows]
         totals = [[cgutils.alloca_once_value(builder, self.load(v)) for v in pair] for pair in addresses]
         with cgutils.for_range(builder, depth) as loop:
-            b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, self.integer(2 * self.lanes))))]
+            b = [
+                self.load(v)
+                for v in self.vectors(self.at(panel, builder.mul(loop.index, self.integer(2 * self.lanes))))
+            ]
             step = builder.mul(loop.index, a_k)
             for row, pair in zip(a_rows, totals, strict=True):
                 factor = self.broadcast(self.at(row, step))
@@ -153,7 +159,7 @@ def _panel(
     for i in range(rows):
         for j in range(width):
             edge[i, j] = flat[c_0 + i * c_row + j]
-    _strip(rows, depth, a, a_0, a_row, a_k, panels, panels_0, edge, 0, full)
+    _strip(rows, depth, a, a_0, a_row, a_k, panels, panels_0, edge, FIRST, full)
     for i in range(rows):
         for j in range(width):
             flat[c_0 + i * c_row + j] = edge[i, j]
@@ -170,7 +176,7 @@ def add_product(
         for j in range(0, n, full):
             c_0 = c_first * c.shape[1] + c_column + j
             width = min(full, n - j)
-            _panel(rows, min(_DEPTH, k - k_0), a, a_0, a_row, 1, panels, j * k + k_0 * full, c, c_0, width)
+            _panel(rows, min(_DEPTH, k - k_0), a, a_0, a_row, _NEXT, panels, j * k + k_0 * full, c, c_0, width)
 
 
 @part
@@ -188,7 +194,7 @@ def add_outer(
                 for q in range(width):
                     panel[r * full + q] = b[k_0 + r, b_column + j + q]
             a_0, c_0 = k_0 * a.shape[1] + a_column, c_first * c.shape[1] + c_column + j
-            _panel(m, depth, a, a_0, 1, a.shape[1], panel, 0, c, c_0, width)
+            _panel(m, depth, a, a_0, _NEXT, a.shape[1], panel, FIRST, c, c_0, width)
 
 
 @kernel

@@ -69,8 +69,8 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def part(function: Function) -> Function:
-    """Compile a function that only kernels call."""
-    compiled: Function = numba.njit(**_FLAGS)(function)
+    """Compile a function that only kernels call, without an entrance from Python (a third of its compile time)."""
+    compiled: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_FLAGS)(function)
     return compiled
 
 

@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import activate, sigmoid_all, slope, tanh, tanh_all
-from rnncore.kernels.gemm import add_outer, add_product, pack
+from rnncore.kernels.activations import activate, sigmoid_all, slope
+from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.rows import PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.layers.lstm import LSTMCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
-
-_BLOCK = 256  # rows whose pre-activation gradients are kept; the depth of the product into the weights' gradients
 
 
 @part
@@ -52,8 +50,8 @@ def _forward(
     for t in range(live.size):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         fill_rows(gates, row, rows, b)  # (1)
-        add_product(rows, x, row, 0, D, Wx, gates, row, 0, 4 * H)
-        add_product(rows, h, row, 0, H, Wh, gates, row, 0, 4 * H)
+        add_product(rows, x, row, FIRST, D, Wx, gates, row, FIRST, 4 * H)
+        add_product(rows, h, row, FIRST, H, Wh, gates, row, FIRST, 4 * H)
         for r in range(row, row + rows):
             _cell(gates[r], c[r], relu, c[r + N], h[r + N], y[r])
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
@@ -116,25 +114,25 @@ def _backward(
 ) -> None:  # fmt: skip
     """Walk back over the rows first to last - 1; dW (D + 1 + H, 4H) receives dWx, db and dWh, one below the other."""
     D, H = x.shape[1], h.shape[1]
-    space = max(_BLOCK, last - first)
+    space = max(BLOCK, last - first)
     left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)  # left: x 1 h
     s = np.empty(H, x.dtype)
-    used = 0
+    used = FIRST
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if used + rows > space:
-            add_outer(used, left, 0, D + 1 + H, da, 0, 4 * H, dW, 0, 0)  # (1')
-            used = 0
+            add_outer(used, left, FIRST, D + 1 + H, da, FIRST, 4 * H, dW, FIRST, FIRST)  # (1')
+            used = FIRST
         for n in range(rows):
             r, new, old = row + n, used + n, first + n
             _dcell(gates[r], c[r + N], c[r], relu, dy[r], dh[old], dc[old], da[new], s)
             copy_row(x[r], left[new])
             copy_row(h[r], left[new, D + 1 :])
             dh[old] = 0
-        add_product(rows, da, used, 0, 4 * H, Wx_T, dx, row, 0, D)
-        add_product(rows, da, used, 0, 4 * H, Wh_T, dh, first, 0, H)
+        add_product(rows, da, used, FIRST, 4 * H, Wx_T, dx, row, FIRST, D)
+        add_product(rows, da, used, FIRST, 4 * H, Wh_T, dh, first, FIRST, H)
         used += rows
-    add_outer(used, left, 0, D + 1 + H, da, 0, 4 * H, dW, 0, 0)
+    add_outer(used, left, FIRST, D + 1 + H, da, FIRST, 4 * H, dW, FIRST, FIRST)
 
 
 def backward(

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from rnncore.kernels.jit import part
 from rnncore.typing import Array, Lengths
 
+BLOCK = 256  # rows whose pre-activation gradients are kept; the depth of the product into the weights' gradients
 PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart would share few sets of the L1 cache
 
 
 def as_rows(array: Array, width: int) -> Array:
     """Return the array as a matrix with rows of `width` numbers: a view where possible, a copy where the layout is odd."""
-    plain = np.require(array, requirements="CAW")  # a copy too where it is read-only: that would be another machine code
+    plain = np.require(
+        array, requirements="CAW"
+    )  # a copy too where it is read-only: that would be another machine code
     return plain.reshape(plain.size // width, width)
 
 

@@ -1,0 +1,214 @@
+"""The fast twin of `rnncore/layers/gru.py`: same equations, names, arguments, results and cache; read it beside that file.
+
+The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
+lie in the order n r z v, where v is the block n of (2), so that x's products take the first three blocks and h's the last
+three, as one product each; dWx and dbx are put back into the order r z n at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncore.kernels.activations import sigmoid_all, slope, tanh_all
+from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
+from rnncore.kernels.jit import kernel, part, run, shard_bounds
+from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.layers.gru import GRUCache
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+
+@part
+def _reset(gates: Any, h_prev: Any, q: Any, after: bool) -> None:
+    """Equation (3) and what of (4) comes before tanh, for one row."""
+    H = q.size
+    r, n = gates[:H], gates[2 * H :]
+    sigmoid_all(gates[: 2 * H])  # (3)
+    if after:
+        for j in range(H):
+            n[j] += r[j] * q[j]
+    else:
+        for j in range(H):
+            q[j] = r[j] * h_prev[j]
+
+
+@part
+def _update(gates: Any, h_prev: Any, h: Any, y: Any) -> None:
+    """The rest of (4), and (5), for one row."""
+    H = h.size
+    z, n = gates[H : 2 * H], gates[2 * H :]
+    one = h.dtype.type(1)
+    tanh_all(n)  # (4)
+    for j in range(H):
+        h[j] = (one - z[j]) * n[j] + z[j] * h_prev[j]  # (5)
+    copy_row(h, y)
+
+
+@kernel
+def _forward(
+    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any, bh_n: Any, after: bool,
+    h: Any, gates: Any, q: Any, y: Any
+) -> None:  # fmt: skip
+    """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share."""
+    D, H = x.shape[1], h.shape[1]
+    for t in range(live.size):
+        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        fill_rows(gates, row, rows, b)
+        add_product(rows, x, row, FIRST, D, Wx, gates, row, FIRST, 3 * H)  # (1)
+        add_product(rows, h, row, FIRST, H, Wh_rz, gates, row, FIRST, 2 * H)  # (2)
+        if after:
+            fill_rows(q, row, rows, bh_n)
+            add_product(rows, h, row, FIRST, H, Wh_n, q, row, FIRST, H)
+        for r in range(row, row + rows):
+            _reset(gates[r], h[r], q[r], after)
+        if not after:
+            add_product(rows, q, row, FIRST, H, Wh_n, gates, row, 2 * H, H)
+        for r in range(row, row + rows):
+            _update(gates[r], h[r], h[r + N], y[r])
+        for r in range(row + rows, t * N + last):  # a finished row keeps its state
+            copy_row(h[r], h[r + N])
+
+
+def forward(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
+) -> tuple[Array, State, GRUCache]:
+    """Run T steps; return y (T, N, H), the final state (h,) and the cache."""
+    T, N, D = x.shape
+    H = len(params["Wh"])
+    x = as_rows(x, D).reshape(T, N, D)
+    h = np.empty((T + 1, N, H), x.dtype)
+    (h[0],) = state_0
+    new = np.empty if lengths is None else np.zeros  # the zeros past a row's end
+    gates, q, y = new((T, N, 3 * H), x.dtype), new((T, N, H), x.dtype), new((T, N, H), x.dtype)
+
+    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
+    Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
+    b, bh_n = params["bx"] + bh, np.array(bh[2 * H :])
+    if reset == "after":
+        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
+    rows = as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
+    x_rows = as_rows(x, D)
+
+    def task(s: int) -> None:
+        _forward(x_rows, live, N, bounds[s], bounds[s + 1], Wx, Wh_rz, Wh_n, b, bh_n, reset == "after", *rows)
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
+    return y, (h[T].copy(),), GRUCache(x, h, gates, q, lengths)
+
+
+@part
+def _dupdate(gates: Any, h_prev: Any, dy: Any, dh: Any, da: Any) -> None:
+    """Equations (5') and the tanh of (4') for one row: blocks n and z of da; dh becomes its part through z."""
+    H = dh.size
+    z, n, da_n, da_z = gates[H : 2 * H], gates[2 * H :], da[:H], da[2 * H : 3 * H]
+    one = dh.dtype.type(1)
+    for j in range(H):
+        dh[j] += dy[j]
+    for j in range(H):
+        da_z[j] = dh[j] * (h_prev[j] - n[j]) * (z[j] - z[j] * z[j])  # (5'), (3')
+    for j in range(H):
+        da_n[j] = dh[j] * (one - z[j]) * slope(n[j], False)  # (5'), (4')
+    for j in range(H):
+        dh[j] *= z[j]
+
+
+@part
+def _dreset_after(gates: Any, q: Any, da: Any) -> None:
+    """The rest of (4'), and (3'), for one row: blocks r and v of da."""
+    H = q.size
+    r, da_n, da_r, da_v = gates[:H], da[:H], da[H : 2 * H], da[3 * H : 4 * H]
+    for j in range(H):
+        da_r[j] = da_n[j] * q[j] * (r[j] - r[j] * r[j])
+    for j in range(H):
+        da_v[j] = da_n[j] * r[j]
+
+
+@part
+def _dreset_before(gates: Any, h_prev: Any, dq: Any, dh: Any, da: Any) -> None:
+    """The rest of (4'), and (3'), for one row: block r of da, and dh's part through q."""
+    H = dh.size
+    r, da_r = gates[:H], da[H : 2 * H]
+    for j in range(H):
+        da_r[j] = dq[j] * h_prev[j] * (r[j] - r[j] * r[j])
+    for j in range(H):
+        dh[j] += dq[j] * r[j]
+
+
+@part
+def _outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
+    """Equations (2') and (1') for the weights: add the kept rows to dW. left: x 1 h 1 q 1, da: n r z v."""
+    add_outer(used, left, FIRST, D + 1, da, FIRST, 3 * H, dW, FIRST, FIRST)
+    if after:
+        add_outer(used, left, D + 1, H + 1, da, H, 3 * H, dW, D + 1, FIRST)
+    else:
+        add_outer(used, left, D + 1, H + 1, da, H, 2 * H, dW, D + 1, FIRST)
+        add_outer(used, left, D + H + 2, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
+
+
+@kernel
+def _backward(
+    x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, Wh_n_T: Any,
+    after: bool, dy: Any, dh: Any, dx: Any, dW: Any
+) -> None:  # fmt: skip
+    """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, one below the other."""
+    D, H = x.shape[1], h.shape[1]
+    space = max(BLOCK, last - first)
+    left, da = np.ones((space, D + 2 * H + 3 + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)
+    dq = np.empty((last - first, H), x.dtype)
+    used = FIRST
+    for t in range(live.size - 1, -1, -1):
+        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        if used + rows > space:
+            _outer(used, left, da, D, H, after, dW)
+            used = FIRST
+        for n in range(rows):
+            r, new = row + n, used + n
+            _dupdate(gates[r], h[r], dy[r], dh[first + n], da[new])
+            copy_row(x[r], left[new])
+            copy_row(h[r], left[new, D + 1 :])
+            if after:
+                _dreset_after(gates[r], q[r], da[new])
+            else:
+                copy_row(q[r], left[new, D + H + 2 :])
+                copy_row(da[new, :H], da[new, 3 * H :])
+                dq[n] = 0
+        if after:
+            add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (2')
+        else:
+            add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (4')
+            for n in range(rows):
+                _dreset_before(gates[row + n], h[row + n], dq[n], dh[first + n], da[used + n])
+            add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
+        add_product(rows, da, used, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
+        used += rows
+    _outer(used, left, da, D, H, after, dW)
+
+
+def backward(
+    params: Params, cache: GRUCache, dy: Array, dstate_T: State, *, reset: str = "after"
+) -> tuple[Grads, Array, State]:
+    """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
+    T, N, D = cache.x.shape
+    H = len(params["Wh"])
+    after = reset == "after"
+    bounds, live = shard_bounds(N, cache.lengths), live_rows(cache.lengths, T, N)
+    dh = np.array(dstate_T[0], order="C")
+    dx = np.zeros((T, N, D), dh.dtype)
+    dW = np.zeros((len(bounds) - 1, D + H + 2, 3 * H), dh.dtype)
+
+    Wh = as_rows(params["Wh"], 3 * H)
+    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
+    Wh_T = pack(Wh if after else Wh[:, : 2 * H].copy(), transpose=True)
+    Wh_n_T = pack(Wh[:, 2 * H :].copy(), transpose=True)
+    rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
+    dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
+
+    def task(s: int) -> None:
+        _backward(*rows, live, N, bounds[s], bounds[s + 1], Wx_T, Wh_T, Wh_n_T, after, dy_rows, dh, dx_rows, dW[s])
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
+    total = dW.sum(axis=0)
+    of_x, of_h = np.roll(total[: D + 1], -H, axis=1), total[D + 1 :].copy()
+    return {"Wx": of_x[:D].copy(), "Wh": of_h[:H].copy(), "bx": of_x[D].copy(), "bh": of_h[H].copy()}, dx, (dh,)

@@ -1,0 +1,110 @@
+"""The fast twin of `rnncore/layers/rnn.py`: same equations, names, arguments, results and cache; read it beside that file.
+
+The tricks are those of `lstm.py`, which says what each one pays. The pre-activation needs no array of its own: it is
+computed in the place of h_t.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncore.kernels.activations import activate, slope
+from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
+from rnncore.kernels.jit import kernel, run, shard_bounds
+from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.layers.rnn import RNNCache
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+
+@kernel
+def _forward(
+    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool, h: Any, y: Any
+) -> None:  # fmt: skip
+    """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed."""
+    D, H = x.shape[1], h.shape[1]
+    for t in range(live.size):
+        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        fill_rows(h, row + N, rows, b)  # (1)
+        add_product(rows, x, row, FIRST, D, Wx, h, row + N, FIRST, H)
+        add_product(rows, h, row, FIRST, H, Wh, h, row + N, FIRST, H)
+        for r in range(row, row + rows):
+            activate(h[r + N], relu)  # (2)
+            copy_row(h[r + N], y[r])
+        for r in range(row + rows, t * N + last):  # a finished row keeps its state
+            copy_row(h[r], h[r + N])
+
+
+def forward(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
+) -> tuple[Array, State, RNNCache]:
+    """Run T steps; return y (T, N, H), the final state (h,) and the cache."""
+    T, N, D = x.shape
+    H = len(params["Wh"])
+    x = as_rows(x, D).reshape(T, N, D)
+    h = np.empty((T + 1, N, H), x.dtype)
+    (h[0],) = state_0
+    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+
+    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)[0]
+    x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
+
+    def task(s: int) -> None:
+        _forward(x_rows, live, N, bounds[s], bounds[s + 1], Wx, Wh, b, activation == "relu", h_rows, y_rows)
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * H)
+    return y, (h[T].copy(),), RNNCache(x, h, lengths)
+
+
+@kernel
+def _backward(
+    x: Any, h: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, relu: bool,
+    dy: Any, dh: Any, dx: Any, dW: Any
+) -> None:  # fmt: skip
+    """Walk back over the rows first to last - 1; dW (D + 1 + H, H) receives dWx, db and dWh, one below the other."""
+    D, H = x.shape[1], h.shape[1]
+    space = max(BLOCK, last - first)
+    left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, H + PAD), x.dtype)  # left: x 1 h
+    used = FIRST
+    for t in range(live.size - 1, -1, -1):
+        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        if used + rows > space:
+            add_outer(used, left, FIRST, D + 1 + H, da, FIRST, H, dW, FIRST, FIRST)  # (1')
+            used = FIRST
+        for n in range(rows):
+            da_t, dh_t, dy_t, h_t = da[used + n], dh[first + n], dy[row + n], h[row + n + N]
+            for j in range(H):
+                da_t[j] = (dy_t[j] + dh_t[j]) * slope(h_t[j], relu)  # (2')
+            copy_row(x[row + n], left[used + n])
+            copy_row(h[row + n], left[used + n, D + 1 :])
+            dh_t[:] = 0
+        add_product(rows, da, used, FIRST, H, Wx_T, dx, row, FIRST, D)
+        add_product(rows, da, used, FIRST, H, Wh_T, dh, first, FIRST, H)
+        used += rows
+    add_outer(used, left, FIRST, D + 1 + H, da, FIRST, H, dW, FIRST, FIRST)
+
+
+def backward(
+    params: Params, cache: RNNCache, dy: Array, dstate_T: State, *, activation: str = "tanh"
+) -> tuple[Grads, Array, State]:
+    """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
+    T, N, D = cache.x.shape
+    H = len(params["Wh"])
+    bounds, live = shard_bounds(N, cache.lengths), live_rows(cache.lengths, T, N)
+    dh = np.array(dstate_T[0], order="C")
+    dx = np.zeros((T, N, D), dh.dtype)
+    dW = np.zeros((len(bounds) - 1, D + 1 + H, H), dh.dtype)
+
+    Wx_T, Wh_T = (pack(as_rows(params[name], H), transpose=True) for name in ("Wx", "Wh"))
+    x, h, dy_rows, dx_rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(dy, H), as_rows(dx, D)
+
+    def task(s: int) -> None:
+        _backward(
+            x, h, live, N, bounds[s], bounds[s + 1], Wx_T, Wh_T, activation == "relu", dy_rows, dh, dx_rows, dW[s]
+        )
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 2 * H)
+    total = dW.sum(axis=0)
+    return {"Wx": total[:D].copy(), "Wh": total[D + 1 :].copy(), "b": total[D].copy()}, dx, (dh,)
