@@ -1,7 +1,6 @@
 """Full and truncated BPTT: the law of (k1, k2) by brute force, one value whatever the cut, memory that stays flat."""
 
 import copy
-import gc
 import weakref
 
 import numpy as np
@@ -218,7 +217,6 @@ class Watched(rc.RNN):
 
     def _forward(self, params, x, state_0, lengths, rng):
         y, state, cache = super()._forward(params, x, state_0, lengths, rng)
-        gc.collect()
         key = id(cache.h)
         self.alive[key] = len(x)
         weakref.finalize(cache.h, self.alive.pop, key)
