@@ -1,0 +1,222 @@
+"""Forward mode: derivatives carried along with the values, from the first step to the last.
+
+Real-time recurrent learning (Williams and Zipser 1989) is this for a whole network: for every number that may move, a
+tangent (the derivative of everything with respect to it) runs beside the state. It needs no cache and no upstream
+gradient until the end, is exact to rounding, and shares no line with any backward pass: a tangent is written X' below
+and has a leading axis K, one slot for each number that moves.
+
+    a  = x W + b        a' = x' W + x W' + b'
+    s  = f(a)           s' = f'(a) a'
+    p  = u * v          p' = u' v + u v'
+
+It is too slow to train with (K tangents of every state), which is why backpropagation through time exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnncore.compose import Bidirectional, Stack
+from rnncore.contract import Layer
+from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.recurrent import Recurrent
+from rnncore.typing import Array, Lengths
+
+Tangents = dict[str, Array]  # name -> (K, *shape): parameters by name, "x", and "state_0[k]"
+Dual = tuple[Array, Array]  # a value and its tangents (K, *shape)
+Step = Callable[[dict[str, Dual], Dual, list[Dual], dict[str, str]], list[Dual]]
+
+
+def affine(x: Dual, W: Dual, b: Dual) -> Dual:
+    """Return x W + b."""
+    return x[0] @ W[0] + b[0], x[1] @ W[0] + x[0] @ W[1] + np.expand_dims(b[1], -2)
+
+
+def add(u: Dual, v: Dual) -> Dual:
+    """Return u + v."""
+    return u[0] + v[0], u[1] + v[1]
+
+
+def multiply(u: Dual, v: Dual) -> Dual:
+    """Return u * v."""
+    return u[0] * v[0], u[1] * v[0] + u[0] * v[1]
+
+
+def tanh(a: Dual) -> Dual:
+    """Return tanh(a)."""
+    return np.tanh(a[0]), a[1] / np.cosh(a[0]) ** 2
+
+
+def relu(a: Dual) -> Dual:
+    """Return a where a > 0, else 0."""
+    return a[0] * (a[0] > 0), a[1] * (a[0] > 0)
+
+
+def sigmoid(a: Dual) -> Dual:
+    """Return 1 / (1 + exp(-a))."""
+    return 1 / (1 + np.exp(-a[0])), a[1] / (4 * np.cosh(a[0] / 2) ** 2)
+
+
+def block(a: Dual, k: int, H: int) -> Dual:
+    """Return gate block k of H columns."""
+    return a[0][..., k * H : (k + 1) * H], a[1][..., k * H : (k + 1) * H]
+
+
+def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
+    """One step of the simple recurrent network."""
+    act = {"tanh": tanh, "relu": relu}[options["activation"]]
+    zero = (0 * p["b"][0], 0 * p["b"][1])
+    return [act(add(affine(x, p["Wx"], p["b"]), affine(state[0], p["Wh"], zero)))]
+
+
+def step_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
+    """One step of the LSTM, gates i f g o."""
+    act = {"tanh": tanh, "relu": relu}[options["activation"]]
+    h, c = state
+    H = h[0].shape[-1]
+    zero = (0 * p["b"][0], 0 * p["b"][1])
+    a = add(affine(x, p["Wx"], p["b"]), affine(h, p["Wh"], zero))
+    i, f, o = (sigmoid(block(a, k, H)) for k in (0, 1, 3))
+    c = add(multiply(f, c), multiply(i, act(block(a, 2, H))))
+    return [multiply(o, act(c)), c]
+
+
+def step_gru(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
+    """One step of the GRU, gates r z n, the reset gate after the recurrent product or before it."""
+    h = state[0]
+    H = h[0].shape[-1]
+    u, v = affine(x, p["Wx"], p["bx"]), affine(h, p["Wh"], p["bh"])
+    r, z = (sigmoid(add(block(u, k, H), block(v, k, H))) for k in (0, 1))
+    if options["reset"] == "after":
+        q = multiply(r, block(v, 2, H))
+    else:
+        q = affine(multiply(r, h), block(p["Wh"], 2, H), block(p["bh"], 2, H))
+    n = tanh(add(block(u, 2, H), q))
+    keep = multiply(z, add(h, (-n[0], -n[1])))  # (1 - z) n + z h = n + z (h - n)
+    return [add(n, keep)]
+
+
+STEPS: dict[str, Step] = {"rnn": step_rnn, "lstm": step_lstm, "gru": step_gru}
+
+
+def run(
+    layer: Layer,
+    p: dict[str, Dual],
+    x: Dual,
+    state: list[Dual],
+    lengths: Lengths | None,
+    rng: np.random.Generator | None,
+) -> tuple[Dual, list[Dual]]:
+    """Return outputs and final states of any layer, with their tangents."""
+    if isinstance(layer, Recurrent):
+        return run_cell(layer, p, x, state, lengths)
+    if isinstance(layer, (Stack, Bidirectional)):
+        return run_composition(layer, p, x, state, lengths, rng)
+    ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
+    live = np.arange(len(x[0]))[:, None] < ends if x[0].ndim > 2 or isinstance(layer, Embedding) else None
+    if isinstance(layer, Last):
+        n = np.arange(x[0].shape[1])
+        mask = (ends > 0)[:, None]
+        return (x[0][ends - 1, n] * mask, x[1][:, ends - 1, n] * mask), []
+    if isinstance(layer, Embedding):
+        ids = np.where(live, x[0], 0)
+        y = p["W"][0][ids], p["W"][1][:, ids]
+    elif isinstance(layer, Dropout):
+        keep = np.ones(x[0].shape) if rng is None else (rng.random(x[0].shape) >= layer.rate) / (1 - layer.rate)
+        y = x[0] * keep, x[1] * keep
+    elif isinstance(layer, Dense):
+        y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
+    else:
+        raise NotImplementedError(f"no forward mode has been written for {layer}")
+    return (y if live is None else (y[0] * live[..., None], y[1] * live[..., None])), []
+
+
+def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
+    """Return the tangents (K, ..., H) of x W + b."""
+    W, b = p["W"], p["b"]
+    fits = (len(b[1]), *(1,) * (x[0].ndim - 1), -1)
+    moved: Array = x[1] @ W[0] + np.einsum("...d,kdh->k...h", x[0], W[1]) + b[1].reshape(fits)
+    return moved
+
+
+def run_cell(
+    layer: Recurrent, p: dict[str, Dual], x: Dual, state: list[Dual], lengths: Lengths | None
+) -> tuple[Dual, list[Dual]]:
+    """Carry values and tangents through T steps of a cell; a finished row keeps both."""
+    T, N, _ = x[0].shape
+    ends = np.full(N, T) if lengths is None else lengths
+    y = np.zeros((T, N, layer.H)), np.zeros((len(x[1]), T, N, layer.H))
+    state = [(v.copy(), t.copy()) for v, t in state]
+    for t in range(T):
+        n = int((ends > t).sum())
+        now = [(v[:n], d[:, :n]) for v, d in state]
+        for (v, d), (v_new, d_new) in zip(
+            state, STEPS[layer.cell.name](p, (x[0][t, :n], x[1][:, t, :n]), now, layer.options), strict=True
+        ):
+            v[:n], d[:, :n] = v_new, d_new
+        y[0][t, :n], y[1][:, t, :n] = state[0][0][:n], state[0][1][:, :n]
+    return y, state
+
+
+def run_composition(
+    layer: Stack | Bidirectional,
+    p: dict[str, Dual],
+    x: Dual,
+    state: list[Dual],
+    lengths: Lengths | None,
+    rng: np.random.Generator | None,
+) -> tuple[Dual, list[Dual]]:
+    """Run the parts one after another, or both directions side by side."""
+    final, sides, at = [], [], 0
+    for key, part in layer.parts.items():
+        own = {name: p[f"{key}.{name}"] for name in part.parameter_shapes()}
+        mine = state[at : at + len(part.state_sizes)]
+        at += len(part.state_sizes)
+        given = turned(x, lengths) if key == "backward" else x
+        y, mine = run(part, own, given, mine, lengths, rng)
+        final += mine
+        if isinstance(layer, Stack):
+            x, lengths = y, part.output_lengths(lengths)
+        else:
+            sides.append(turned(y, lengths) if key == "backward" else y)
+    if isinstance(layer, Stack):
+        return x, final
+    return (np.concatenate([s[0] for s in sides], -1), np.concatenate([s[1] for s in sides], -1)), final
+
+
+def turned(x: Dual, lengths: Lengths | None) -> Dual:
+    """Reverse each row within its own length."""
+    out = (np.zeros_like(x[0]), np.zeros_like(x[1]))
+    for n in range(x[0].shape[1]):
+        L = len(x[0]) if lengths is None else int(lengths[n])
+        out[0][:L, n], out[1][:, :L, n] = x[0][:L, n][::-1], x[1][:, :L, n][:, ::-1]
+    return out
+
+
+def derivatives(
+    layer: Layer,
+    inputs: dict[str, Array],
+    upstream: tuple[Array, ...],
+    name: str,
+    indices: list[tuple[int, ...]],
+    lengths: Lengths | None = None,
+    dropout_seed: int | None = None,
+) -> Array:
+    """Return dL/dentry for each of `indices` of the array `name`, all in one pass; L = sum of <upstream, outputs>.
+
+    `inputs` holds the parameters by name, "x" and "state_0[k]"; upstream has one array for y and for each state.
+    """
+    K = len(indices)
+    duals = {key: (a, np.zeros((K, *(a.shape if a.dtype.kind == "f" else ())))) for key, a in inputs.items()}
+    for k, index in enumerate(indices):
+        duals[name][1][(k, *index)] = 1
+    params = {key: duals[key] for key in layer.parameter_shapes()}
+    state = [duals[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
+    rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
+    y, final = run(layer, params, duals["x"], state, lengths, rng)
+    slopes = np.zeros(K)
+    for u, (_, tangent) in zip(upstream, [y, *final], strict=True):
+        slopes += (tangent * u).reshape(K, -1).sum(axis=1)
+    return slopes
