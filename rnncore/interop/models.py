@@ -58,7 +58,7 @@ def load_extra(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def describe(model: Layer, params: Params) -> dict[str, Any]:
-    """Return the JSON-able description from which `rebuild` makes the model again; ContractError for params not its own.
+    """Return the JSON-able description that `rebuild` makes the model from; ContractError where params are not its own.
 
     >>> from rnncore.feedforward import Dense
     >>> describe(Dense(3, 2), Dense(3, 2).init(seed=0))

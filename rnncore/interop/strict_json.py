@@ -42,8 +42,6 @@ def parse(raw: bytes) -> Any:
         raise Refused("depth", f"the header nests deeper than {MAX_DEPTH} levels")
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_constant)
-    except RecursionError:
-        raise Refused("depth", "the header nests deeper than the room left on the stack") from None
     except ValueError as error:
         raise Refused("json", f"the header is not valid JSON: {error}") from None
     check(value)

@@ -134,14 +134,13 @@ def test_failing_array_leaves_the_old_file_and_nothing_else(path):
     assert (which(path), names(path)) == (len(OLD), [path.name])
 
 
-def test_file_is_synced_before_the_rename_and_the_folder_after(path, monkeypatch):
+def test_whole_file_is_synced_before_the_rename_and_the_folder_after(path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
 
     def noted_fsync(descriptor):
-        calls.append(
-            "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else f"file of {os.fstat(descriptor).st_size}"
-        )
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        calls.append("folder" if is_folder else next(path.parent.iterdir()).read_bytes())
         fsync(descriptor)
 
     def noted_replace(source, target):
@@ -151,7 +150,7 @@ def test_file_is_synced_before_the_rename_and_the_folder_after(path, monkeypatch
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(os, "replace", noted_replace)
     write(path, NEW)
-    assert calls == [f"file of {path.stat().st_size}", "rename", "folder"]
+    assert calls == [path.read_bytes(), "rename", "folder"]
 
 
 def test_folder_that_cannot_be_synced_is_tolerated(path, monkeypatch):
