@@ -79,5 +79,7 @@ def extremes(grid: list[Decimal], errors: list[Decimal], count: int) -> list[Dec
 if __name__ == "__main__":
     for name, real, degree in (("float32", np.float32, 4), ("float64", np.float64, 9), ("float64", np.float64, 10)):
         q, error = fit(degree)
-        print(f"{name}: degree {degree}, relative error {float(error):.1e} = {float(error) / np.finfo(real).eps:.3f} eps")
+        print(
+            f"{name}: degree {degree}, relative error {float(error):.1e} = {float(error) / np.finfo(real).eps:.3f} eps"
+        )
         print("   ", ", ".join(repr(float(c)) for c in q))

@@ -14,33 +14,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rnncore.kernels.jit import kernel, part
+from rnncore.kernels.rows import FIRST
+from rnncore.kernels.vectors import VECTOR_BYTES, Vector, spread
 from rnncore.typing import Array
 
 
-def _vector_bytes() -> int:
-    """Width of the vectors of the processor that Numba compiles for; a wrong guess costs speed only."""
-    if config.CPU_FEATURES is None:
-        present = llvmlite.binding.get_host_cpu_features()
-    else:
-        present = {word[1:]: word[0] == "+" for word in config.CPU_FEATURES.split(",") if word}
-    return 64 if present.get("avx512f") else 32 if present.get("avx2") else 16
-
-
-_VECTOR = _vector_bytes()
-_PANEL_BYTES = 2 * _VECTOR
-_ROWS = 8 if _VECTOR == 64 else 6  # 8 x 2 + 2 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
+_PANEL_BYTES = 2 * VECTOR_BYTES
+_ROWS = 8 if VECTOR_BYTES == 64 else 6  # 8 x 2 + 2 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
 _DEPTH = 256
 
-FIRST = np.int64(0)  # a plain 0 would be a type of its own to Numba, and the product be compiled once more
-_NEXT = np.int64(1)
+_NEXT = np.int64(1)  # like FIRST
 
 
 class _Tile:
@@ -48,10 +38,8 @@ class _Tile:
 
     def __init__(self, context: Any, builder: Any, element: Any, rows: int) -> None:
         self.context, self.builder, self.rows = context, builder, rows
-        self.real = context.get_value_type(element)
-        self.bytes = context.get_abi_sizeof(self.real)
-        self.lanes = _VECTOR // self.bytes
-        self.vector = ir.VectorType(self.real, self.lanes)
+        vector = Vector(element)
+        self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
 
     def integer(self, value: int) -> Any:
         return ir.Constant(ir.IntType(64), value)
@@ -70,11 +58,6 @@ class _Tile:
         value = self.builder.load(address)
         value.align = self.bytes  # rows of a user's array begin anywhere
         return value
-
-    def broadcast(self, pointer: Any) -> Any:
-        none = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(none, self.builder.load(pointer), ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(one, none, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None))
 
     def fused(self, total: Any, a: Any, b: Any) -> Any:
         product = self.builder.fmul(a, b, flags=("contract",))
@@ -95,7 +78,7 @@ class _Tile:
             ]
             step = builder.mul(loop.index, a_k)
             for row, pair in zip(a_rows, totals, strict=True):
-                factor = self.broadcast(self.at(row, step))
+                factor = spread(builder, self.vector, builder.load(self.at(row, step)))
                 for total, column in zip(pair, b, strict=True):
                     builder.store(self.fused(builder.load(total), factor, column), total)
         for pair, totals_of_row in zip(addresses, totals, strict=True):

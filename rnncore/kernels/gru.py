@@ -11,38 +11,41 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import sigmoid_all, slope, tanh_all
-from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
+from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
+from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @part
-def _reset(gates: Any, h_prev: Any, q: Any, after: bool) -> None:
-    """Equation (3) and what of (4) comes before tanh, for one row."""
-    H = q.size
-    r, n = gates[:H], gates[2 * H :]
-    sigmoid_all(gates[: 2 * H])  # (3)
-    if after:
-        for j in range(H):
-            n[j] += r[j] * q[j]
-    else:
-        for j in range(H):
-            q[j] = r[j] * h_prev[j]
+def _reset(gates: Any, r: Any, h: Any, q: Any, after: bool) -> None:
+    """Equation (3) and what of (4) comes before tanh, for row r of the batch."""
+    H = h.shape[1]
+    for j in range(0, H, lanes(h)):
+        rest = H - j
+        reset = sigmoid(load(gates, r, j, rest))  # (3)
+        store(gates, r, j, rest, reset)
+        store(gates, r, H + j, rest, sigmoid(load(gates, r, H + j, rest)))
+        if after:
+            store(gates, r, 2 * H + j, rest, load(gates, r, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (4)
+        else:
+            store(q, r, j, rest, reset * load(h, r, j, rest))
 
 
 @part
-def _update(gates: Any, h_prev: Any, h: Any, y: Any) -> None:
-    """The rest of (4), and (5), for one row."""
-    H = h.size
-    z, n = gates[H : 2 * H], gates[2 * H :]
-    one = h.dtype.type(1)
-    tanh_all(n)  # (4)
-    for j in range(H):
-        h[j] = (one - z[j]) * n[j] + z[j] * h_prev[j]  # (5)
-    copy_row(h, y)
+def _update(gates: Any, r: Any, N: Any, h: Any, y: Any) -> None:
+    """The rest of (4), and (5), for row r of the batch."""
+    H = h.shape[1]
+    for j in range(0, H, lanes(h)):
+        rest = H - j
+        z, n = load(gates, r, H + j, rest), tanh(load(gates, r, 2 * H + j, rest))  # (4)
+        h_t = (1.0 - z) * n + z * load(h, r, j, rest)  # (5)
+        store(gates, r, 2 * H + j, rest, n)
+        store(h, r + N, j, rest, h_t)
+        store(y, r, j, rest, h_t)
 
 
 @kernel
@@ -61,13 +64,13 @@ def _forward(
             fill_rows(q, row, rows, bh_n)
             add_product(rows, h, row, FIRST, H, Wh_n, q, row, FIRST, H)
         for r in range(row, row + rows):
-            _reset(gates[r], h[r], q[r], after)
+            _reset(gates, r, h, q, after)
         if not after:
             add_product(rows, q, row, FIRST, H, Wh_n, gates, row, 2 * H, H)
         for r in range(row, row + rows):
-            _update(gates[r], h[r], h[r + N], y[r])
+            _update(gates, r, N, h, y)
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h[r], h[r + N])
+            copy_row(h, r, h, r + N, FIRST, H)
 
 
 def forward(
@@ -85,9 +88,10 @@ def forward(
     bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
     Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
     Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
-    b, bh_n = params["bx"] + bh, np.array(bh[2 * H :])
+    b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)
     if reset == "after":
         b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
+    b = as_rows(b, 3 * H)
     rows = as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
     x_rows = as_rows(x, D)
 
@@ -99,41 +103,38 @@ def forward(
 
 
 @part
-def _dupdate(gates: Any, h_prev: Any, dy: Any, dh: Any, da: Any) -> None:
-    """Equations (5') and the tanh of (4') for one row: blocks n and z of da; dh becomes its part through z."""
-    H = dh.size
-    z, n, da_n, da_z = gates[H : 2 * H], gates[2 * H :], da[:H], da[2 * H : 3 * H]
-    one = dh.dtype.type(1)
-    for j in range(H):
-        dh[j] += dy[j]
-    for j in range(H):
-        da_z[j] = dh[j] * (h_prev[j] - n[j]) * (z[j] - z[j] * z[j])  # (5'), (3')
-    for j in range(H):
-        da_n[j] = dh[j] * (one - z[j]) * slope(n[j], False)  # (5'), (4')
-    for j in range(H):
-        dh[j] *= z[j]
+def _dupdate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
+    """Equations (5') and the tanh of (4') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
+    H = dh.shape[1]
+    for j in range(0, H, lanes(dh)):
+        rest = H - j
+        z, new = load(gates, r, H + j, rest), load(gates, r, 2 * H + j, rest)
+        dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
+        store(da, row, 2 * H + j, rest, dh_t * (load(h, r, j, rest) - new) * dsigmoid(z))  # (5'), (3')
+        store(da, row, j, rest, dh_t * (1.0 - z) * (1.0 - new * new))  # (5'), (4')
+        store(dh, n, j, rest, dh_t * z)  # (5')
 
 
 @part
-def _dreset_after(gates: Any, q: Any, da: Any) -> None:
-    """The rest of (4'), and (3'), for one row: blocks r and v of da."""
-    H = q.size
-    r, da_n, da_r, da_v = gates[:H], da[:H], da[H : 2 * H], da[3 * H : 4 * H]
-    for j in range(H):
-        da_r[j] = da_n[j] * q[j] * (r[j] - r[j] * r[j])
-    for j in range(H):
-        da_v[j] = da_n[j] * r[j]
+def _dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
+    """The rest of (4'), and (3'), for row r of the batch: blocks r and v of da."""
+    H = q.shape[1]
+    for j in range(0, H, lanes(q)):
+        rest = H - j
+        reset, da_n = load(gates, r, j, rest), load(da, row, j, rest)
+        store(da, row, H + j, rest, da_n * load(q, r, j, rest) * dsigmoid(reset))
+        store(da, row, 3 * H + j, rest, da_n * reset)
 
 
 @part
-def _dreset_before(gates: Any, h_prev: Any, dq: Any, dh: Any, da: Any) -> None:
-    """The rest of (4'), and (3'), for one row: block r of da, and dh's part through q."""
-    H = dh.size
-    r, da_r = gates[:H], da[H : 2 * H]
-    for j in range(H):
-        da_r[j] = dq[j] * h_prev[j] * (r[j] - r[j] * r[j])
-    for j in range(H):
-        dh[j] += dq[j] * r[j]
+def _dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
+    """The rest of (4'), and (3'), for row r of the batch: block r of da, and dh's part through q."""
+    H = dh.shape[1]
+    for j in range(0, H, lanes(dh)):
+        rest = H - j
+        reset, dq_t = load(gates, r, j, rest), load(dq, i, j, rest)
+        store(da, row, H + j, rest, dq_t * load(h, r, j, rest) * dsigmoid(reset))
+        store(dh, n, j, rest, load(dh, n, j, rest) + dq_t * reset)
 
 
 @part
@@ -165,21 +166,21 @@ def _backward(
             used = FIRST
         for n in range(rows):
             r, new = row + n, used + n
-            _dupdate(gates[r], h[r], dy[r], dh[first + n], da[new])
-            copy_row(x[r], left[new])
-            copy_row(h[r], left[new, D + 1 :])
+            _dupdate(gates, r, h, dy, dh, first + n, da, new)
+            copy_row(x, r, left, new, FIRST, D)
+            copy_row(h, r, left, new, D + 1, H)
             if after:
-                _dreset_after(gates[r], q[r], da[new])
+                _dreset_after(gates, r, q, da, new)
             else:
-                copy_row(q[r], left[new, D + H + 2 :])
-                copy_row(da[new, :H], da[new, 3 * H :])
+                copy_row(q, r, left, new, D + H + 2, H)
+                copy_row(da, new, da, new, 3 * H, H)  # v is n
                 dq[n] = 0
         if after:
             add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (2')
         else:
             add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (4')
             for n in range(rows):
-                _dreset_before(gates[row + n], h[row + n], dq[n], dh[first + n], da[used + n])
+                _dreset_before(gates, row + n, h, dq, n, dh, first + n, da, used + n)
             add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
         add_product(rows, da, used, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
         used += rows

@@ -16,29 +16,33 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import activate, sigmoid_all, slope
-from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
+from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
+from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.lstm import LSTMCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @part
-def _cell(gates: Any, c_prev: Any, relu: bool, c: Any, h: Any, y: Any) -> None:
-    """Equations (2) to (5) for one row, gates in place; a loop over few arrays at a time, or it is not vectorised."""
-    H = h.size
-    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-    sigmoid_all(gates[: 2 * H])  # (2)
-    sigmoid_all(o)
-    activate(g, relu)  # (3)
-    for j in range(H):
-        c[j] = f[j] * c_prev[j] + i[j] * g[j]  # (4)
-    copy_row(c, h)
-    activate(h, relu)
-    for j in range(H):
-        h[j] = o[j] * h[j]  # (5)
-    copy_row(h, y)
+def _cell(gates: Any, c: Any, r: Any, N: Any, relu: bool, h: Any, y: Any) -> None:
+    """Equations (2) to (5) for row r; the gates are replaced in place."""
+    H = h.shape[1]
+    for j in range(0, H, lanes(h)):
+        rest = H - j
+        i, f = sigmoid(load(gates, r, j, rest)), sigmoid(load(gates, r, H + j, rest))  # (2)
+        o = sigmoid(load(gates, r, 3 * H + j, rest))
+        g = activate(load(gates, r, 2 * H + j, rest), relu)  # (3)
+        c_t = f * load(c, r, j, rest) + i * g  # (4)
+        h_t = o * activate(c_t, relu)  # (5)
+        store(gates, r, j, rest, i)
+        store(gates, r, H + j, rest, f)
+        store(gates, r, 2 * H + j, rest, g)
+        store(gates, r, 3 * H + j, rest, o)
+        store(c, r + N, j, rest, c_t)
+        store(h, r + N, j, rest, h_t)
+        store(y, r, j, rest, h_t)
 
 
 @kernel
@@ -53,10 +57,10 @@ def _forward(
         add_product(rows, x, row, FIRST, D, Wx, gates, row, FIRST, 4 * H)
         add_product(rows, h, row, FIRST, H, Wh, gates, row, FIRST, 4 * H)
         for r in range(row, row + rows):
-            _cell(gates[r], c[r], relu, c[r + N], h[r + N], y[r])
+            _cell(gates, c, r, N, relu, h, y)
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h[r], h[r + N])
-            copy_row(c[r], c[r + N])
+            copy_row(h, r, h, r + N, FIRST, H)
+            copy_row(c, r, c, r + N, FIRST, H)
 
 
 def forward(
@@ -72,7 +76,7 @@ def forward(
     gates, y = new((T, N, 4 * H), x.dtype), new((T, N, H), x.dtype)
 
     bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)[0]
+    Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)
     rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
 
     def task(s: int) -> None:
@@ -84,27 +88,24 @@ def forward(
 
 
 @part
-def _dcell(gates: Any, c: Any, c_prev: Any, relu: bool, dy: Any, dh: Any, dc: Any, da: Any, s: Any) -> None:
-    """Equations (5') to (2') for one row: from dh and dc to da (i f g o) and dc of the step before. s is scratch."""
-    H = dh.size
-    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-    da_i, da_f, da_g, da_o = da[:H], da[H : 2 * H], da[2 * H : 3 * H], da[3 * H : 4 * H]
-    copy_row(c, s)
-    activate(s, relu)
-    for j in range(H):
-        dh[j] += dy[j]
-    for j in range(H):
-        da_o[j] = dh[j] * s[j] * (o[j] - o[j] * o[j])  # (5'), (2')
-    for j in range(H):
-        dc[j] += dh[j] * o[j] * slope(s[j], relu)
-    for j in range(H):
-        da_i[j] = dc[j] * g[j] * (i[j] - i[j] * i[j])  # (4'), (2')
-    for j in range(H):
-        da_g[j] = dc[j] * i[j] * slope(g[j], relu)  # (4'), (3')
-    for j in range(H):
-        da_f[j] = dc[j] * c_prev[j] * (f[j] - f[j] * f[j])  # (4'), (2')
-    for j in range(H):
-        dc[j] *= f[j]
+def _dcell(
+    gates: Any, c: Any, r: Any, N: Any, relu: bool, dy: Any, dh: Any, dc: Any, n: Any, da: Any, row: Any
+) -> None:  # fmt: skip
+    """Equations (5') to (2') for row r of the batch's n-th sequence; da goes into the given row, dh becomes zero."""
+    H = dh.shape[1]
+    for j in range(0, H, lanes(dh)):
+        rest = H - j
+        i, f = load(gates, r, j, rest), load(gates, r, H + j, rest)
+        g, o = load(gates, r, 2 * H + j, rest), load(gates, r, 3 * H + j, rest)
+        s = activate(load(c, r + N, j, rest), relu)
+        dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
+        dc_t = load(dc, n, j, rest) + dh_t * o * dactivate(s, relu)  # (5')
+        store(da, row, 3 * H + j, rest, dh_t * s * dsigmoid(o))  # (5'), (2')
+        store(da, row, j, rest, dc_t * g * dsigmoid(i))  # (4'), (2')
+        store(da, row, H + j, rest, dc_t * load(c, r, j, rest) * dsigmoid(f))  # (4'), (2')
+        store(da, row, 2 * H + j, rest, dc_t * i * dactivate(g, relu))  # (4'), (3')
+        store(dc, n, j, rest, dc_t * f)  # (4')
+        store(dh, n, j, rest, 0.0)
 
 
 @kernel
@@ -116,7 +117,6 @@ def _backward(
     D, H = x.shape[1], h.shape[1]
     space = max(BLOCK, last - first)
     left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)  # left: x 1 h
-    s = np.empty(H, x.dtype)
     used = FIRST
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
@@ -124,11 +124,9 @@ def _backward(
             add_outer(used, left, FIRST, D + 1 + H, da, FIRST, 4 * H, dW, FIRST, FIRST)  # (1')
             used = FIRST
         for n in range(rows):
-            r, new, old = row + n, used + n, first + n
-            _dcell(gates[r], c[r + N], c[r], relu, dy[r], dh[old], dc[old], da[new], s)
-            copy_row(x[r], left[new])
-            copy_row(h[r], left[new, D + 1 :])
-            dh[old] = 0
+            _dcell(gates, c, row + n, N, relu, dy, dh, dc, first + n, da, used + n)
+            copy_row(x, row + n, left, used + n, FIRST, D)
+            copy_row(h, row + n, left, used + n, D + 1, H)
         add_product(rows, da, used, FIRST, 4 * H, Wx_T, dx, row, FIRST, D)
         add_product(rows, da, used, FIRST, 4 * H, Wh_T, dh, first, FIRST, H)
         used += rows

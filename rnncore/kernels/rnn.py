@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import activate, slope
-from rnncore.kernels.gemm import FIRST, add_outer, add_product, pack
+from rnncore.kernels.activations import activate, dactivate
+from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
@@ -30,10 +31,12 @@ def _forward(
         add_product(rows, x, row, FIRST, D, Wx, h, row + N, FIRST, H)
         add_product(rows, h, row, FIRST, H, Wh, h, row + N, FIRST, H)
         for r in range(row, row + rows):
-            activate(h[r + N], relu)  # (2)
-            copy_row(h[r + N], y[r])
+            for j in range(0, H, lanes(h)):
+                h_t = activate(load(h, r + N, j, H - j), relu)  # (2)
+                store(h, r + N, j, H - j, h_t)
+                store(y, r, j, H - j, h_t)
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h[r], h[r + N])
+            copy_row(h, r, h, r + N, FIRST, H)
 
 
 def forward(
@@ -48,7 +51,7 @@ def forward(
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
 
     bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)[0]
+    Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)
     x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
 
     def task(s: int) -> None:
@@ -74,12 +77,14 @@ def _backward(
             add_outer(used, left, FIRST, D + 1 + H, da, FIRST, H, dW, FIRST, FIRST)  # (1')
             used = FIRST
         for n in range(rows):
-            da_t, dh_t, dy_t, h_t = da[used + n], dh[first + n], dy[row + n], h[row + n + N]
-            for j in range(H):
-                da_t[j] = (dy_t[j] + dh_t[j]) * slope(h_t[j], relu)  # (2')
-            copy_row(x[row + n], left[used + n])
-            copy_row(h[row + n], left[used + n, D + 1 :])
-            dh_t[:] = 0
+            r, old, new = row + n, first + n, used + n
+            for j in range(0, H, lanes(dh)):
+                rest = H - j
+                dh_t = load(dy, r, j, rest) + load(dh, old, j, rest)
+                store(da, new, j, rest, dh_t * dactivate(load(h, r + N, j, rest), relu))  # (2')
+                store(dh, old, j, rest, 0.0)
+            copy_row(x, r, left, new, FIRST, D)
+            copy_row(h, r, left, new, D + 1, H)
         add_product(rows, da, used, FIRST, H, Wx_T, dx, row, FIRST, D)
         add_product(rows, da, used, FIRST, H, Wh_T, dh, first, FIRST, H)
         used += rows

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.kernels.jit import part
+from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array, Lengths
 
 BLOCK = 256  # rows whose pre-activation gradients are kept; the depth of the product into the weights' gradients
+FIRST = np.int64(0)  # a plain 0 would be a type of its own to Numba, and what it is passed to be compiled once more
 PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart would share few sets of the L1 cache
 
 
@@ -35,15 +37,14 @@ def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
 
 @part
 def fill_rows(matrix: Any, first: Any, rows: Any, values: Any) -> None:
-    """Write the same values into each of `rows` rows."""
+    """Write the one row of `values` into each of `rows` rows."""
+    width = values.shape[1]
     for r in range(first, first + rows):
-        row = matrix[r]
-        for j in range(values.size):
-            row[j] = values[j]
+        copy_row(values, FIRST, matrix, r, FIRST, width)
 
 
 @part
-def copy_row(source: Any, target: Any) -> None:
-    """Copy a 1-D array."""
-    for j in range(source.size):
-        target[j] = source[j]
+def copy_row(source: Any, row: Any, target: Any, target_row: Any, column: Any, width: Any) -> None:
+    """Copy the first `width` numbers of a row to target[target_row, column:]."""
+    for j in range(0, width, lanes(source)):
+        store(target, target_row, column + j, width - j, load(source, row, j, width - j))
