@@ -57,13 +57,13 @@ def torchs(cell: str, p: dict[str, Any]) -> Callable[[], tuple[Any, Any, Any]]:
     import torch
 
     as_tensor = torch.from_numpy
-    T, N, D = p["x"].shape
-    H = len(p["params"]["Wh"])
+    D, H = p["x"].shape[-1], len(p["params"]["Wh"])
     module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](D, H).to(as_tensor(p["x"]).dtype)
     names = {"weight_ih_l0": "Wx", "weight_hh_l0": "Wh", "bias_ih_l0": "bx", "bias_hh_l0": "bh"}
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            value = p["params"].get(names[name], p["params"].get("b") if name == "bias_ih_l0" else 0 * parameter.numpy())
+            one_bias = p["params"].get("b") if name == "bias_ih_l0" else 0 * parameter.numpy()
+            value = p["params"].get(names[name], one_bias)
             parameter.copy_(as_tensor(np.ascontiguousarray(value.T)))
     state = tuple(as_tensor(s)[None].requires_grad_() for s in p["state_0"])
     x, dy = as_tensor(p["x"].copy()).requires_grad_(), as_tensor(p["dy"])
@@ -117,7 +117,8 @@ def main() -> None:
                     np.testing.assert_allclose(mine, other, atol=2e-5 * max(1, abs(other).max()), rtol=0)
                 mine, *others = best_times(calls, options.seconds)
                 flops = 3 * 2 * N * T * (D + H) * GATES[cell] * H
-                line = f"{threads} threads {cell:4} N{N} T{T} {D}->{H}: rnncore {1e3 * mine:7.2f} ms {flops / mine / 1e9:4.0f} GFLOP/s"
+                line = f"{threads} threads {cell:4} N{N} T{T} {D}->{H}: rnncore {1e3 * mine:7.2f} ms"
+                line += f" {flops / mine / 1e9:4.0f} GFLOP/s"
                 print(line + "".join(f", torch {1e3 * t:7.2f} ms, ratio {t / mine:.2f}" for t in others), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Fit the polynomials of rnncore/kernels/activations.py: minimax in the relative error, by the exchange of Remez (1934).
+"""Fit the polynomials of rnncore/kernels/activations.py: minimax in the relative error (Remez 1934).
 
     expm1(r) = r + r^2 q(r)    for |r| <= ln(2)/2
 

@@ -19,9 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import types
-from numba.extending import overload
 
-from rnncore.kernels.jit import part
+from rnncore.kernels.jit import overload, part
 from rnncore.kernels.vectors import power_of_two, size, where_below, with_sign
 
 
@@ -99,7 +98,7 @@ def sigmoid(x: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(tanh)  # type: ignore[untyped-decorator]
+@overload(tanh)
 def _tanh(x: Any) -> Callable[[Any], Any]:
     compiled = _tanh_32 if x.dtype == types.float32 else _tanh_64
 
@@ -109,7 +108,7 @@ def _tanh(x: Any) -> Callable[[Any], Any]:
     return implementation
 
 
-@overload(sigmoid)  # type: ignore[untyped-decorator]
+@overload(sigmoid)
 def _sigmoid(x: Any) -> Callable[[Any], Any]:
     compiled = _sigmoid_32 if x.dtype == types.float32 else _sigmoid_64
 

@@ -10,6 +10,8 @@ rows, so a sequence's result does not depend on its batch.
     depth    at most _DEPTH of k at a time: a panel of 32 kB then stays in the L1 cache while all rows pass
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from typing import Any
@@ -18,13 +20,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from rnncore.kernels.jit import kernel, part
+from rnncore.kernels.jit import intrinsic, kernel, part
 from rnncore.kernels.rows import FIRST
 from rnncore.kernels.vectors import VECTOR_BYTES, Vector, spread
 from rnncore.typing import Array
-
 
 _PANEL_BYTES = 2 * VECTOR_BYTES
 _ROWS = 8 if VECTOR_BYTES == 64 else 6  # 8 x 2 + 2 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
@@ -87,7 +87,7 @@ class _Tile:
 
 
 def _tile(rows: int) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(
         typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
         c: Any, c_0: Any, c_row: Any
@@ -117,7 +117,8 @@ _tile_full, _tile_half = _tile(_ROWS), _tile(_ROWS // 2)
 
 @part
 def _strip(
-    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any, c: Any, c_0: Any, c_row: Any
+    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
+    c: Any, c_0: Any, c_row: Any
 ) -> None:  # fmt: skip
     """Add a times one panel to `rows` rows of c, a tile at a time."""
     i = 0
@@ -131,9 +132,10 @@ def _strip(
 
 @part
 def _panel(
-    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any, c: Any, c_0: Any, width: Any
+    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
+    c: Any, c_0: Any, width: Any
 ) -> None:  # fmt: skip
-    """Add a times one panel to `rows` rows of the matrix c; the last panel of a matrix may be wider than what is left."""
+    """Add a times one panel to `rows` rows of the matrix c, of which `width` columns are left for it."""
     c_row, full = c.shape[1], _PANEL_BYTES // c.itemsize
     if width == full:
         _strip(rows, depth, a, a_0, a_row, a_k, panels, panels_0, c, c_0, c_row)

@@ -1,8 +1,8 @@
-"""The fast twin of `rnncore/layers/gru.py`: same equations, names, arguments, results and cache; read it beside that file.
+"""The fast twin of `rnncore/layers/gru.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
-lie in the order n r z v, where v is the block n of (2), so that x's products take the first three blocks and h's the last
-three, as one product each; dWx and dbx are put back into the order r z n at the end.
+lie in the order n r z v, where v is the block n of (2), so that x's products take the first three blocks and h's the
+last three, as one product each; dWx and dbx are put back into the order r z n at the end.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _backward(
     x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, Wh_n_T: Any,
     after: bool, dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, one below the other."""
+    """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked."""
     D, H = x.shape[1], h.shape[1]
     space = max(BLOCK, last - first)
     left, da = np.ones((space, D + 2 * H + 3 + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)

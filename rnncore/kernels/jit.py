@@ -5,8 +5,11 @@ alone (how many rows, how long they are), and what the shards give is summed in 
 the same on any number of threads.
 """
 
+# mypy: allow-subclassing-any, allow-untyped-calls
+
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numba.extending
 import numpy as np
 from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
@@ -29,6 +33,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # error_model: Python's check for a zero divisor stops a loop from vectorising (tanh 10x slower).
 # fastmath: fused multiply-add, and -0 may become 0. Never "nnan" or "ninf": they turn NaN into a number.
 _FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+
+_njit: Any = numba.njit
 
 _MAX_THREADS = 256
 _MAX_SHARDS = 8
@@ -46,7 +52,7 @@ def _sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Numba's cache on disk, but stale after an edit of any kernel file, and never the reason of an error."""
 
     _stamp = _sources()
@@ -70,19 +76,28 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def part(function: Function) -> Function:
     """Compile a function that only kernels call, without an entrance from Python (a third of its compile time)."""
-    compiled: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_FLAGS)(function)
+    compiled: Function = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_FLAGS)(function)
     return compiled
 
 
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls, and keep the machine code on disk where a folder is writable."""
-    compiled: Any = numba.njit(**_FLAGS)(function)
-    try:
+    compiled: Any = _njit(**_FLAGS)(function)
+    with contextlib.suppress(OSError, RuntimeError, AttributeError):  # no writable folder: compiled in every process
         compiled._cache = _Cache(compiled.py_func)
-    except (OSError, RuntimeError, AttributeError):
-        pass  # no writable folder: compiled anew in every process
     result: Function = compiled
     return result
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Let a function write machine code; its first argument is Numba's and not passed by the caller."""
+    return numba.extending.intrinsic(function)
+
+
+def overload(name: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Choose what `name` means in a kernel from the types of its arguments."""
+    chosen: Callable[[Function], Function] = numba.extending.overload(name)
+    return chosen
 
 
 # ------------------------------------------------------------------------------------------------------- threads

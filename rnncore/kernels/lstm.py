@@ -1,4 +1,4 @@
-"""The fast twin of `rnncore/layers/lstm.py`: same equations, names, arguments, results and cache; read it beside that file.
+"""The fast twin of `rnncore/layers/lstm.py`: same equations, names, arguments, results and cache; read them together.
 
 What is different, and what it pays (see `gemm.py` and `activations.py` for the products and the functions):
 
@@ -47,7 +47,8 @@ def _cell(gates: Any, c: Any, r: Any, N: Any, relu: bool, h: Any, y: Any) -> Non
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool, h: Any, c: Any, gates: Any, y: Any
+    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool,
+    h: Any, c: Any, gates: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed."""
     D, H = x.shape[1], h.shape[1]
@@ -113,7 +114,7 @@ def _backward(
     x: Any, h: Any, c: Any, gates: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, relu: bool,
     dy: Any, dh: Any, dc: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW (D + 1 + H, 4H) receives dWx, db and dWh, one below the other."""
+    """Walk back over the rows first to last - 1; dW (D + 1 + H, 4H) receives dWx, db and dWh, stacked."""
     D, H = x.shape[1], h.shape[1]
     space = max(BLOCK, last - first)
     left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)  # left: x 1 h

@@ -1,4 +1,4 @@
-"""The fast twin of `rnncore/layers/rnn.py`: same equations, names, arguments, results and cache; read it beside that file.
+"""The fast twin of `rnncore/layers/rnn.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. The pre-activation needs no array of its own: it is
 computed in the place of h_t.
@@ -66,7 +66,7 @@ def _backward(
     x: Any, h: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, relu: bool,
     dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW (D + 1 + H, H) receives dWx, db and dWh, one below the other."""
+    """Walk back over the rows first to last - 1; dW (D + 1 + H, H) receives dWx, db and dWh, stacked."""
     D, H = x.shape[1], h.shape[1]
     space = max(BLOCK, last - first)
     left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, H + PAD), x.dtype)  # left: x 1 h

@@ -1,7 +1,7 @@
 """How the fast twins see their arrays: every array is a matrix, whose row t * N + n belongs to step t and sequence n.
 
-So `x` (T, N, D) is (T * N, D), and the state that goes into row r of `x` is row r of `h` (T+1, N, H), the one that comes
-out is row r + N. Contiguous matrices only: one machine code for each float type, whatever the caller's strides.
+So `x` (T, N, D) is (T * N, D), and the state that goes into row r of `x` is row r of `h` (T+1, N, H), the one that
+comes out is row r + N. Contiguous matrices only: one machine code for each float type, whatever the caller's strides.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart wou
 
 
 def as_rows(array: Array, width: int) -> Array:
-    """Return the array as a matrix with rows of `width` numbers: a view where possible, a copy where the layout is odd."""
-    plain = np.require(
-        array, requirements="CAW"
-    )  # a copy too where it is read-only: that would be another machine code
+    """Return the array as a matrix with rows of `width` numbers: a view, or a copy where the layout is odd."""
+    plain = np.require(array, requirements=["C", "A", "W"])  # a read-only array would need its own machine code
     return plain.reshape(plain.size // width, width)
 
 

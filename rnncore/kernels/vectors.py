@@ -9,6 +9,8 @@ not fill its last register ended in scalar code at 5 ns a number; here that regi
         store(h, r, j, live, 0.5 * load(h, r, j, live))
 """
 
+# mypy: allow-subclassing-any, allow-untyped-calls, allow-untyped-decorators
+
 from __future__ import annotations
 
 import operator
@@ -21,22 +23,25 @@ from numba import config, types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.core.typing.templates import signature as typed
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
+
+from rnncore.kernels.jit import intrinsic
 
 
 def _vector_bytes() -> int:
     """Width of the vectors of the processor that Numba compiles for; a wrong guess costs speed only."""
-    if config.CPU_FEATURES is None:
+    chosen: str | None = getattr(config, "CPU_FEATURES", None)
+    if chosen is None:
         present = llvmlite.binding.get_host_cpu_features()
     else:
-        present = {word[1:]: word[0] == "+" for word in config.CPU_FEATURES.split(",") if word}
+        present = {word[1:]: word[0] == "+" for word in chosen.split(",") if word}
     return 64 if present.get("avx512f") else 32 if present.get("avx2") else 16
 
 
 VECTOR_BYTES = _vector_bytes()
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """As many numbers of one float type as a register holds."""
 
     def __init__(self, dtype: Any) -> None:
@@ -48,8 +53,8 @@ class Vector(types.Type):  # type: ignore[misc]
         self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
 
 
-@register_model(Vector)  # type: ignore[untyped-decorator]
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+@register_model(Vector)
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
         super().__init__(manager, vector, vector.machine)
 
@@ -78,7 +83,7 @@ def _common(arguments: Any) -> Any:
 def _define(operation: Any, emit: Callable[..., Any]) -> None:
     """Teach Numba one operator with a vector on either side or on both."""
 
-    class Template(AbstractTemplate):  # type: ignore[misc]
+    class Template(AbstractTemplate):
         key = operation
 
         def generic(self, arguments: Any, keywords: Any) -> Any:
@@ -107,7 +112,7 @@ def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def size(typing_context: Any, x: Any) -> Any:
     """|x|."""
 
@@ -117,7 +122,7 @@ def size(typing_context: Any, x: Any) -> Any:
     return x(x), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def with_sign(typing_context: Any, x: Any, sign: Any) -> Any:
     """|x| with the sign of the other argument."""
 
@@ -127,7 +132,7 @@ def with_sign(typing_context: Any, x: Any, sign: Any) -> Any:
     return x(x, x), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def where_below(typing_context: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
     """`yes` in the lanes where a < b, `no` in the others; a comparison with NaN is false."""
     vector = _common((a, b, yes, no))
@@ -140,7 +145,7 @@ def where_below(typing_context: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
     return vector(*(types.unliteral(argument) for argument in (a, b, yes, no))), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def power_of_two(typing_context: Any, shifted: Any, shift: Any) -> Any:
     """2^n, where n is the small integer that was rounded by adding `shift`, 1.5 times 2 to the mantissa's bits."""
     vector = _common((shifted, shift))
@@ -160,15 +165,16 @@ def power_of_two(typing_context: Any, shifted: Any, shift: Any) -> Any:
     return vector(shifted, types.unliteral(shift)), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def lanes(typing_context: Any, matrix: Any) -> Any:
     """How many numbers of the matrix fill a register."""
     count = Vector(matrix.dtype).lanes
     return types.intp(matrix), lambda context, *_: context.get_constant(types.intp, count)
 
 
-def _place(context: Any, builder: Any, type_: Any, matrix: Any, row: Any, column: Any, vector: Vector) -> Any:
-    """Address of the vector that begins at matrix[row, column]."""
+def _place(context: Any, builder: Any, type_: Any, values: Any, vector: Vector) -> Any:
+    """Address of the vector that begins at matrix[row, column], the first three values."""
+    matrix, row, column = values[:3]
     array = context.make_array(type_)(context, builder, matrix)
     width = cgutils.unpack_tuple(builder, array.shape)[1]
     address = builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
@@ -181,13 +187,13 @@ def _mask(builder: Any, vector: Vector, live: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), spread(builder, integers, live))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any) -> Any:
     """The numbers matrix[row, column : column + live] in the first lanes, zeros in the others."""
     vector = Vector(matrix.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        address = _place(context, builder, matrix, *values[:3], vector)
+        address = _place(context, builder, matrix, values, vector)
         align = ir.Constant(ir.IntType(32), matrix.dtype.bitwidth // 8)
         zeros = ir.Constant(vector.machine, None)
         arguments = [address, align, _mask(builder, vector, values[3]), zeros]
@@ -196,13 +202,13 @@ def load(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any) -> 
     return vector(matrix, types.intp, types.intp, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any, x: Any) -> Any:
     """Write the first `live` lanes, or one plain number, to matrix[row, column : column + live]."""
     vector = Vector(matrix.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        address = _place(context, builder, matrix, *values[:3], vector)
+        address = _place(context, builder, matrix, values, vector)
         align = ir.Constant(ir.IntType(32), matrix.dtype.bitwidth // 8)
         value = _as_vector(context, builder, vector, signature.args[4], values[4])
         arguments = [value, address, align, _mask(builder, vector, values[3])]
