@@ -15,7 +15,7 @@ def expect(metadata):
     return hostile.EXPECTED
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300))
 def test_random_bytes(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "random"
@@ -60,7 +60,7 @@ def assert_sound_or_refused(path, content):
     assert type(metadata) is dict
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.data(), json_values)
 def test_random_json_anywhere_in_the_table(tmp_path_factory, data, value):
     way = data.draw(st.sampled_from(list(places(hostile.table()))[1:]))
@@ -68,7 +68,7 @@ def test_random_json_anywhere_in_the_table(tmp_path_factory, data, value):
     assert_sound_or_refused(tmp_path_factory.getbasetemp() / "table", content)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.data(), json_values)
 def test_random_json_anywhere_in_the_description(tmp_path_factory, data, value):
     tree = json.loads(hostile.inner())
@@ -77,7 +77,7 @@ def test_random_json_anywhere_in_the_description(tmp_path_factory, data, value):
     assert_sound_or_refused(tmp_path_factory.getbasetemp() / "description", content)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.integers(0, len(hostile.SOUND) - 1), st.integers(0, 40), st.binary(max_size=20))
 def test_random_splices_with_a_right_checksum(tmp_path_factory, start, size, piece):
     whole = hostile.sealed(hostile.header())

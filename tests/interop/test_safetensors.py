@@ -152,7 +152,7 @@ any_array = hnp.arrays(
 names = st.from_regex(r"[A-Za-z0-9_]{1,5}([.-][A-Za-z0-9_]{1,5}){0,3}", fullmatch=True)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.text(), json_like, max_size=4))
 def test_any_metadata_comes_back(tmp_path_factory, metadata):
     path = tmp_path_factory.getbasetemp() / "metadata"
@@ -160,7 +160,7 @@ def test_any_metadata_comes_back(tmp_path_factory, metadata):
     assert safetensors.read(path, lambda metadata: {})[1] == metadata
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(names, any_array, max_size=4))
 def test_any_arrays_come_back(tmp_path_factory, arrays):
     path = tmp_path_factory.getbasetemp() / "arrays"
