@@ -143,6 +143,25 @@ class BGNBD:
         return np.asarray((a + b + x - 1) / (a - 1) * (1 - shrink) * alive, np.float64)
 
 
+def simple_methods(
+    summary: Summary, length: Floats, returned: Floats, latest: NDArray[np.bool_], now: Summary, horizon: int
+) -> dict[str, Floats]:
+    """P(return within `horizon` days) by each method, (M,) each, for M customers who stand at `now`.
+
+    summary, length, returned: N customers at origins in the past, see `Baseline.fit`. `recency` and `rfm-windows` learn
+    from all of them; `rfm`, as is usual, from the `latest` (N,) only, the newest windows as long as the horizon;
+    `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
+    """
+    alone = Summary(*(column[latest] for column in summary))
+    repeats, last = now.events - 1, now.age - now.since
+    return {
+        "recency": RecencyRule().fit(summary, length, returned).predict(now, horizon),
+        "rfm": RFMLogistic().fit(alone, length[latest], returned[latest]).predict(now, horizon),
+        "rfm-windows": RFMLogistic().fit(summary, length, returned).predict(now, horizon),
+        "bg/nbd": BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),
+    }
+
+
 def _customers(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """The three columns as float64 (N,); ContractError where they contradict each other."""
     x, t_x, T = (np.asarray(column, np.float64) for column in (frequency, recency, age))

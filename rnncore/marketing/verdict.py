@@ -16,8 +16,8 @@ which nothing was trained, stopped or chosen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.marketing import metrics
+from rnncore.marketing.bootstrap import bootstrap
 
 Floats = NDArray[np.float64]
 NETWORK, CONSTANT = "rnn", "constant rate"
@@ -97,6 +98,22 @@ class Judgement:
             "bias": [f"{r.bias:+.4f}" for r in self],
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON values from which `from_json` makes an equal judgement."""
+        return asdict(self) | {"rivals": [rival._asdict() for rival in self]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Undo `to_json`; KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            str(values["verdict"]),
+            str(values["reason"]),
+            tuple(_rival(row) for row in values["rivals"]),
+            int(values["customers"]),
+            float(values["rate"]),
+            float(values["confidence"]),
+        )
+
     def __str__(self) -> str:
         head = f"{self.customers:,} customers, rate {self.rate:.4f}, intervals of {100 * self.confidence:g} %"
         padded = []
@@ -142,11 +159,18 @@ def judge(
     checked = {name: metrics.checked(outcome, p) for name, p in scores.items()}
     y = checked[NETWORK][0]
     probabilities = np.column_stack([p for _, p in checked.values()])
-    losses, areas = _bootstrap(y, probabilities, resamples, seed)
+    losses, areas = bootstrap(y, probabilities, resamples, seed)
     rivals = _rows(list(scores), y, probabilities, losses, areas, confidence)
     verdict, reason = _decide(rivals)
     ordered = tuple(sorted(rivals.values(), key=lambda rival: rival.log_loss.value))
     return Judgement(verdict, reason, ordered, len(y), float(y.mean()), confidence)
+
+
+def _rival(row: Mapping[str, Any]) -> Rival:
+    """One row from JSON values."""
+    values = [row[name] for name in Rival._fields]
+    numbers = [Estimate(*map(float, v)) if isinstance(v, (list, tuple)) else float(v) for v in values[1:]]
+    return Rival._make([str(values[0]), *numbers])
 
 
 def _decide(rivals: Mapping[str, Rival]) -> tuple[str, str]:
@@ -196,39 +220,6 @@ def _rows(
             gain=estimate(losses[:, -1] - losses[:, k]),
         )
     return rows
-
-
-def _bootstrap(y: Floats, probabilities: Floats, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    """Log-loss and AUROC (1 + resamples, K) of K columns of probabilities; row 0 counts every customer once.
-
-    The AUROC of a resample is taken to first order, from the placements of its customers among all: the error is of
-    order 1/N, and it costs a product instead of a sort. Where only one outcome was drawn it is 1/2.
-    """
-    n, rng = len(y), np.random.default_rng(seed)
-    losses = np.column_stack([metrics.log_losses(y, p) for p in probabilities.T])
-    places = np.column_stack([_placements(y, p) for p in probabilities.T])
-    area = places[y == 1].mean(axis=0)
-    loss, auroc = np.empty((resamples + 1, losses.shape[1])), np.empty((resamples + 1, losses.shape[1]))
-    for draw in range(resamples + 1):
-        times = np.bincount(rng.integers(n, size=n), minlength=n) if draw else np.ones(n)
-        loss[draw] = times @ losses / n
-        high, low = times * y, times * (1 - y)
-        drawn = high.sum() * low.sum() > 0
-        auroc[draw] = high @ places / high.sum() + low @ places / low.sum() - area if drawn else 0.5
-    return loss, auroc
-
-
-def _placements(y: Floats, p: Floats) -> Floats:
-    """Of each customer, the share of those with the other outcome that it is ranked right against, (N,).
-
-    Ties count a half; both means are the AUROC (DeLong, DeLong and Clarke-Pearson 1988).
-    """
-    place = np.empty(len(p))
-    for one, sign in ((y == 1, 1), (y == 0, -1)):
-        others, own = np.sort(sign * p[~one]), sign * p[one]
-        below = np.searchsorted(others, own, side="left") + np.searchsorted(others, own, side="right")
-        place[one] = below / (2 * len(others))
-    return place
 
 
 def _text(estimate: Estimate, signed: bool = False) -> str:
