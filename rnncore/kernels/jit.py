@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import pickle
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -64,14 +63,14 @@ class _Cache(FunctionCache):
     def load_overload(self, *args: Any) -> Any:
         try:
             return super().load_overload(*args)
-        except (OSError, EOFError, ValueError, TypeError, RuntimeError, pickle.UnpicklingError):
-            return None  # unreadable: compile again
+        except Exception:  # whatever a broken file raises when it is unpickled: compile again, and write it anew
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
 
     def save_overload(self, *args: Any) -> None:
-        try:
+        with contextlib.suppress(OSError, RuntimeError):  # a full or read-only disk: this process keeps the code
             super().save_overload(*args)
-        except (OSError, RuntimeError):
-            return  # a full or read-only disk: the compiled code lives in this process only
 
 
 def part(function: Function) -> Function:

@@ -1,0 +1,69 @@
+"""Random problems for the twins: non-zero states, upstream gradients on the outputs and on the final state."""
+
+import importlib
+
+import numpy as np
+
+CELLS = [
+    ("rnn", {"activation": "tanh"}),
+    ("rnn", {"activation": "relu"}),
+    ("lstm", {"activation": "tanh"}),
+    ("lstm", {"activation": "relu"}),
+    ("gru", {"reset": "after"}),
+    ("gru", {"reset": "before"}),
+]
+IDS = ["-".join([name, *options.values()]) for name, options in CELLS]
+
+
+def twins(cell):
+    """Return the textbook and the fast module."""
+    return importlib.import_module(f"rnncore.layers.{cell}"), importlib.import_module(f"rnncore.kernels.{cell}")
+
+
+def problem(cell, T, N, D, H, dtype="float64", lengths=None):
+    """Return params, x, state_0, lengths, dy, dstate_T."""
+    rng = np.random.default_rng([T, N, D, H])
+
+    def draw(*shape, scale=1.0):
+        return (scale * rng.standard_normal(shape)).astype(dtype)
+
+    G = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+    params = {"Wx": draw(D, G * H, scale=D**-0.5), "Wh": draw(H, G * H, scale=0.8 * H**-0.5)}
+    params |= {name: draw(G * H, scale=0.3) for name in (("bx", "bh") if cell == "gru" else ("b",))}
+    states = [0, 1] if cell == "lstm" else [0]
+    state_0, dstate_T = tuple(draw(N, H, scale=0.5) for _ in states), tuple(draw(N, H) for _ in states)
+    if lengths == "ragged":
+        lengths = np.sort(rng.integers(0, T + 1, N))[::-1].copy()
+        lengths[0], lengths[-1] = T, 0
+    return params, draw(T, N, D), state_0, lengths, draw(T, N, H), dstate_T
+
+
+def named(y, state_T, cache, dparams, dx, dstate_0):
+    """Return every array by name."""
+    arrays = {"y": y, "dx": dx, **{f"cache.{k}": v for k, v in cache._asdict().items() if v is not None}}
+    arrays |= {f"state_T[{k}]": s for k, s in enumerate(state_T)} | {
+        f"dstate_0[{k}]": s for k, s in enumerate(dstate_0)
+    }
+    return arrays | {f"d{k}": v for k, v in dparams.items()}
+
+
+def solve(module, problem, options, backward_by=None):
+    """Run forward by one twin and backward by the same, or by another; return every array by name."""
+    params, x, state_0, lengths, dy, dstate_T = problem
+    y, state_T, cache = module.forward(params, x, state_0, lengths, **options)
+    return named(y, state_T, cache, *(backward_by or module).backward(params, cache, dy, dstate_T, **options))
+
+
+def assert_close(actual, expected, tolerance):
+    """Require the same names and shapes, and errors within tolerance relative to the largest entry."""
+    assert actual.keys() == expected.keys()
+    for name, e in expected.items():
+        scale = max(1.0, np.abs(e).max(initial=0))
+        np.testing.assert_allclose(actual[name] / scale, e / scale, rtol=0, atol=tolerance, err_msg=name)
+
+
+def assert_same_bits(actual, expected):
+    """Require bitwise equality, of NaN too."""
+    assert actual.keys() == expected.keys()
+    for name, e in expected.items():
+        assert actual[name].tobytes() == e.tobytes(), f"{name} differs"

@@ -1,0 +1,64 @@
+"""Compilation: no writable folder, a full disk, a broken or stale cache file, other processors."""
+
+import pytest
+from processes import run_script
+
+from rnncore.kernels import jit, rnn
+
+PARITY = """
+    textbook, fast = twins("rnn")
+    p = problem("rnn", 6, 19, 5, 37, lengths="ragged")
+    assert_close(solve(fast, p, {}), solve(textbook, p, {}), 1e-12)
+"""
+FORWARD = """
+    from rnncore.kernels import rnn
+    p = problem("rnn", 3, 2, 5, 7)
+    np_y, y = (twin.forward(*p[:4])[0] for twin in twins("rnn"))
+    assert abs(y - np_y).max() < 1e-12
+"""
+
+
+def test_works_where_no_folder_is_writable():
+    no_folder = """
+        import tempfile
+
+        def refuse(*arguments, **keywords):
+            raise PermissionError("read-only")
+
+        tempfile.TemporaryFile = refuse
+    """
+    run_script(no_folder, FORWARD, "assert rnn._forward._cache.cache_path is None")
+
+
+def test_works_where_the_disk_is_full(tmp_path):
+    full = """
+        import numba.core.caching
+
+        def refuse(*arguments):
+            raise OSError(28, "No space left on device")
+
+        numba.core.caching.IndexDataCacheFile._save_data = refuse
+    """
+    run_script(full, FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def test_works_where_cache_files_are_broken(tmp_path):
+    run_script(FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+    kept = [file for file in tmp_path.rglob("*") if file.suffix in (".nbi", ".nbc")]
+    assert kept
+    for k, file in enumerate(kept):
+        file.write_bytes(file.read_bytes()[: 100 * (k % 2)])
+    run_script(FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def test_an_edit_of_any_kernel_file_makes_the_cache_stale():
+    assert rnn._forward._cache._cache_file._source_stamp == jit._sources()
+
+
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [("generic", ""), ("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2")],
+    ids=["generic", "256-bit vectors"],
+)
+def test_right_on_other_processors(name, features):
+    run_script(PARITY, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)

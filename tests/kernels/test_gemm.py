@@ -1,0 +1,55 @@
+"""The products of the kernels against NumPy: every rest of rows, columns and depth, windows, nothing outside."""
+
+import numpy as np
+import pytest
+
+from rnncore.kernels.gemm import add_outer, add_product, pack
+from rnncore.kernels.jit import kernel
+
+
+@kernel
+def product(rows, a, a_first, a_column, k, panels, c, c_first, c_column, n):
+    add_product(rows, a, a_first, a_column, k, panels, c, c_first, c_column, n)
+
+
+@kernel
+def outer(k, a, a_column, m, b, b_column, n, c, c_first, c_column):
+    add_outer(k, a, a_column, m, b, b_column, n, c, c_first, c_column)
+
+
+def whole(rng, *shape):
+    """Small integers, so that float32 products are exact."""
+    return rng.integers(-4, 5, shape).astype("float32")
+
+
+@pytest.mark.parametrize("k", [1, 7, 256, 300])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("m", [0, 1, 4, 5, 8, 9, 13, 17])
+def test_both_products_are_exact_and_stay_in_their_window(m, k, n):
+    rng = np.random.default_rng([m, k, n])
+    a, w, c = whole(rng, m + 2, k + 3), whole(rng, k, n), whole(rng, m + 3, n + 4)
+    expected = c.copy()
+    expected[1 : 1 + m, 2 : 2 + n] += a[2:, 3:] @ w
+    once, again = c.copy(), c.copy()
+    product(m, a, 2, 3, k, pack(w), once, 1, 2, n)
+    product(m, a, 2, 3, k, pack(w.T.copy(), transpose=True), again, 1, 2, n)
+    left, right = np.ascontiguousarray(a.T)[3:].copy(), np.hstack([whole(rng, k, 5), w])
+    by_rows = c.copy()
+    outer(k, left, 2, m, right, 5, n, by_rows, 1, 2)
+    np.testing.assert_array_equal(once, expected)
+    np.testing.assert_array_equal(again, expected)
+    np.testing.assert_array_equal(by_rows, expected)
+
+
+def test_pack_takes_a_range_of_columns():
+    rng = np.random.default_rng(0)
+    w = whole(rng, 9, 70)
+    np.testing.assert_array_equal(pack(w, first=20, last=53), pack(w[:, 20:53].copy()))
+
+
+def test_nan_in_one_row_stays_in_that_row():
+    rng = np.random.default_rng(0)
+    a, w, c = whole(rng, 6, 40), whole(rng, 40, 50), np.zeros((6, 50), "float32")
+    a[3, 7] = np.nan
+    product(6, a, 0, 0, 40, pack(w), c, 0, 0, 50)
+    np.testing.assert_array_equal(np.isnan(c).any(axis=1), np.arange(6) == 3)

@@ -1,0 +1,130 @@
+"""Threads: the same bits on any number of them, several user threads, fork, and the shards."""
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import CELLS, IDS, assert_same_bits, problem, solve, twins
+from processes import run_script
+
+from rnncore.errors import ContractError
+from rnncore.kernels import jit
+
+
+@pytest.fixture(autouse=True)
+def threads(monkeypatch):
+    """Use threads for small problems too, and leave their number as it was."""
+    monkeypatch.setattr(jit, "_WORTH_A_THREAD", 0)
+    before = jit.get_num_threads()
+    yield
+    jit.set_num_threads(before)
+
+
+@pytest.mark.parametrize("lengths", [None, "ragged"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("cell", "options"), CELLS, ids=IDS)
+def test_same_bits_on_any_number_of_threads(cell, options, dtype, lengths):
+    p = problem(cell, 6, 90, 5, 33, dtype, lengths)
+    results = []
+    for n in (1, 2, 3, 8):
+        jit.set_num_threads(n)
+        results.append(solve(twins(cell)[1], p, options))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+def test_the_problem_of_these_tests_has_several_shards():
+    lengths = problem("rnn", 6, 90, 5, 33, lengths="ragged")[3]
+    assert len(jit.shard_bounds(90, None)) > 3
+    assert len(jit.shard_bounds(90, lengths)) > 2
+
+
+def test_two_user_threads_at_once():
+    jit.set_num_threads(2)
+    problems = {cell: problem(cell, 20, 64, 8, 32, "float32") for cell in ("rnn", "gru")}
+    options = {"rnn": {"activation": "tanh"}, "gru": {"reset": "after"}}
+    alone = {cell: solve(twins(cell)[1], p, options[cell]) for cell, p in problems.items()}
+    differ = []
+
+    def work(cell):
+        for _ in range(10):
+            try:
+                assert_same_bits(solve(twins(cell)[1], problems[cell], options[cell]), alone[cell])
+            except AssertionError as error:
+                differ.append(error)
+
+    users = [threading.Thread(target=work, args=(cell,)) for cell in ("rnn", "gru", "rnn", "gru")]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert not differ
+
+
+def test_a_forked_child_computes_the_same():
+    run_script("""
+        import os
+        from rnncore.kernels import jit
+
+        jit._WORTH_A_THREAD = 0
+        jit.set_num_threads(2)
+        p = problem("rnn", 6, 90, 5, 33)
+        before = solve(twins("rnn")[1], p, {})
+        child = os.fork()
+        after = solve(twins("rnn")[1], p, {})
+        assert_same_bits(after, before)
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    """)
+
+
+def test_every_task_runs_once_however_busy_the_helpers_are():
+    jit.set_num_threads(4)
+    seen = []
+
+    def outer(shard):
+        jit.run(lambda inner: seen.append((shard, inner)), 5, np.inf)
+
+    jit.run(outer, 6, np.inf)
+    assert sorted(seen) == [(i, j) for i in range(6) for j in range(5)]
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_an_error_in_a_task_is_raised_and_the_pool_stays_usable(n):
+    jit.set_num_threads(n)
+
+    def task(shard):
+        if shard == 3:
+            raise KeyError("third")
+
+    with pytest.raises(KeyError, match="third"):
+        jit.run(task, 8, np.inf)
+    done = []
+    jit.run(done.append, 8, np.inf)
+    assert sorted(done) == list(range(8))
+
+
+@pytest.mark.parametrize("n", [0, -1, 257, 1.5, True, "2", None])
+def test_a_wrong_number_of_threads_is_refused(n):
+    with pytest.raises(ContractError, match="n: expected an integer from 1 to 256"):
+        jit.set_num_threads(n)
+
+
+@given(st.lists(st.integers(0, 40), max_size=400), st.booleans())
+def test_shards_cover_the_batch_in_order(lengths, ragged):
+    lengths = np.sort(np.array(lengths, np.int64))[::-1]
+    bounds = jit.shard_bounds(len(lengths), lengths if ragged else None)
+    assert bounds[0] == 0
+    assert bounds[-1] == len(lengths)
+    assert bounds == sorted(bounds)
+
+
+def test_shards_of_ragged_rows_have_about_equal_work():
+    lengths = np.sort(np.random.default_rng(0).integers(1, 100, 500))[::-1]
+    bounds = jit.shard_bounds(500, lengths)
+    work = [lengths[a:b].sum() for a, b in pairwise(bounds)]
+    assert max(work) < 1.2 * min(work)
