@@ -27,7 +27,7 @@ ARROWS = {
     "recurrent": (GROUND | {"contract"}, set()),
     "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "compose": (GROUND | {"contract", "recurrent", "feedforward"}, set()),
-    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "layers"}, set()),
+    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "feedforward", "compose"}, {"torch"}),
     "interop": (GROUND | {"interop", "contract", "compose", "feedforward", "recurrent"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
     "datasets": ({"datasets", "errors"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
@@ -35,7 +35,7 @@ ARROWS = {
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
-    "cli": ({"rnncore", "cli", "errors", "gradcheck", "marketing", "datasets", "kernels"}, EXTRA),
+    "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "marketing", "datasets"}, EXTRA),
     "__init__": (ENGINE | {"training", "interop", "gradcheck", "kernels"}, set()),
     "__main__": ({"cli"}, set()),
 }

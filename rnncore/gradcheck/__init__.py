@@ -5,8 +5,9 @@ options in both twins. `problems` draws inputs that leave an error no place to h
 test the tester. Numbers decide, never a falling loss.
 """
 
-from rnncore.gradcheck.check import GATES, check, check_cell, check_pair
+from rnncore.gradcheck.check import check, check_cell, check_pair
 from rnncore.gradcheck.mutants import Mutant, mutants
+from rnncore.gradcheck.oracles import GATES
 from rnncore.gradcheck.problems import Problem, random_problem
 from rnncore.gradcheck.report import Block, Report
 

@@ -11,14 +11,12 @@ A weight's gradient is a sum over time, so one number hides the step that spoils
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from rnncore.contract import Layer
-from rnncore.gradcheck.oracles import ORACLES
+from rnncore.gradcheck import central, complex_step
 from rnncore.gradcheck.report import Block, Report
-from rnncore.typing import Array, State
+from rnncore.typing import Array, Lengths, State
 
 MATCH = 1e-5  # how closely the residual must repeat a step's contribution, relative to the residual
 
@@ -28,11 +26,11 @@ def first_wrong_step(
     report: Report,
     block: Block,
     inputs: dict[str, Array],
-    lengths: Sequence[int] | Array | None,
+    lengths: Lengths | None,
     seed: int,
 ) -> int | None:
     """Return the step at which this block first goes wrong in backward order, or None where that cannot be told."""
-    if block.ok or block.name == "x":
+    if not block.failing or block.name == "x":
         return max((index[0] for index in block.failing), default=block.step)
     late = [index[0] for other in report.blocks if other.name == "x" for index in other.failing]
     if late:
@@ -55,7 +53,7 @@ def unshared(
     report: Report,
     block: Block,
     inputs: dict[str, Array],
-    lengths: Sequence[int] | Array | None,
+    lengths: Lengths | None,
     seed: int,
 ) -> Array:
     """Return (T,): how much each step contributes to dL/dparameter at the block's worst entry, by the report's oracle.
@@ -64,7 +62,7 @@ def unshared(
     """
     x = inputs["x"]
     T, N = x.shape[:2]
-    rows = np.full(N, T) if lengths is None else np.asarray(lengths)
+    rows = np.full(N, T) if lengths is None else lengths
     names = layer.parameter_shapes()
     own = {name: inputs[name] for name in names}
     state_0 = tuple(inputs[f"state_0[{k}]"] for k in range(len(layer.state_sizes)))
@@ -85,6 +83,9 @@ def unshared(
 
     rng = np.random.default_rng(seed)
     upstream = tuple(rng.normal(size=y.shape) for y in outputs(inputs, 0)) if T else ()
-    oracle = ORACLES[report.method]
-    found = [oracle(lambda a, t=t: outputs(a, t), inputs, upstream, block.name, block.index)[0] for t in range(T)]  # type: ignore[misc]
+    method = complex_step.oracle if "complex-step" in report.methods else central.oracle
+    found = []
+    for t in range(T):
+        oracle = method(lambda arrays, t=t: outputs(arrays, t), inputs, upstream)  # type: ignore[misc]
+        found.append(oracle.at(block.name, [block.index]).value[0])
     return np.array(found)

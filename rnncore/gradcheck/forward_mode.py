@@ -20,11 +20,12 @@ import numpy as np
 
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
+from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths
 
-Tangents = dict[str, Array]  # name -> (K, *shape): parameters by name, "x", and "state_0[k]"
 Dual = tuple[Array, Array]  # a value and its tangents (K, *shape)
 Step = Callable[[dict[str, Dual], Dual, list[Dual], dict[str, str]], list[Dual]]
 
@@ -115,22 +116,23 @@ def run(
     if isinstance(layer, (Stack, Bidirectional)):
         return run_composition(layer, p, x, state, lengths, rng)
     ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
-    live = np.arange(len(x[0]))[:, None] < ends if x[0].ndim > 2 or isinstance(layer, Embedding) else None
     if isinstance(layer, Last):
         n = np.arange(x[0].shape[1])
         mask = (ends > 0)[:, None]
         return (x[0][ends - 1, n] * mask, x[1][:, ends - 1, n] * mask), []
     if isinstance(layer, Embedding):
-        ids = np.where(live, x[0], 0)
-        y = p["W"][0][ids], p["W"][1][:, ids]
+        y = p["W"][0][x[0]], p["W"][1][:, x[0]]
     elif isinstance(layer, Dropout):
         keep = np.ones(x[0].shape) if rng is None else (rng.random(x[0].shape) >= layer.rate) / (1 - layer.rate)
         y = x[0] * keep, x[1] * keep
     elif isinstance(layer, Dense):
         y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
     else:
-        raise NotImplementedError(f"no forward mode has been written for {layer}")
-    return (y if live is None else (y[0] * live[..., None], y[1] * live[..., None])), []
+        raise ContractError("method", "a layer with a forward mode", repr(layer), "use another method")
+    if y[0].ndim == 2:
+        return y, []
+    live = (np.arange(len(y[0]))[:, None] < ends)[..., None]
+    return (y[0] * live, y[1] * live), []
 
 
 def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
@@ -195,28 +197,27 @@ def turned(x: Dual, lengths: Lengths | None) -> Dual:
     return out
 
 
-def derivatives(
-    layer: Layer,
-    inputs: dict[str, Array],
-    upstream: tuple[Array, ...],
-    name: str,
-    indices: list[tuple[int, ...]],
-    lengths: Lengths | None = None,
-    dropout_seed: int | None = None,
-) -> Array:
-    """Return dL/dentry for each of `indices` of the array `name`, all in one pass; L = sum of <upstream, outputs>.
+def oracle(
+    layer: Layer, inputs: Inputs, upstream: tuple[Array, ...], lengths: Lengths | None, dropout_seed: int | None = None
+) -> Oracle:
+    """Return the oracle: all entries asked for in one pass. `inputs` holds parameters by name, "x" and "state_0[k]"."""
+    if lengths is not None:
+        past = np.arange(len(inputs["x"]))[:, None] >= lengths
+        inputs = {**inputs, "x": inputs["x"].copy()}
+        inputs["x"][past] = 0  # whatever stands there is ignored
 
-    `inputs` holds the parameters by name, "x" and "state_0[k]"; upstream has one array for y and for each state.
-    """
-    K = len(indices)
-    duals = {key: (a, np.zeros((K, *(a.shape if a.dtype.kind == "f" else ())))) for key, a in inputs.items()}
-    for k, index in enumerate(indices):
-        duals[name][1][(k, *index)] = 1
-    params = {key: duals[key] for key in layer.parameter_shapes()}
-    state = [duals[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
-    rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
-    y, final = run(layer, params, duals["x"], state, lengths, rng)
-    slopes = np.zeros(K)
-    for u, (_, tangent) in zip(upstream, [y, *final], strict=True):
-        slopes += (tangent * u).reshape(K, -1).sum(axis=1)
-    return slopes
+    def at(name: str, indices: list[Index]) -> Estimates:
+        K = len(indices)
+        duals = {key: (a, np.zeros((K, *(a.shape if a.dtype.kind == "f" else ())))) for key, a in inputs.items()}
+        for k, index in enumerate(indices):
+            duals[name][1][(k, *index)] = 1
+        params = {key: duals[key] for key in layer.parameter_shapes()}
+        state = [duals[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
+        rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
+        y, final = run(layer, params, duals["x"], state, lengths, rng)
+        slopes = np.zeros(K)
+        for u, (_, tangent) in zip(upstream, [y, *final], strict=True):
+            slopes += (tangent * u).reshape(K, -1).sum(axis=1)
+        return Estimates(slopes, np.zeros(K))
+
+    return Oracle("forward-mode", at)

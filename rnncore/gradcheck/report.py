@@ -1,96 +1,150 @@
-"""What a check says: one block per parameter, input and state, and a table of them."""
+"""What a check says: one block per array and oracle, a table of them, and how far the oracles agree with each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from rnncore.gradcheck.oracles import GATES, Estimates, Index
 from rnncore.typing import Array
 
 
 @dataclass(frozen=True)
 class Block:
-    """One array of derivatives against the oracle.
+    """One array of derivatives against one oracle.
 
-    `error` is the largest |analytic - numeric| / (|numeric| + max |numeric|) over the entries looked at, `index`,
-    `analytic` and `numeric` belong to that entry, `entries` counts those looked at and `failing` lists those above the
-    gate. `step` is the time step to look at first: the entry's own for x; for a parameter that fails, the step at
-    which the backward pass goes wrong, where that can be told.
+    `error` is the largest |analytic - numeric| / (|numeric| + max |numeric|) over the entries looked at; `index`,
+    `analytic` and `numeric` belong to that entry. `failing` lists the entries above the gate, `untrusted` counts those
+    for which the oracle's own error bar is above the gate, `kinks` those at which the function has no derivative (they
+    are left out of the rest). `step` is the time step to look at first: the entry's own for x; for a parameter that
+    fails, the step at which the backward pass goes wrong, where that can be told.
     """
 
     name: str
+    method: str
     shape: tuple[int, ...]
     entries: int
     index: tuple[int, ...]
     analytic: float
     numeric: float
     error: float
-    gate: float
     step: int | None = None
-    failing: tuple[tuple[int, ...], ...] = ()
+    failing: tuple[Index, ...] = ()
+    untrusted: int = 0
+    kinks: int = 0
 
     @property
-    def ok(self) -> bool:
-        """True where the error is below the gate; NaN is not."""
-        return bool(self.error <= self.gate)
+    def gate(self) -> float:
+        """The largest error that passes."""
+        return GATES[self.method]
+
+    @property
+    def verdict(self) -> str:
+        """ "fail", "inconclusive" (the oracle does not trust itself enough) or "pass"."""
+        return "fail" if self.failing else "inconclusive" if self.untrusted else "pass"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The blocks of one check; `ok` is True where all pass, no input was changed and a second call gave the same."""
+    """The blocks of one check. `agreement` holds, for "backward" and each oracle, the largest scaled differences."""
 
     subject: str
-    method: str
+    methods: tuple[str, ...]
     blocks: tuple[Block, ...]
+    agreement: Array
     changed: tuple[str, ...] = ()
     repeatable: bool = True
 
     @property
+    def verdict(self) -> str:
+        """ "fail" where any oracle contradicts, an input was changed or a second call differed; else "pass" where every
+        array has an oracle that trusts itself and agrees; else "inconclusive"."""
+        if self.changed or not self.repeatable or any(block.verdict == "fail" for block in self.blocks):
+            return "fail"
+        settled = {block.name for block in self.blocks if block.verdict == "pass"}
+        return "pass" if settled == {block.name for block in self.blocks} else "inconclusive"
+
+    @property
     def ok(self) -> bool:
-        """True where every block passes, nothing passed in was changed, and backward gives the same twice."""
-        return all(block.ok for block in self.blocks) and not self.changed and self.repeatable
+        """True where the verdict is "pass"."""
+        return self.verdict == "pass"
 
     @property
     def worst(self) -> Block:
         """The block with the largest error in units of its gate."""
-        return max(self.blocks, key=lambda block: np.inf if np.isnan(block.error) else block.error / block.gate)
+        return max(self.blocks, key=lambda block: block.error / block.gate)
 
     @property
     def table(self) -> str:
-        """The blocks as lines of text, one block a line."""
-        head = ("", "array", "shape", "entries", "worst entry", "step", "analytic", "numeric", "error")
-        lines = [head]
+        """The blocks as lines of text."""
+        head = ("", "array", "shape", "entries", "worst entry", "step", "analytic", "numeric", "error", "oracle", "")
+        lines: list[tuple[str, ...]] = [head]
         for b in self.blocks:
             index, shape = (str(n).replace(" ", "") for n in (b.index, b.shape))
             step = "-" if b.step is None else str(b.step)
             numbers = (f"{b.analytic: .9e}", f"{b.numeric: .9e}", f"{b.error:.1e}")
-            lines.append(("ok" if b.ok else "FAIL", b.name, shape, str(b.entries), index, step, *numbers))
-        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+            notes = [f"{n} {what}" for n, what in ((b.untrusted, "not trusted"), (b.kinks, "at a kink")) if n]
+            word = {"pass": "ok", "fail": "FAIL", "inconclusive": "?"}[b.verdict]
+            lines.append((word, b.name, shape, str(b.entries), index, step, *numbers, b.method, ", ".join(notes)))
+        return aligned(lines)
+
+    @property
+    def matrix(self) -> str:
+        """The agreement matrix as lines of text: the largest scaled difference between any two."""
+        names = ("backward", *self.methods)
+        rows = [(name, *(f"{d:.0e}" for d in row)) for name, row in zip(names, self.agreement, strict=True)]
+        return aligned([("", *names), *rows])
 
     def __str__(self) -> str:
-        verdict = "pass" if self.ok else "FAIL"
-        gate = f"gate {self.worst.gate:.0e}" if self.blocks else "nothing to check"
+        gates = ", ".join(f"{method} to {GATES[method]:.0e}" for method in self.methods)
         notes = [f"FAIL  the backward pass changed {name}" for name in self.changed]
         notes += [] if self.repeatable else ["FAIL  a second call of backward gave another result"]
-        return "\n".join([f"{self.subject}: {verdict} ({self.method}, {gate})", self.table, *notes])
+        parts = [f"{self.subject}: {self.verdict} ({gates})", self.table, *notes]
+        return "\n".join([*parts, self.matrix] if len(self.methods) > 1 else parts)
 
 
-def compare(name: str, analytic: Array, numeric: Array, indices: list[tuple[int, ...]], gate: float) -> Block:
-    """Return the block of one array; `numeric` holds one value for each of `indices`.
+def aligned(lines: list[tuple[str, ...]]) -> str:
+    """Return rows of cells as text with aligned columns."""
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
-    A derivative that is not finite has an infinite error.
-    """
-    if not indices:
-        return Block(name, analytic.shape, 0, (), 0.0, 0.0, 0.0, gate)
-    a = np.array([analytic[index] for index in indices])
-    gap = np.abs(a - numeric)
-    scale = np.abs(numeric) + np.abs(numeric).max()
+
+def scaled_gap(a: Array, n: Array) -> Array:
+    """Return |a - n| / (|n| + max |n|) for each entry; infinite where either is not finite."""
+    gap = np.abs(a - n)
+    scale = np.abs(n) + np.abs(n).max(initial=0.0)
     error = np.where(gap == 0, 0.0, np.divide(gap, scale, out=np.full_like(gap, np.inf), where=scale > 0))
-    error[~np.isfinite(a) | ~np.isfinite(numeric)] = np.inf
-    k = int(np.argmax(error))
+    error[~np.isfinite(a) | ~np.isfinite(n)] = np.inf
+    return error
+
+
+def compare(
+    name: str,
+    method: str,
+    analytic: Array,
+    indices: list[Index],
+    estimates: Estimates,
+    has_kink: Callable[[Index], bool],
+) -> Block:
+    """Return the block of one array: `estimates` has one value for each of `indices`.
+
+    An entry fails where the error is above the gate and beyond ten error bars of the oracle.
+    """
+    a = np.array([analytic[index] for index in indices])
+    n, bar = estimates
+    error, gate = scaled_gap(a, n), GATES[method]
+    doubt = scaled_gap(n + bar, n)
+    wrong = (error > gate) & ~(np.abs(a - n) <= 10 * bar)
+    kinks = np.array([bool(w) and has_kink(index) for w, index in zip(wrong, indices, strict=True)], bool)
+    failing = tuple(index for index, bad in zip(indices, wrong & ~kinks, strict=True) if bad)
+    unsure = int(np.count_nonzero(~wrong & ((doubt > gate) | (error > gate))))
+    counted = np.where(kinks, -1.0, error)
+    if not (counted >= 0).any():
+        return Block(name, method, analytic.shape, len(indices), (), 0.0, 0.0, 0.0, kinks=int(kinks.sum()))
+    k = int(np.argmax(counted))
     step = indices[k][0] if name == "x" else None
-    failing = tuple(index for index, e in zip(indices, error, strict=True) if e > gate)
-    values = (float(a[k]), float(numeric[k]), float(error[k]))
-    return Block(name, analytic.shape, len(indices), indices[k], *values, gate, step, failing)
+    numbers = (float(a[k]), float(n[k]), float(error[k]))
+    head = (name, method, analytic.shape, len(indices), indices[k])
+    return Block(*head, *numbers, step, failing, unsure, int(kinks.sum()))

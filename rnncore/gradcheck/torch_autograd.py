@@ -1,0 +1,107 @@
+"""The derivatives that torch's autograd finds for the same equations, where torch is installed (extra: peers).
+
+The forward pass is written once more, in torch, row by row; no derivative of ours is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncore.compose import Bidirectional, Stack
+from rnncore.contract import Layer
+from rnncore.errors import ContractError
+from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
+from rnncore.recurrent import Recurrent
+from rnncore.typing import Array, Lengths
+
+Torch = Any  # torch ships types, but is not there for everybody
+
+
+def step(layer: Recurrent, p: dict[str, Torch], x: Torch, state: list[Torch]) -> list[Torch]:
+    """One step of one row through a cell."""
+    h = state[0]
+    act = {"tanh": lambda a: a.tanh(), "relu": lambda a: a.relu()}[layer.options.get("activation", "tanh")]
+    if layer.cell.name == "rnn":
+        return [act(x @ p["Wx"] + h @ p["Wh"] + p["b"])]
+    if layer.cell.name == "lstm":
+        i, f, g, o = (x @ p["Wx"] + h @ p["Wh"] + p["b"]).chunk(4)
+        c = f.sigmoid() * state[1] + i.sigmoid() * act(g)
+        return [o.sigmoid() * act(c), c]
+    if layer.cell.name != "gru":
+        raise ContractError("method", "a cell that is also written in torch", layer.cell.name, "use another method")
+    (r, z, n), (v_r, v_z, v_n) = (x @ p["Wx"] + p["bx"]).chunk(3), (h @ p["Wh"] + p["bh"]).chunk(3)
+    r, z, H = (r + v_r).sigmoid(), (z + v_z).sigmoid(), len(h)
+    v_n = r * v_n if layer.options["reset"] == "after" else (r * h) @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
+    return [(1 - z) * (n + v_n).tanh() + z * h]
+
+
+def run(
+    layer: Layer, p: dict[str, Torch], rows: list[Torch], state: list[Torch], rng: Any
+) -> tuple[list[Torch], list[Torch]]:
+    """Return the outputs, one (L_n, H) tensor a row, and the final states; rows carry their own lengths."""
+    import torch
+
+    if isinstance(layer, Recurrent):
+        ends, outputs = [], []
+        for n, row in enumerate(rows):
+            now, y = [s[n] for s in state], []
+            for x in row:
+                now = step(layer, p, x, now)
+                y.append(now[0])
+            ends.append(now)
+            outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.H)))
+        return outputs, [torch.stack([end[k] for end in ends]) for k in range(len(state))]
+    if isinstance(layer, (Stack, Bidirectional)):
+        sides: list[list[Torch]] = []
+        final: list[Torch] = []
+        at = 0
+        for key, part in layer.parts.items():
+            own = {name: p[f"{key}.{name}"] for name in part.parameter_shapes()}
+            given = [row.flip(0) for row in rows] if key == "backward" else rows
+            y, ends = run(part, own, given, state[at : at + len(part.state_sizes)], rng)
+            at, final = at + len(part.state_sizes), final + ends
+            rows = y if isinstance(layer, Stack) else rows
+            sides.append([row.flip(0) for row in y] if key == "backward" else y)
+        return (rows if isinstance(layer, Stack) else [torch.cat(pair, -1) for pair in zip(*sides, strict=True)]), final
+    if isinstance(layer, Dense):
+        return [row @ p["W"] + p["b"] for row in rows], []
+    if isinstance(layer, Embedding):
+        return [p["W"][row] for row in rows], []
+    if isinstance(layer, Last):
+        return [row[-1:] if len(row) else row.new_zeros((1, row.shape[-1])) for row in rows], []
+    if isinstance(layer, Dropout) and rng is None:
+        return rows, []
+    raise ContractError("method", "a layer that is also written in torch", repr(layer), "use another method")
+
+
+def oracle(
+    layer: Layer, inputs: Inputs, upstream: tuple[Array, ...], lengths: Lengths | None, dropout_seed: int | None = None
+) -> Oracle:
+    """Return the oracle; one backward pass of torch gives all entries. ContractError where torch is missing."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ContractError("method", "torch, installed", "no torch", "install torch or use another method") from error
+    leaves = {key: torch.tensor(a, requires_grad=a.dtype.kind == "f") for key, a in inputs.items()}
+    x = leaves["x"]
+    T, N = (len(x), x.shape[1]) if x.ndim > 1 else (1, len(x))
+    ends = [T] * N if lengths is None else [int(n) for n in lengths]
+    rows = [x[: ends[n], n] for n in range(N)]
+    state = [leaves[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
+    y, final = run(layer, {name: leaves[name] for name in layer.parameter_shapes()}, rows, state, dropout_seed)
+    up = torch.tensor(upstream[0])
+    loss = sum((row * (up[: len(row), n] if layer.keeps_time else up[n])).sum() for n, row in enumerate(y))
+    for s, u in zip(final, upstream[1:], strict=True):
+        loss = loss + (s * torch.tensor(u)).sum()
+    if isinstance(loss, torch.Tensor) and loss.requires_grad:
+        loss.backward()
+
+    def at(name: str, indices: list[Index]) -> Estimates:
+        grad = leaves[name].grad
+        found = np.zeros(inputs[name].shape) if grad is None else grad.numpy()
+        return Estimates(np.array([found[index] for index in indices]), np.zeros(len(indices)))
+
+    return Oracle("torch", at)
