@@ -43,7 +43,7 @@ def test_restore_puts_rows_back(lengths):
 
 
 def test_equal_lengths_keep_their_order():
-    assert pad(histories([2, 3, 2, 3]))[2].tolist() == [1, 3, 0, 2]
+    assert pad(histories([2, 3] * 50))[2].tolist() == [*range(1, 100, 2), *range(0, 100, 2)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])

@@ -104,6 +104,18 @@ def test_stopping_early_returns_the_best_weights():
     assert_same(fit(**job, patience=3)[0], by_hand(job, best + 1)[0][-1])
 
 
+def flat(prediction, target, weight):
+    """A loss of one value for every prediction, but with a slope."""
+    return 1.0, np.ones_like(prediction)
+
+
+def test_of_equal_validation_losses_the_first_counts():
+    job = arguments() | {"epochs": 12, "loss": flat}
+    params, history = fit(**job, patience=2)
+    assert len(history) == 3
+    assert_same(params, by_hand(job, 1)[0][-1])
+
+
 def test_a_batch_that_weighs_nothing_is_passed_over():
     job = per_step_job()
     whole = fit(**job, epochs=3)

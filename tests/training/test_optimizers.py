@@ -129,6 +129,16 @@ def test_the_state_is_a_copy(optimizer):
     np.testing.assert_array_equal(optimizer.step(half, grads[2])["b"], reference.step(half, grads[2])["b"])
 
 
+def test_a_loaded_state_is_a_copy(optimizer):
+    params, grads = problem()
+    half = run(optimizer, params, grads[:2])
+    state, fresh = optimizer.state(), copy.deepcopy(optimizer)
+    fresh.load_state(state)
+    for a in state.values():
+        a[...] = 99
+    np.testing.assert_array_equal(fresh.step(half, grads[2])["b"], optimizer.step(half, grads[2])["b"])
+
+
 def test_the_description_names_every_hyper_parameter():
     assert AdamW(0.1, weight_decay=0.3).describe() == {
         "optimizer": "AdamW",
