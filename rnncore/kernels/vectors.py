@@ -183,8 +183,9 @@ def _place(context: Any, builder: Any, type_: Any, values: Any, vector: Vector) 
 
 def _mask(builder: Any, vector: Vector, live: Any) -> Any:
     """True in the first `live` lanes."""
-    integers = ir.VectorType(ir.IntType(64), vector.lanes)
-    return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), spread(builder, integers, live))
+    lane = ir.IntType(vector.dtype.bitwidth)
+    lanes, live = ir.VectorType(lane, vector.lanes), builder.trunc(live, lane) if lane.width < 64 else live
+    return builder.icmp_signed("<", ir.Constant(lanes, list(range(vector.lanes))), spread(builder, lanes, live))
 
 
 @intrinsic
