@@ -86,13 +86,14 @@ def check(
     if "complex-step" in methods and twin:
         advice = 'say method="forward-mode" or "central", or check layer.using(backend="numpy")'
         raise ContractError("method", "a method for real numbers, for the fast twin", "'complex-step'", advice)
-    layer.forward(params, x, state_0, lengths)
+    params, x = {name: in_double(a) for name, a in params.items()}, in_double(x)
+    state_0 = None if state_0 is None else tuple(in_double(s) for s in state_0)
+    layer.forward(params, x, state_0, lengths)  # raises where the contract is broken
     rows = checks.lengths(lengths, x)
     rng = np.random.default_rng([seed, 1])
     N = x.shape[1] if x.ndim > 1 else len(x)
     state = state_0 or tuple(rng.normal(size=(N, H)) for H in layer.state_sizes)
     inputs = {**params, "x": x, **{f"state_0[{k}]": s for k, s in enumerate(state)}}
-    inputs = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in inputs.items()}
     forward, backward = as_pair(layer, rows, dropout_seed)
 
     def make(outputs: Outputs, upstream: tuple[Array, ...]) -> list[Oracle]:
@@ -108,6 +109,11 @@ def check(
         return report
     named = [replace(b, step=first_wrong_step(layer, report, b, inputs, rows, seed)) for b in report.blocks]
     return replace(report, blocks=tuple(named))
+
+
+def in_double(a: Array) -> Array:
+    """Return a float64 copy; integer ids, and what is no array at all, stay as they are."""
+    return a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
 
 
 def as_pair(layer: Layer, lengths: Array | None, dropout_seed: int | None = None) -> tuple[Forward, Backward]:

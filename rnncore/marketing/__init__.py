@@ -1,5 +1,6 @@
 """Marketing tasks over one event log: thin estimators on top of the engine, each judged against simple rivals."""
 
+from rnncore.marketing.churn import Churn
 from rnncore.marketing.events import EventLog
 
-__all__ = ["EventLog"]
+__all__ = ["Churn", "EventLog"]

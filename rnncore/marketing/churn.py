@@ -56,7 +56,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
 
     After `fit`: `verdict_` ("rnn", "baseline:<name>" or "no signal"), `table_` (prints the rivals; a
     `verdict.Judgement`), `held_out_` (what was judged; not saved), `network_`, `params_`, `history_` (a record per
-    epoch) and `trained_until_`. `predict` is the network's answer, whatever the verdict.
+    epoch), `trained_until_` and `reading_` (the words of `EventLog` for a log of the same form). `predict` is the
+    network's answer, whatever the verdict.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
@@ -70,6 +71,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
     held_out_: HeldOut
     history_: list[dict[str, float]]
     trained_until_: np.datetime64
+    reading_: dict[str, str]
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
             file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
             learned[name] = learn(recipe, told[name], progress=progress, checkpoint=file)
         self._judge(recipe, learned["judged"], told["judged"], days, window)
-        self._keep(recipe, learned["final"], days.last_day, _roles(log))
+        self._keep(recipe, learned["final"], days.last_day, log.reading)
         return self
 
     def _judge(self, recipe: Recipe, learned: Learned, told: Examples, days: EventLog, window: Window) -> None:
@@ -133,8 +135,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         self.verdict_ = self.table_.verdict
         self.held_out_ = HeldOut(window.origin, days.customers[window.index], returned, scores)
 
-    def _keep(self, recipe: Recipe, learned: Learned, until: np.datetime64, roles: list[str]) -> None:
-        self._used, self._learned, self._roles = recipe, learned, roles
+    def _keep(self, recipe: Recipe, learned: Learned, until: np.datetime64, reading: dict[str, str]) -> None:
+        self._used, self._learned, self.reading_ = recipe, learned, dict(reading)
         self.network_, self.params_ = recipe.network(), learned.params
         self.history_, self.trained_until_ = learned.history, until
 
@@ -180,7 +182,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
             "task": "churn",
             "arguments": self._used._asdict(),
             "model": models.describe(self.network_, self.params_),
-            "columns": self._roles,
+            "reading": self.reading_,
             "trained_until": str(self.trained_until_),
             "history": self.history_,
             "judgement": self.table_.to_json(),
@@ -194,7 +196,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         churn = cls(**metadata["arguments"])
         learned = Learned.unpack(arrays, metadata["history"])
         until = np.datetime64(metadata["trained_until"], "D")
-        churn._keep(churn._recipe(), learned, until, metadata["columns"])
+        churn._keep(churn._recipe(), learned, until, metadata["reading"])
         churn.table_ = Judgement.from_json(metadata["judgement"])
         churn.verdict_ = churn.table_.verdict
         return churn
@@ -222,8 +224,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         self._require_fitted()
         if len(log) == 0:
             raise DataError("the log has no events")
-        if _roles(log) != self._roles:
-            have, want = (" and ".join(roles) or "neither" for roles in (_roles(log), self._roles))
+        if _roles(log.reading) != _roles(self.reading_):
+            have, want = (" and ".join(_roles(reading)) or "neither" for reading in (log.reading, self.reading_))
             raise DataError(f"the model was fitted with the columns value, items: {want}; this log has {have}")
         origin = log.last_day if at is None else to_day(at)
         history = log.per_day().until(origin)
@@ -232,23 +234,23 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         return history, origin
 
 
-def _roles(log: EventLog) -> list[str]:
-    return [name for name, array in (("value", log.value), ("items", log.items)) if array is not None]
+def _roles(reading: dict[str, str]) -> list[str]:
+    return [role for role in ("value", "items") if role in reading]
 
 
 def _expect(metadata: dict[str, Any]) -> safetensors.Expected:
     """The arrays of a saved Churn; anything wrong with the description raises."""
-    wanted = {"task", "arguments", "model", "columns", "trained_until", "history", "judgement"}
+    wanted = {"task", "arguments", "model", "reading", "trained_until", "history", "judgement"}
     if metadata.get("task") != "churn" or set(metadata) != wanted:
         raise ContractError("task", "churn", repr(metadata.get("task"))[:80], "load it with the task it belongs to")
     recipe = Churn(**metadata["arguments"])._recipe()
     network = models.rebuild(metadata["model"])[0]
     if network != recipe.network():
         raise ContractError("model", repr(recipe.network()), repr(network)[:200], "the arguments ask for another")
-    if metadata["columns"] not in ([], ["value"], ["items"], ["value", "items"]):
-        raise ContractError(
-            "columns", "value, items, both or none", repr(metadata["columns"])[:80], "write it with save"
-        )
+    reading = metadata["reading"]
+    words = {"customer", "time", "value", "items", "time_format", "missing", "negative", "separator"}
+    if type(reading) is not dict or not words >= set(reading) or not all(type(v) is str for v in reading.values()):
+        raise ContractError("reading", "words of EventLog", repr(reading)[:80], "write it with save")
     to_day(metadata["trained_until"])
     Judgement.from_json(metadata["judgement"])
     return recipe.arrays()

@@ -51,6 +51,7 @@ class EventLog:
     separator: between the fields of a CSV file.
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
+    `reading` holds the words of this call, so that another source of the same form can be read alike.
     Raises DataError for a missing file or column, an unreadable, missing, negative or infinite cell (with its row,
     counted from 1 without the header), and a log without rows; ContractError for a wrong argument. A log of one
     customer is a log: whoever needs more customers checks that. Warns of dates before 1971 or in the future.
@@ -88,6 +89,8 @@ class EventLog:
         roles = {"customer": customer, "time": time, "value": value, "items": items}
         self.columns = {role: name for role, name in roles.items() if name is not None}
         _require_names(self.columns)
+        how = {"time_format": time_format, "missing": missing, "negative": negative, "separator": separator}
+        self.reading = {**self.columns, **{word: said for word, said in how.items() if said is not None}}
         raw = read(source, list(self.columns.values()), separator)
         frame = parsing.parse(raw, self.columns, time_format)
         frame, checks = sift(frame, raw.label, self.columns, missing, negative)
