@@ -86,10 +86,16 @@ def softmax_cross_entropy(
     >>> round(value, 4), dz
     (1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
-    classes = _classes(logits, target, ignore)
-    use = np.ones(classes.shape) if ignore is None else (classes != ignore).astype(float)
-    w = use if weight is None else use * _broadcast(weight, classes.shape)
-    chosen = np.where(use > 0, classes, 0)[..., None]
+    checks.array("logits", logits)
+    classes = np.asarray(target)
+    if classes.dtype.kind not in "iu" or classes.shape != logits.shape[:-1]:
+        want = f"integers of shape {checks.show(logits.shape[:-1])}"
+        came = f"{classes.dtype} of shape {checks.show(classes.shape)}"
+        raise ContractError("target", want, came, "one class for each row of logits")
+    w = np.ones(classes.shape) if weight is None else _broadcast(weight, classes.shape)
+    w = w if ignore is None else np.where(classes == ignore, 0.0, w)
+    chosen = np.where(w > 0, classes, 0)[..., None]
+    _require_classes(chosen, logits.shape[-1])
     z = logits - logits.real.max(axis=-1, keepdims=True)
     e = np.exp(z)
     total = e.sum(axis=-1, keepdims=True)
@@ -108,20 +114,11 @@ def _pair(prediction: Array, target: Array) -> tuple[Array, Array]:
     return prediction, y.astype(prediction.real.dtype) if y.dtype.kind in "biuf" else y
 
 
-def _classes(logits: Array, target: Array, ignore: int | None) -> Array:
-    checks.array("logits", logits)
-    y = np.asarray(target)
-    if y.dtype.kind not in "iu" or y.shape != logits.shape[:-1]:
-        want = f"integers of shape {checks.show(logits.shape[:-1])}"
-        raise ContractError(
-            "target", want, f"{y.dtype} of shape {checks.show(y.shape)}", "one class for each row of logits"
-        )
-    K = logits.shape[-1]
-    bad = y[((y < 0) | (y >= K)) & (y != ignore)]
+def _require_classes(chosen: Array, K: int) -> None:
+    bad = chosen[(chosen < 0) | (chosen >= K)]
     if bad.size:
         advice = "for rows that do not count give `ignore` or a weight of zero"
         raise ContractError("target", f"classes from 0 to {K - 1}", f"the class {bad[0]}", advice)
-    return y
 
 
 def _broadcast(weight: Array, shape: tuple[int, ...]) -> Array:

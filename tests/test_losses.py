@@ -110,6 +110,13 @@ def test_nan_in_gives_nan_out_of_softmax():
     assert np.isnan(dz).all()
 
 
+def test_a_class_that_does_not_count_may_be_any_number():
+    logits = RNG.normal(size=(3, 4))
+    value, dz = rc.losses.softmax_cross_entropy(logits, np.array([1, 99, -7]), np.array([1.0, 0.0, 2.0]), ignore=-7)
+    assert value == rc.losses.softmax_cross_entropy(logits[:1], np.array([1]))[0]
+    assert not dz[1:].any()
+
+
 @given(seed=st.integers(0, 10**6), delta=st.floats(0.1, 3))
 def test_huber_lies_between_a_parabola_and_a_cone(seed, delta):
     e = np.random.default_rng(seed).normal(size=(1, 1)) * 3

@@ -61,6 +61,7 @@ def resume(path: str, run: Run, settings: Mapping[str, Any]) -> None:
     """
 
     def expect(metadata: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
+        _require_counters(metadata)
         _same_run(path, metadata["settings"], settings)
         slots = run.optimizer.slots if metadata["slots"] else ()
         groups = [
@@ -84,6 +85,17 @@ def resume(path: str, run: Run, settings: Mapping[str, Any]) -> None:
     run.optimizer.load_state({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)})
     for counter in ("epoch", "step", "sums", "history", "best_epoch"):
         setattr(run, counter, metadata[counter])
+
+
+def _require_counters(metadata: dict[str, Any]) -> None:
+    """ValueError where the description does not say where a run stands; the reader reports it."""
+    kinds = {"settings": dict, "slots": bool, "epoch": int, "step": int, "sums": dict, "history": list}
+    good = set(metadata) == {*kinds, "best_epoch"} and all(type(metadata[k]) is kind for k, kind in kinds.items())
+    best, numbers = metadata.get("best_epoch"), [metadata.get("sums"), *(metadata.get("history") or [])]
+    good &= best is None or (type(best) is int and 0 <= best < len(metadata["history"]))
+    good &= all(type(n) is dict and all(type(v) in (int, float) for v in n.values()) for n in numbers)
+    if not good or metadata["epoch"] < 0 or metadata["step"] < 0:
+        raise ValueError("this is not the description of a training run")
 
 
 def _same_run(path: str, there: Any, here: Any) -> None:
