@@ -136,18 +136,18 @@ def _panel(
     c: Any, c_0: Any, width: Any
 ) -> None:  # fmt: skip
     """Add a times one panel to `rows` rows of the matrix c, of which `width` columns are left for it."""
-    c_row, full = c.shape[1], _PANEL_BYTES // c.itemsize
-    if width == full:
-        _strip(rows, depth, a, a_0, a_row, a_k, a_tile, panels, panels_0, c, c_0, c_row)
-        return
-    edge, flat = np.zeros((rows, full), c.dtype), c.reshape(-1)
-    for i in range(rows):
-        for j in range(width):
-            edge[i, j] = flat[c_0 + i * c_row + j]
-    _strip(rows, depth, a, a_0, a_row, a_k, a_tile, panels, panels_0, edge, FIRST, full)
-    for i in range(rows):
-        for j in range(width):
-            flat[c_0 + i * c_row + j] = edge[i, j]
+    full = _PANEL_BYTES // c.itemsize
+    target, start, flat = c, c_0, c.reshape(-1)
+    if width < full:
+        target, start = np.zeros((rows, full), c.dtype), FIRST
+        for i in range(rows):
+            for j in range(width):
+                target[i, j] = flat[c_0 + i * c.shape[1] + j]
+    _strip(rows, depth, a, a_0, a_row, a_k, a_tile, panels, panels_0, target, start, target.shape[1])
+    if width < full:
+        for i in range(rows):
+            for j in range(width):
+                flat[c_0 + i * c.shape[1] + j] = target[i, j]
 
 
 @part

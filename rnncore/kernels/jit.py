@@ -161,14 +161,13 @@ def shard_bounds(N: int, lengths: NDArray[np.int64] | None) -> list[int]:
     >>> shard_bounds(64, None)
     [0, 16, 32, 48, 64]
     """
-    if lengths is None or N == 0 or lengths[0] == 0:
+    if lengths is None or N == 0 or lengths[0] == lengths[-1]:
         count = max(1, min(_MAX_SHARDS, N // _ROWS_PER_SHARD))
-        rows = -(-N // (count * _ROW_MULTIPLE)) * _ROW_MULTIPLE
-        return [min(N, s * rows) for s in range(count)] + [N]
+        return [round(N * s / count / _ROW_MULTIPLE) * _ROW_MULTIPLE for s in range(count)] + [N]
     done = np.cumsum(lengths)
     rows_per_step = int(done[-1] // lengths[0])
     count = max(1, min(_MAX_SHARDS, rows_per_step // _ROWS_PER_SHARD))
-    inner = np.searchsorted(done, done[-1] * np.arange(1, count) / count)
+    inner = np.searchsorted(done, done[-1] * np.arange(1, count) / count, side="right")
     return [0, *(int(n) for n in inner), N]
 
 
