@@ -148,14 +148,14 @@ def simple_methods(
 ) -> dict[str, Floats]:
     """P(return within `horizon` days) by each method, (M,) each, for M customers who stand at `now`.
 
-    summary, length, returned: N customers at origins in the past, see `Baseline.fit`. `recency` and `rfm-windows` learn
-    from all of them; `rfm`, as is usual, from the `latest` (N,) only, the newest windows as long as the horizon;
-    `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
+    summary, length, returned: N customers at origins in the past, see `Baseline.fit`. `rfm-windows` learns from all of
+    them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as long
+    as the horizon; `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
     """
     alone = Summary(*(column[latest] for column in summary))
     repeats, last = now.events - 1, now.age - now.since
     return {
-        "recency": RecencyRule().fit(summary, length, returned).predict(now, horizon),
+        "recency": RecencyRule().fit(alone, length[latest], returned[latest]).predict(now, horizon),
         "rfm": RFMLogistic().fit(alone, length[latest], returned[latest]).predict(now, horizon),
         "rfm-windows": RFMLogistic().fit(summary, length, returned).predict(now, horizon),
         "bg/nbd": BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),

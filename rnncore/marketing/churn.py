@@ -235,7 +235,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
 
 
 def _roles(reading: dict[str, str]) -> list[str]:
-    return [role for role in ("value", "items") if role in reading]
+    return [role for role in ("value", "items") if role in reading or (role == "value" and "price" in reading)]
 
 
 def _expect(metadata: dict[str, Any]) -> safetensors.Expected:
@@ -248,9 +248,11 @@ def _expect(metadata: dict[str, Any]) -> safetensors.Expected:
     if network != recipe.network():
         raise ContractError("model", repr(recipe.network()), repr(network)[:200], "the arguments ask for another")
     reading = metadata["reading"]
-    words = {"customer", "time", "value", "items", "time_format", "missing", "negative", "separator"}
+    words = {"customer", "time", "value", "items", "price", "time_format", "missing", "negative", "separator"}
     if type(reading) is not dict or not words >= set(reading) or not all(type(v) is str for v in reading.values()):
         raise ContractError("reading", "words of EventLog", repr(reading)[:80], "write it with save")
     to_day(metadata["trained_until"])
+    for record in metadata["history"]:
+        sum(record.values())  # TypeError unless it holds numbers
     Judgement.from_json(metadata["judgement"])
     return recipe.arrays()

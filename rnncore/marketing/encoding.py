@@ -48,16 +48,23 @@ class Scale(NamedTuple):
 def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
     """Origins and lengths of label windows that are complete on the day `end`, oldest and longest first.
 
-    Of every length the horizon, its half and its quarter, the latest complete window; and at those origins the shorter
-    windows too, so that the effects of the calendar and of the length can be told apart. The longest window teaches
-    what the question asks, the shorter ones how customers behave that are nearly as old as those to be predicted: the
-    base rate falls as a cohort ages, and a model of the longest window alone has never seen it.
+    Lengths: the horizon, its half and its quarter. Origins: one horizon, a half and a quarter before the end, so that
+    the latest complete window of each length is there, and one and a half horizons before. From each origin all windows
+    that are complete. The longest windows teach what is asked; the shorter ones how customers behave that are nearly as
+    old as those to be predicted: the base rate falls as a cohort ages, and a model of the longest window alone has
+    never seen it. The oldest origin keeps the effects of age and of length apart: without it every long window begins
+    early, and every late origin has short windows only.
 
     >>> [(str(origin), length) for origin, length in ladder(np.datetime64("1997-12-31"), 181)][::3]
-    [('1997-07-03', 181), ('1997-10-02', 90)]
+    [('1997-04-03', 181), ('1997-07-03', 181), ('1997-10-02', 90)]
     """
     lengths = sorted({max(1, horizon // part) for part in (1, 2, 4)}, reverse=True)
-    return [(end - back, length) for back in lengths for length in lengths if length <= back]
+    return [
+        (end - back, length)
+        for back in (horizon + (horizon + 1) // 2, *lengths)
+        for length in lengths
+        if length <= back
+    ]
 
 
 def summarise(history: EventLog, origin: np.datetime64) -> Summary:

@@ -1,8 +1,9 @@
 """One network for the question "an event within so many days?": its examples, training, calibration, probabilities.
 
-The examples are all customers at each origin of `encoding.ladder`. The network learns from nine customers in ten and
-stops by the loss of the tenth; all windows of a customer are on one side. Calibration is a logistic regression on the
-logit (Platt 1999), fitted on the latest complete window of each length. Nothing after the day `end` is read.
+The examples are all customers at each origin of `encoding.ladder`, as far as the log goes back. The network learns from
+nine customers in ten and stops by the loss of the tenth; all windows of a customer are on one side. Calibration is a
+logistic regression on the logit (Platt 1999), fitted on the latest complete window of each length. Nothing after the
+day `end` is read.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def examples(log: EventLog, end: np.datetime64, horizon: int, latest: int) -> Ex
     known = log.population(end)
     parts = []
     for origin, length in ladder(end, horizon):
+        if len(log.population(origin)) == 0:
+            continue
         window = cut(log, origin, length)
         n = len(window.index)
         parts.append(
