@@ -22,6 +22,7 @@ from rnncore.interop.atomic import replacing
 
 try:
     import typer
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 except ImportError:
@@ -85,6 +86,7 @@ def fit(
     time: Annotated[str, typer.Option(help="The column that says when.")],
     value: Annotated[str | None, typer.Option(help="The column with the amount, if there is one.")] = None,
     items: Annotated[str | None, typer.Option(help="The column with the number of things, if there is one.")] = None,
+    price: Annotated[str | None, typer.Option(help="The price of one thing: amount = price * items.")] = None,
     horizon: Annotated[int, typer.Option(help="Days within which a customer comes back or not.")] = 90,
     time_format: Annotated[str | None, typer.Option(help="How times are written if not ISO, as %d.%m.%Y.")] = None,
     missing: Annotated[Literal["error", "drop"], typer.Option(help="Rows with an empty cell.")] = "error",
@@ -104,6 +106,7 @@ def fit(
         time=time,
         value=value,
         items=items,
+        price=price,
         time_format=time_format,
         missing=missing,
         negative=negative,
@@ -121,6 +124,7 @@ def predict(
     time: Column = None,
     value: Column = None,
     items: Column = None,
+    price: Column = None,
     time_format: Column = None,
     missing: Rows = None,
     negative: Rows = None,
@@ -139,6 +143,7 @@ def predict(
         "time": time,
         "value": value,
         "items": items,
+        "price": price,
         "time_format": time_format,
         "missing": missing,
         "negative": negative,
@@ -225,28 +230,31 @@ def _fit_churn(log: EventLog, horizon: int, seed: int, out: Path, force: bool) -
 
 def _check_model(churn: Churn) -> bool:
     """Check the gradients of the network that was trained, at the weights it has now."""
+    console.print("\n[bold]Are its gradients right?[/bold] The trained network, 40 entries of each array:")
     network = churn.network_
     p = gradcheck.random_problem(network.using(dtype="float64"), T=5)
     method = ["forward-mode", "central"]
     report = gradcheck.check(network, churn.params_, p.x, p.state_0, p.lengths, method, entries=40)
-    console.print("\n[bold]Are its gradients right?[/bold] The trained network, 40 entries of each array:")
     print(report.table)
     print(f"gradient check: {report.verdict}")
     return report.ok
 
 
 def _print_rivals(churn: Churn) -> None:
-    judged = churn.table_
-    held = churn.held_out_
-    title = f"{judged.customers:,} customers, back within {churn.horizon} days of {held.origin}? {judged.rate:.1%} were"
-    table = Table(title=title, title_justify="left", caption="in brackets: 95 % intervals", caption_justify="left")
-    columns = judged.columns()
-    for name in columns:
-        table.add_column(name, justify="left" if name == "method" else "right")
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells, style="bold" if cells[0] == "rnn" else None)
-    console.print()
+    judged, held = churn.table_, churn.held_out_
+    console.print(f"\n[bold]Back within {churn.horizon} days of {held.origin}?[/bold] ", end="")
+    console.print(f"{judged.customers:,} customers, none of these days seen in training; {judged.rate:.1%} were back.")
+    table = Table(box=SIMPLE)
+    for name in ("method", "log-loss", "rnn better by, 95 %", "AUROC", "lift", "bias"):
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    for row in judged:
+        gap = "" if row.name == "rnn" else f"{row.gap.value:+.4f} [{row.gap.low:+.4f}, {row.gap.high:+.4f}]"
+        cells = (f"{row.log_loss.value:.4f}", gap, f"{row.auroc.value:.4f}", f"{row.lift:.2f}", f"{row.bias:+.3f}")
+        table.add_row(row.name, *cells, style="bold" if row.name == "rnn" else None)
     console.print(table)
+    console.print(
+        "lift: among the tenth ranked highest; bias: mean probability minus the rate that came\n", style="dim"
+    )
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
 
 

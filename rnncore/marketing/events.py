@@ -43,6 +43,7 @@ class EventLog:
     customer, time: names of the columns that say who and when. Customers are text or whole numbers. Times are dates, or
         text in ISO 8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone.
     value, items: names of the columns with the amount of money and the number of things, or None.
+    price: name of the column with the price of one thing, where there is no amount: value is then price times items.
     time_format: how the times are written if they are not ISO text, in strftime's letters: `"%Y%m%d"` also reads whole
         numbers.
     missing: "error", or "drop" to leave out rows in which a named column is empty or NaN.
@@ -80,13 +81,14 @@ class EventLog:
         time: str,
         value: str | None = None,
         items: str | None = None,
+        price: str | None = None,
         time_format: str | None = None,
         missing: str = "error",
         negative: str = "error",
         separator: str = ",",
     ) -> None:
         _require_words(missing=missing, negative=negative)
-        roles = {"customer": customer, "time": time, "value": value, "items": items}
+        roles = {"customer": customer, "time": time, "value": value, "items": items, "price": price}
         self.columns = {role: name for role, name in roles.items() if name is not None}
         _require_names(self.columns)
         how = {"time_format": time_format, "missing": missing, "negative": negative, "separator": separator}
@@ -94,6 +96,9 @@ class EventLog:
         raw = read(source, list(self.columns.values()), separator)
         frame = parsing.parse(raw, self.columns, time_format)
         frame, checks = sift(frame, raw.label, self.columns, missing, negative)
+        if price is not None:
+            frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
+            checks.append(Check("value", frame.height, f"{price!r} times {items!r}"))
         frame = frame.sort("customer", "time", maintain_order=True)
         first = frame.select((pl.col("customer") != pl.col("customer").shift()).fill_null(True)).to_series()
         starts = first.arg_true().to_numpy().astype(np.int64)
@@ -101,7 +106,7 @@ class EventLog:
             customers=frame["customer"].filter(first).to_numpy(),
             offsets=np.append(starts, frame.height),
             time=frame["time"].to_numpy(),
-            value=frame["value"].to_numpy() if value is not None else None,
+            value=frame["value"].to_numpy() if "value" in frame.columns else None,
             items=frame["items"].to_numpy() if items is not None else None,
             count=np.ones(frame.height, np.int64),
         )
@@ -232,6 +237,8 @@ def _require_names(columns: Mapping[str, str]) -> None:
     for role in ("customer", "time", *columns):
         if not isinstance(columns.get(role), str):
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
+    if "price" in columns and ("value" in columns or "items" not in columns):
+        raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")
 
 
 def to_day(day: Day) -> np.datetime64:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from rnncore.errors import DataError
-from rnncore.marketing.quality import Check
+from rnncore.marketing.quality import NUMBERS, Check
 from rnncore.marketing.reading import Raw
 
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
@@ -20,7 +20,7 @@ _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
 def parse(raw: Raw, names: Mapping[str, str], time_format: str | None) -> pl.DataFrame:
-    """The columns `row` (from 1), `customer`, `time` and, where named, `value` and `items`; missing cells are null.
+    """The columns `row` (from 1), `customer`, `time` and, where named, those of `NUMBERS`; missing is null.
 
     names: role -> the caller's column name. DataError: a cell or a type that cannot be read; no rows at all.
     """
@@ -31,7 +31,7 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None) -> pl.Dat
         "customer": parse_customer(columns["customer"], raw.label),
         "time": parse_time(columns["time"], raw.label, time_format),
     }
-    parsed |= {role: parse_number(columns[role], raw.label) for role in ("value", "items") if role in columns}
+    parsed |= {role: parse_number(columns[role], raw.label) for role in NUMBERS if role in columns}
     return pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
 
 
@@ -42,7 +42,7 @@ def conversions(raw: Raw, names: Mapping[str, str], time_format: str | None) -> 
         column, dtype = raw.columns[name], raw.dtypes[name]
         if role == "customer" and column.dtype.is_float():
             checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
-        elif role in ("value", "items") and column.dtype == pl.String:
+        elif role in NUMBERS and column.dtype == pl.String:
             checks.append(Check("text as numbers", len(column), repr(name)))
         elif role == "time" and not column.dtype.is_temporal():
             checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))

@@ -18,6 +18,9 @@ from rnncore.errors import DataError
 EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what software writes for "no date"
 
 
+NUMBERS = ("value", "items", "price")  # the roles of columns that hold numbers
+
+
 class Check(NamedTuple):
     """One line of the report: what was looked for, how many rows show it, and what was done or should be known."""
 
@@ -71,7 +74,7 @@ def sift(
     frame: `row` and the roles of `names` (role -> the caller's column name). Returns the rows left and a line for each
         check.
     """
-    numbers = [role for role in ("value", "items") if role in names]
+    numbers = [role for role in NUMBERS if role in names]
     checks = [Check("rows read", frame.height, "")]
     bad = {f"missing {role}": frame[role].is_null() for role in names}
     _refuse(bad, frame, label, names, missing, "leaves such rows out; or fill the cells in the source")

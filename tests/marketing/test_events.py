@@ -374,12 +374,32 @@ def test_history_and_future_share_out_the_events(rows, cut):
 # real data
 
 
+def test_a_price_times_items_is_the_value():
+    source = frame(n=[1, 2, 3], p=[10.0, 0.5, 2.0]).drop("v")
+    priced = EventLog(source, customer="id", time="t", items="n", price="p")
+    assert priced.value.tolist() == [1.0, 6.0, 10.0]
+    assert priced.quality()["value"] == 3
+
+
+@pytest.mark.parametrize("words", [{"price": "v"}, {"price": "v", "value": "v", "items": "v"}])
+def test_a_price_needs_items_and_no_value(words):
+    with pytest.raises(ContractError, match="price: expected items beside it, and no value"):
+        EventLog(frame(), customer="id", time="t", **words)
+
+
+def test_a_negative_price_is_named_by_its_column():
+    with pytest.raises(DataError, match=r"negative numbers: 1 in 'p', the first in row 2 \(-1\)"):
+        EventLog(frame(n=[1, 1, 1], p=[1.0, -1.0, 1.0]), customer="id", time="t", items="n", price="p")
+
+
 def test_online_retail_with_explicit_words():
     folder = Path(os.environ.get("RNNCORE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
     path = folder / "online_retail_1" / "online_retail.parquet"
     if not path.exists():
         pytest.skip(f"{path} is absent; name the folder of the data sets in RNNCORE_DATA")
-    words = {"customer": "CustomerID", "time": "InvoiceDate", "value": "UnitPrice", "items": "Quantity"}
-    report = EventLog(path, **words, missing="drop", negative="drop").quality()
-    names = ("rows read", "missing customer", "negative value", "negative items", "rows used", "customers")
+    words = {"customer": "CustomerID", "time": "InvoiceDate", "price": "UnitPrice", "items": "Quantity"}
+    log = EventLog(path, **words, missing="drop", negative="drop")
+    report = log.quality()
+    assert log.value.sum() == pytest.approx(8_911_407.904)
+    names = ("rows read", "missing customer", "negative price", "negative items", "rows used", "customers")
     assert [report[name] for name in names] == [541_909, 135_080, 2, 10_624, 397_924, 4_339]

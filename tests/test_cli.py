@@ -1,0 +1,191 @@
+"""The command line does the main job on a user's own file; bad input gets a message, code 2, and nothing written."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from rnncore import gradcheck
+from rnncore.cli import app
+
+CUSTOMERS = 300
+NAMES = ["--customer", "who", "--time", "when", "--value", "paid"]
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def purchases(customers=CUSTOMERS, days=400, seed=0):
+    """Customers who buy at their own pace, half of whom stop: something to learn."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(customers):
+        pace, end = rng.uniform(5, 40), days if rng.random() < 0.5 else rng.uniform(0, days)
+        day = rng.uniform(0, 60)
+        while day < end:
+            rows.append((f"c{k:03}", int(day), round(float(rng.lognormal(3, 1)), 2)))
+            day += rng.exponential(pace)
+    who, when, paid = zip(*rows, strict=True)
+    start = np.datetime64("2024-01-01")
+    return pl.DataFrame({"who": who, "when": [str(start + d) for d in when], "paid": paid})
+
+
+@pytest.fixture(scope="module")
+def log_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    purchases().write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(log_file, tmp_path_factory):
+    """The folder that fit wrote, and what it printed."""
+    out = tmp_path_factory.mktemp("fit") / "out"
+    result = run("fit", "churn", log_file, *NAMES, "--horizon", 60, "--out", out)
+    assert result.exit_code == 0, result.output
+    return out, result.output
+
+
+def test_fit_writes_predictions_model_and_picture_and_nothing_else(fitted):
+    out, _ = fitted
+    assert sorted(p.name for p in out.iterdir()) == ["churn.safetensors", "predictions.csv", "report.png"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    rows = pl.read_csv(out / "predictions.csv")
+    assert rows.columns == ["who", "churn_probability", "return_probability"]
+    assert rows["who"].n_unique() == rows.height == purchases()["who"].n_unique()
+    assert rows["churn_probability"].is_between(0, 1).all()
+    assert (out / "report.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_fit_prints_quality_gradients_rivals_and_verdict(fitted):
+    _, output = fitted
+    for words in ("rows read", "gradient check: pass", "bg/nbd", "recency", "constant rate", "Verdict:"):
+        assert words in output
+
+
+def test_predict_gives_what_fit_wrote_without_naming_a_column_again(fitted, log_file, tmp_path):
+    out, _ = fitted
+    result = run("predict", out / "churn.safetensors", log_file, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "p.csv").read_bytes() == (out / "predictions.csv").read_bytes()
+
+
+def test_predict_reads_columns_of_other_names_when_told(fitted, tmp_path):
+    purchases().rename({"who": "id"}).write_parquet(tmp_path / "log.parquet")
+    words = ["--customer", "id", "--out", tmp_path / "p.csv"]
+    result = run("predict", fitted[0] / "churn.safetensors", tmp_path / "log.parquet", *words)
+    assert result.exit_code == 0, result.output
+    assert pl.read_csv(tmp_path / "p.csv").columns[0] == "id"
+
+
+BAD_LOGS = {
+    "a missing column": (lambda f: f.drop("who"), "has no column 'who'"),
+    "an unparsable date": (
+        lambda f: f.with_columns(when=pl.when(pl.arange(pl.len()) == 4).then(pl.lit("soon")).otherwise("when")),
+        "'soon' in row 5 of 'when'",
+    ),
+    "no rows": (lambda f: f.head(0), "has no rows"),
+    "one customer only": (lambda f: f.filter(pl.col("who") == f["who"][0]), "1 customer"),
+    "a horizon longer than the log": (lambda f: f.filter(pl.col("when") < "2024-02-01"), "horizon"),
+    "a negative amount": (lambda f: f.with_columns(paid=-pl.col("paid")), "negative numbers"),
+    "a missing amount": (
+        lambda f: f.with_columns(paid=pl.when(pl.arange(pl.len()) == 2).then(None).otherwise("paid")),
+        "missing cells (empty or NaN): 1 in 'paid', the first in row 3",
+    ),
+    "amounts that are no numbers": (lambda f: f.with_columns(paid=pl.lit("much")), "'much' in row 1 of 'paid'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LOGS)
+def test_a_log_that_cannot_be_used_is_refused_with_code_2_and_nothing_written(case, tmp_path):
+    change, words = BAD_LOGS[case]
+    change(purchases(20)).write_csv(tmp_path / "log.csv")
+    result = run("fit", "churn", tmp_path / "log.csv", *NAMES, "--horizon", 60, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_a_missing_file_is_refused_with_code_2(tmp_path):
+    result = run("fit", "churn", tmp_path / "gone.csv", *NAMES, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "gone.csv" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_use_is_refused_before_the_log_is_read_unless_forced(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    for words in (["demo"], ["fit", "churn", tmp_path / "gone.csv", *NAMES]):
+        result = run(*words, "--out", tmp_path)
+        assert result.exit_code == 2
+        assert "--force" in result.stderr
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_predict_refuses_a_model_file_of_something_else(log_file, tmp_path):
+    (tmp_path / "model").write_bytes(b"not a model")
+    result = run("predict", tmp_path / "model", log_file, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 2
+    assert "[" in result.stderr
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_predict_does_not_overwrite_without_force(fitted, log_file, tmp_path):
+    (tmp_path / "p.csv").write_text("mine")
+    words = ("predict", fitted[0] / "churn.safetensors", log_file, "--out", tmp_path / "p.csv")
+    assert run(*words).exit_code == 2
+    assert (tmp_path / "p.csv").read_text() == "mine"
+    assert run(*words, "--force").exit_code == 0
+    assert (tmp_path / "p.csv").read_text() != "mine"
+
+
+def test_gradcheck_prints_a_table_for_both_twins_and_passes():
+    result = run("gradcheck", "rnn")
+    assert result.exit_code == 0, result.output
+    assert "RNN relu, textbook, full rows: pass" in result.output
+    assert "RNN relu, fast twin" in result.output
+
+
+def test_gradcheck_exits_with_1_on_a_wrong_derivative(monkeypatch):
+    layer = gradcheck.mutants("rnn")[0].layer(3, 5)
+    p = gradcheck.random_problem(layer)
+    wrong = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, entries=5)
+    monkeypatch.setattr(gradcheck, "check_cell", lambda *args, **words: iter([wrong]))
+    result = run("gradcheck", "rnn")
+    assert result.exit_code == 1
+    assert "FAIL" in result.output
+
+
+def test_gradcheck_of_an_unknown_cell_is_code_2():
+    result = run("gradcheck", "transformer")
+    assert result.exit_code == 2
+    assert "'rnn', 'lstm' or 'gru'" in result.stderr
+
+
+def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(log_file, tmp_path):
+    """An interrupted fit, resumed, writes the very files of one that was never interrupted."""
+    command = [sys.executable, "-m", "rnncore", "fit", "churn", str(log_file), *NAMES, "--horizon", "60", "--out"]
+    unfinished = tmp_path / "b.unfinished"
+    process = subprocess.Popen([*command, str(tmp_path / "b")], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (unfinished.is_dir() and any(unfinished.iterdir())):
+        assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors.decode()
+    assert "stopped" in errors.decode()
+    assert not (tmp_path / "b").exists()
+    subprocess.run([*command, str(tmp_path / "b")], check=True, capture_output=True, timeout=120)
+    subprocess.run([*command, str(tmp_path / "a")], check=True, capture_output=True, timeout=120)
+    for name in ("predictions.csv", "churn.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert not unfinished.exists()
