@@ -41,7 +41,7 @@ def mae(prediction: Array, target: Array, weight: Array | None = None) -> Pair:
            [0.5]]))
     """
     p, y = _pair(prediction, target)
-    side = np.sign((p - y).real)
+    side = np.sign((p - y).real).astype(p.dtype)
     return _mean(side * (p - y), side, weight)
 
 
@@ -69,8 +69,8 @@ def binary_cross_entropy(logits: Array, target: Array, weight: Array | None = No
     (0.3466, array([-0.25,  0.  ]))
     """
     z, y = _pair(logits, target)
-    small = np.exp(-np.sign(z.real) * z)  # exp(-|z|), at most 1
-    value = np.where(z.real > 0, z, 0 * z) - y * z + np.log1p(small)
+    small = np.exp(np.where(z.real < 0, z, -z))  # exp(-|z|), at most 1, and analytic at z = 0 too
+    value = np.where(z.real >= 0, z, 0 * z) - y * z + np.log1p(small)
     probability = np.where(z.real >= 0, 1, small) / (1 + small)
     return _mean(value, probability - y, weight)
 

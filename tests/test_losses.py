@@ -152,3 +152,13 @@ def test_gradients_keep_the_dtype_of_the_prediction():
 def test_a_breach_is_named(call, words):
     with pytest.raises(ContractError, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize("loss", REGRESSION)
+@pytest.mark.parametrize("centre", [0.0, 1.5])
+def test_the_derivative_is_analytic_too_so_that_a_second_one_can_be_taken(loss, centre):
+    prediction = centre + np.array([[0.0, -2.0, 3.0]])
+    step = 1e-5 if loss is not rc.losses.mae else 0.1
+    _, d = loss(prediction + 1e-20j, np.full((1, 3), 0.25))
+    right, left = (loss(prediction + h, np.full((1, 3), 0.25))[1] for h in (step, -step))
+    np.testing.assert_allclose(d.imag / 1e-20, (right - left) / (2 * step), atol=1e-9)
