@@ -27,7 +27,11 @@ ARROWS = {
     "recurrent": (GROUND | {"contract"}, set()),
     "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "compose": (GROUND | {"contract", "recurrent", "feedforward"}, set()),
-    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "feedforward", "compose"}, {"torch"}),
+    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "feedforward", "compose", "training"}, {"torch"}),
+    "diagnostics": (
+        GROUND | {"diagnostics", "layers", "contract", "recurrent", "feedforward", "compose", "training"},
+        {"matplotlib"},
+    ),
     "interop": (GROUND | {"interop", "contract", "compose", "feedforward", "recurrent"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
     "datasets": ({"datasets", "errors"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),

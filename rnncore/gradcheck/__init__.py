@@ -10,6 +10,7 @@ from rnncore.gradcheck.mutants import Mutant, mutants
 from rnncore.gradcheck.oracles import GATES
 from rnncore.gradcheck.problems import Problem, random_problem
 from rnncore.gradcheck.report import Block, Report
+from rnncore.gradcheck.second_order import hvp
 
 __all__ = [
     "GATES",
@@ -20,6 +21,7 @@ __all__ = [
     "check",
     "check_cell",
     "check_pair",
+    "hvp",
     "mutants",
     "random_problem",
 ]
