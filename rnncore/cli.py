@@ -244,7 +244,7 @@ def _print_rivals(churn: Churn) -> None:
     judged, held = churn.table_, churn.held_out_
     console.print(f"\n[bold]Back within {churn.horizon} days of {held.origin}?[/bold] ", end="")
     console.print(f"{judged.customers:,} customers, none of these days seen in training; {judged.rate:.1%} were back.")
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("method", "log-loss", "rnn better by, 95 %", "AUROC", "lift", "bias"):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in judged:
@@ -253,7 +253,7 @@ def _print_rivals(churn: Churn) -> None:
         table.add_row(row.name, *cells, style="bold" if row.name == "rnn" else None)
     console.print(table)
     console.print(
-        "lift: among the tenth ranked highest; bias: mean probability minus the rate that came\n", style="dim"
+        "lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim"
     )
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
 
