@@ -73,7 +73,11 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call of a fast twin may use; at the start, the cores this process may run on."""
+    """Return how many threads a call of a fast twin may use; at the start, the cores this process may run on.
+
+    >>> get_num_threads() >= 1
+    True
+    """
     from rnncore.kernels import jit
 
     return jit.get_num_threads()

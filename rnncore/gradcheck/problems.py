@@ -34,7 +34,7 @@ def random_problem(
     >>> import rnncore as rc
     >>> problem = random_problem(rc.LSTM(3, 5, backend="numpy", dtype="float64"))
     >>> problem.lengths, [s.shape for s in problem.state_0]
-    (array([6, 3, 1, 0]), [(4, 5), (4, 5)])
+    (array([6, 2, 1, 0]), [(4, 5), (4, 5)])
     """
     rng = np.random.default_rng(seed)
     params = {

@@ -45,6 +45,10 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = safetensors.MAX_BYTES
 
     Its codes are in `rnncore.interop.safetensors`. The parameters come in the dtype in which they were saved. Files
     over `max_bytes` are refused unread.
+
+    >>> load("no-such-file.safetensors")
+    Traceback (most recent call last):
+    rnncore.errors.ModelFileError: no-such-file.safetensors: there is no such file [missing]
     """
     arrays, metadata = safetensors.read(path, _expect, kind=KIND, max_bytes=max_bytes)
     model, shapes = rebuild(metadata["model"])

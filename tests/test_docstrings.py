@@ -1,0 +1,34 @@
+"""Every example in a docstring runs and gives what it says; every public name has one."""
+
+import doctest
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import rnncore as rc
+
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(rc.__path__, "rnncore.") if not module.name.endswith("__main__")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_run(name):
+    threads = rc.get_num_threads()
+    with np.printoptions():
+        result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    rc.set_num_threads(threads)
+    assert not result.failed
+
+
+def test_every_public_function_and_class_has_an_example():
+    finder = doctest.DocTestFinder(recurse=False)
+    without = []
+    for name in rc.__all__:
+        thing = getattr(rc, name)
+        error = isinstance(thing, type) and issubclass(thing, Exception)
+        if callable(thing) and not error and not any(test.examples for test in finder.find(thing, name, module=False)):
+            without.append(name)
+    assert not without
