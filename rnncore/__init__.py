@@ -4,7 +4,7 @@ Start with `rnncore.contract` (what every layer takes and gives), then `rnncore.
 package loads NumPy only; numba and scipy are imported when a fast twin is first used.
 """
 
-from rnncore import gradcheck, losses, sequences
+from rnncore import diagnostics, gradcheck, losses, sequences
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
@@ -17,6 +17,7 @@ from rnncore.training import (
     AdamW,
     Momentum,
     RMSProp,
+    checkpointed_bptt,
     clip_by_global_norm,
     clip_by_value,
     fit,
@@ -45,8 +46,10 @@ __all__ = [
     "NonFiniteError",
     "RMSProp",
     "Stack",
+    "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",
+    "diagnostics",
     "fit",
     "full_bptt",
     "get_num_threads",

@@ -40,7 +40,7 @@ ARROWS = {
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
     "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "marketing", "datasets"}, EXTRA),
-    "__init__": (ENGINE | {"training", "interop", "gradcheck", "kernels"}, set()),
+    "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels"}, set()),
     "__main__": ({"cli"}, set()),
 }
 

@@ -1,6 +1,7 @@
 """Training: backpropagation through time, clipping, optimisers, and the loop around them."""
 
 from rnncore.training.bptt import full_bptt, truncated_bptt
+from rnncore.training.checkpointed import checkpointed_bptt
 from rnncore.training.clipping import clip_by_global_norm, clip_by_value, global_norm
 from rnncore.training.evaluate import Batches, evaluate
 from rnncore.training.fit import fit
@@ -14,6 +15,7 @@ __all__ = [
     "Momentum",
     "Optimizer",
     "RMSProp",
+    "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",
     "evaluate",
