@@ -220,6 +220,15 @@ def test_a_model_without_a_state_that_goes_forward_is_refused(model):
         diagnostics.gradient_by_lag(model, *run(model, p))
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(("T", "N"), [(0, 3), (4, 0)])
+def test_lags_and_spectrum_of_no_steps_or_no_sequences_are_empty(T, N, backend):
+    model = make("GRU", 3, 5, backend=backend)
+    params, cache, dy = run(model, random_problem(model, T=T, N=N, ragged=False))
+    assert diagnostics.gradient_by_lag(model, params, cache, dy).norm.shape == (1, T, T, N)
+    assert diagnostics.jacobian_spectrum(model, params, cache).radius.shape == (T, N)
+
+
 # Jacobians
 
 
@@ -360,6 +369,13 @@ def test_the_line_of_a_state_is_the_median_over_what_is_there():
     norm = np.array([[[[1.0, 3.0], [np.nan, np.nan]], [[5.0, 0.0], [0.5, np.nan]]]])
     found = diagnostics.GradientByLag(("h",), np.array([1, 2]), norm)
     assert diagnostics.plot_gradient_by_lag(found).lines[0].get_ydata().tolist() == [3, 0.5]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_gradient_that_reaches_nothing_can_still_be_drawn(value, tmp_path):
+    pytest.importorskip("matplotlib")
+    found = diagnostics.GradientByLag(("h",), np.array([1, 2]), np.full((1, 2, 2, 3), value))
+    diagnostics.plot_gradient_by_lag(found).figure.savefig(tmp_path / "plot.png")
 
 
 @pytest.mark.parametrize("name", PLOTS)

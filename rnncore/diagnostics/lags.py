@@ -56,19 +56,19 @@ def gradient_by_lag(
     checked(model, params, cache, dy, None)
     model, params, cache, given = streamable_part(model, params, cache, dy)
     assert given is not None
-    T, N = given.shape[:2]
+    T, N, F = given.shape
     K = T if max_lag is None else min(T, checks.size("max_lag", max_lag))
     norm = np.full((len(model.state_sizes), T, K, N), np.nan)
     dstate: State = tuple(np.zeros((0, N, H), given.dtype) for H in model.state_sizes)  # a slot for each loss under way
     for s in reversed(range(T)):
         dstate = tuple(np.concatenate([np.zeros_like(d, shape=(1, *d.shape[1:])), d[: K - 1]]) for d in dstate)
         m = len(dstate[0])
-        dy_s = np.zeros_like(given, shape=(1, N, m, given.shape[2]))
+        dy_s = np.zeros_like(given, shape=(1, N, m, F))
         dy_s[0, :, 0] = given[s]  # slot 0 is the loss at step s itself
-        rows = tuple(d.swapaxes(0, 1).reshape(N * m, -1) for d in dstate)
+        rows = tuple(d.swapaxes(0, 1).reshape(N * m, d.shape[2]) for d in dstate)
         step = of_rows(at_step(cache, s, T), np.repeat(np.arange(N), m))
-        _, _, rows = model.backward(params, step, dy_s.reshape(1, N * m, -1), rows)
-        dstate = tuple(d.reshape(N, m, -1).swapaxes(0, 1) for d in rows)
+        _, _, rows = model.backward(params, step, dy_s.reshape(1, N * m, F), rows)
+        dstate = tuple(d.reshape(N, m, d.shape[1]).swapaxes(0, 1) for d in rows)
         for own, d in zip(norm, dstate, strict=True):
             own[s + np.arange(m), np.arange(m)] = np.linalg.norm(d, axis=2)
     norm = np.where(_live(cache, T, N)[:, None], norm, np.nan)

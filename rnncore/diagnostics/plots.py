@@ -40,7 +40,8 @@ def plot_gradient_by_lag(found: GradientByLag, axes: Axes | None = None) -> Axes
         (line,) = axes.plot(found.lags, middle, label=name)
         axes.fill_between(found.lags, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set(xlabel="lag k", ylabel="norm of the gradient at step t - k", title="Gradient of the loss at step t")
-    axes.set_yscale("log")
+    if np.nanmax(found.norm, initial=0) > 0:
+        axes.set_yscale("log")
     axes.legend(title="state")
     return axes
 
