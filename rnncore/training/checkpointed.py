@@ -13,6 +13,9 @@ How equal it is to `full_bptt`:
     loss, gradients              to rounding (about 1e-15 in float64): each segment's sum over time starts from zero,
                                  and (a + b) + (c + d) is not ((a + b) + c) + d; the loss of a segment is its own mean
                                  times its share of the whole
+
+Sums of segments lose fewer digits than one long sum: an LSTM in float32 over 100,000 steps of 8 sequences had its
+gradient within 2e-7 of that in float64 this way, within 1e-5 by `full_bptt`.
 """
 
 from __future__ import annotations
