@@ -21,29 +21,29 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @part
-def _reset(gates: Any, r: Any, h: Any, q: Any, after: bool) -> None:
-    """Equation (3) and what of (4) comes before tanh, for row r of the batch."""
+def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
+    """Equation (3) and what of (4) comes before tanh, for row r of the batch, whose pre-activations are row n of a."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
-        reset = sigmoid(load(gates, r, j, rest))  # (3)
+        reset = sigmoid(load(a, n, j, rest))  # (3)
         store(gates, r, j, rest, reset)
-        store(gates, r, H + j, rest, sigmoid(load(gates, r, H + j, rest)))
+        store(gates, r, H + j, rest, sigmoid(load(a, n, H + j, rest)))
         if after:
-            store(gates, r, 2 * H + j, rest, load(gates, r, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (4)
+            store(a, n, 2 * H + j, rest, load(a, n, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (4)
         else:
             store(q, r, j, rest, reset * load(h, r, j, rest))
 
 
 @part
-def _update(gates: Any, r: Any, N: Any, h: Any, y: Any) -> None:
-    """The rest of (4), and (5), for row r of the batch."""
+def _update(a: Any, n: Any, r: Any, N: Any, gates: Any, h: Any, y: Any) -> None:
+    """The rest of (4), and (5), for row r of the batch, whose pre-activations are row n of a."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
-        z, n = load(gates, r, H + j, rest), tanh(load(gates, r, 2 * H + j, rest))  # (4)
-        h_t = (1.0 - z) * n + z * load(h, r, j, rest)  # (5)
-        store(gates, r, 2 * H + j, rest, n)
+        z, new = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (4)
+        h_t = (1.0 - z) * new + z * load(h, r, j, rest)  # (5)
+        store(gates, r, 2 * H + j, rest, new)
         store(h, r + N, j, rest, h_t)
         store(y, r, j, rest, h_t)
 
@@ -55,20 +55,21 @@ def _forward(
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share."""
     D, H = x.shape[1], h.shape[1]
+    a = np.empty((last - first, 3 * H), x.dtype)
     for t in range(live.size):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
-        fill_rows(gates, row, rows, b)
-        add_product(rows, x, row, FIRST, D, Wx, gates, row, FIRST, 3 * H)  # (1)
-        add_product(rows, h, row, FIRST, H, Wh_rz, gates, row, FIRST, 2 * H)  # (2)
+        fill_rows(a, FIRST, rows, b)
+        add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, 3 * H)  # (1)
+        add_product(rows, h, row, FIRST, H, Wh_rz, a, FIRST, FIRST, 2 * H)  # (2)
         if after:
             fill_rows(q, row, rows, bh_n)
             add_product(rows, h, row, FIRST, H, Wh_n, q, row, FIRST, H)
-        for r in range(row, row + rows):
-            _reset(gates, r, h, q, after)
+        for n in range(rows):
+            _reset(a, n, row + n, h, after, gates, q)
         if not after:
-            add_product(rows, q, row, FIRST, H, Wh_n, gates, row, 2 * H, H)
-        for r in range(row, row + rows):
-            _update(gates, r, N, h, y)
+            add_product(rows, q, row, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
+        for n in range(rows):
+            _update(a, n, row + n, N, gates, h, y)
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
             copy_row(h, r, h, r + N, FIRST, H)
 
@@ -194,7 +195,8 @@ def backward(
     T, N, D = cache.x.shape
     H = len(params["Wh"])
     after = reset == "after"
-    bounds, live = shard_bounds(N, cache.lengths), live_rows(cache.lengths, T, N)
+    bounds = shard_bounds(N, cache.lengths, (D + H + 2) * 3 * H)
+    live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
     dx = np.zeros((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, D + H + 2, 3 * H), dh.dtype)

@@ -97,7 +97,8 @@ def backward(
     """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
     T, N, D = cache.x.shape
     H = len(params["Wh"])
-    bounds, live = shard_bounds(N, cache.lengths), live_rows(cache.lengths, T, N)
+    bounds = shard_bounds(N, cache.lengths, (D + 1 + H) * H)
+    live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
     dx = np.zeros((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, D + 1 + H, H), dh.dtype)

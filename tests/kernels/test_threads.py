@@ -27,7 +27,7 @@ def threads(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("cell", "options"), CELLS, ids=IDS)
 def test_same_bits_on_any_number_of_threads(cell, options, dtype, lengths):
-    p = problem(cell, 6, 90, 5, 33, dtype, lengths)
+    p = problem(cell, 6, 130, 5, 33, dtype, lengths)
     results = []
     for n in (1, 2, 3, 8):
         jit.set_num_threads(n)
@@ -37,9 +37,9 @@ def test_same_bits_on_any_number_of_threads(cell, options, dtype, lengths):
 
 
 def test_the_problem_of_these_tests_has_several_shards():
-    lengths = problem("rnn", 6, 90, 5, 33, lengths="ragged")[3]
-    assert len(jit.shard_bounds(90, None)) > 3
-    assert len(jit.shard_bounds(90, lengths)) > 2
+    lengths = problem("rnn", 6, 130, 5, 33, lengths="ragged")[3]
+    assert len(jit.shard_bounds(130, None)) > 3
+    assert len(jit.shard_bounds(130, lengths)) > 2
 
 
 def test_two_user_threads_at_once():
@@ -71,7 +71,7 @@ def test_a_forked_child_computes_the_same():
 
         jit._WORTH_A_THREAD = 0
         jit.set_num_threads(2)
-        p = problem("rnn", 6, 90, 5, 33)
+        p = problem("rnn", 6, 130, 5, 33)
         before = solve(twins("rnn")[1], p, {})
         child = os.fork()
         after = solve(twins("rnn")[1], p, {})
@@ -112,6 +112,10 @@ def test_an_error_in_a_task_is_raised_and_the_pool_stays_usable(n):
 def test_a_wrong_number_of_threads_is_refused(n):
     with pytest.raises(ContractError, match="n: expected an integer from 1 to 256"):
         jit.set_num_threads(n)
+
+
+def test_few_shards_where_each_needs_much_memory():
+    assert len(jit.shard_bounds(1000, None, size=2**23)) == 3
 
 
 @given(st.lists(st.integers(0, 40), max_size=400), st.booleans())
