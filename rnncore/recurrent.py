@@ -47,6 +47,14 @@ class Recurrent(Layer):
         """Return the name and shape of each parameter."""
         return self.cell.shapes(self.D, self.H)
 
+    def using(self, **words: str) -> Recurrent:
+        """Return the same layer with another `backend` or `dtype`."""
+        said = {"backend": self.backend, "dtype": self.dtype, **self.options}
+        said |= {name: value for name, value in words.items() if name in said}
+        if type(self) is Recurrent:  # a cell of one's own has no class that knows its row
+            return Recurrent(self.cell, self.D, self.H, **said)
+        return type(self)(self.D, self.H, **said)  # type: ignore[arg-type,call-arg]
+
     @property
     def state_sizes(self) -> tuple[int, ...]:
         """(H,) for each state."""

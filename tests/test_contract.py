@@ -166,6 +166,12 @@ def test_a_description_of_something_else_is_refused(description):
         from_description(description)
 
 
+def test_using_keeps_the_cell_of_a_layer_without_a_class_of_its_own():
+    layer = rc.recurrent.Recurrent(rc.contract.CELLS["gru"], 2, 4, reset="before", backend="numba", dtype="float32")
+    other = layer.using(backend="numpy")
+    assert (other.cell, other.backend, other.options) == (layer.cell, "numpy", {"reset": "before"})
+
+
 def test_using_changes_backend_and_dtype_everywhere_inside():
     model = rc.Stack(rc.Bidirectional(rc.GRU(2, 4)), rc.Dense(8, 1)).using(backend="numpy", dtype="float64")
     assert model.dtype == "float64"

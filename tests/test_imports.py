@@ -39,7 +39,7 @@ ARROWS = {
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
-    "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "marketing", "datasets"}, EXTRA),
+    "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"}, EXTRA),
     "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels"}, set()),
     "__main__": ({"cli"}, set()),
 }
