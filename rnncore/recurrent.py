@@ -53,7 +53,7 @@ class Recurrent(Layer):
         said |= {name: value for name, value in words.items() if name in said}
         if type(self) is Recurrent:  # a cell of one's own has no class that knows its row
             return Recurrent(self.cell, self.D, self.H, **said)
-        return type(self)(self.D, self.H, **said)  # type: ignore[arg-type,call-arg]
+        return type(self)(self.D, self.H, **said)  # type: ignore[arg-type]
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
