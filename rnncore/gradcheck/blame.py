@@ -1,4 +1,4 @@
-"""At which time step does a backward pass go wrong?
+"""Where does a backward pass go wrong: at which time step, in which gate, and is the error a known one?
 
 A weight's gradient is a sum over time, so one number hides the step that spoils it. Two ways to find it:
 
@@ -7,31 +7,53 @@ A weight's gradient is a sum over time, so one number hides the step that spoils
 * Where dx is right, only the sum is wrong. The weights are unshared: the oracle gives the contribution n_t of each step
   by moving the weight at that step alone, and the residual (analytic - numeric) is compared with +-n_t, and with the
   sum over the steps 0 to t, which is missing after a truncation.
+
+The gate is read off the column of a wrong entry. An error in one gate reaches all others at earlier steps, so that step
+is looked at alone first. The name is found by running the planted errors of the same layer on the same problem.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
-from rnncore.gradcheck import central, complex_step
+from rnncore.errors import ContractError
+from rnncore.gradcheck import central, complex_step, forward_mode
+from rnncore.gradcheck.measure import Upstream, as_inputs, as_pair, measure
+from rnncore.gradcheck.mutants import mutants, subject_of
+from rnncore.gradcheck.oracles import Inputs, Outputs
 from rnncore.gradcheck.report import Block, Report
+from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths, State
 
-MATCH = 1e-5  # how closely the residual must repeat a step's contribution, relative to the residual
+MATCH = 1e-5  # how closely two residuals must repeat each other, relative to the residual
+LETTERS = {"lstm": "ifgo", "gru": "rzn"}
+
+
+def blame(layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None) -> Report:
+    """Return the report of a failure with time steps, gates and the names of known errors filled in."""
+    roots: dict[int, str] = {}
+    blocks = []
+    for block in report.blocks:
+        if block.failing:
+            step = first_wrong_step(layer, report, block, inputs, upstream, lengths)
+            if step is not None and step not in roots:
+                roots[step] = gates_at(layer, inputs, lengths, step)
+            root = "" if step is None else roots[step]
+            block = replace(block, step=step, gates=root or gates_of(layer, block))
+        blocks.append(block)
+    return report.having(blocks=tuple(blocks), suspects=suspects(layer, report, inputs, upstream, lengths))
 
 
 def first_wrong_step(
-    layer: Layer,
-    report: Report,
-    block: Block,
-    inputs: dict[str, Array],
-    lengths: Lengths | None,
-    seed: int,
+    layer: Layer, report: Report, block: Block, inputs: Inputs, upstream: Upstream, lengths: Lengths | None
 ) -> int | None:
     """Return the step at which this block first goes wrong in backward order, or None where that cannot be told."""
-    if not block.failing or block.name == "x":
-        return max((index[0] for index in block.failing), default=block.step)
+    if block.name == "x":
+        return max(index[0] for index in block.failing)
     late = [index[0] for other in report.blocks if other.name == "x" for index in other.failing]
     if late:
         return max(late)
@@ -39,7 +61,7 @@ def first_wrong_step(
         return 0
     if not layer.streamable:
         return None
-    n = unshared(layer, report, block, inputs, lengths, seed)
+    n = unshared(layer, block, inputs, upstream, lengths)
     residual = block.analytic - block.numeric
     for candidates in (n, np.cumsum(n)):
         gap = np.abs(np.abs(candidates) - abs(residual))
@@ -48,17 +70,30 @@ def first_wrong_step(
     return None
 
 
-def unshared(
-    layer: Layer,
-    report: Report,
-    block: Block,
-    inputs: dict[str, Array],
-    lengths: Lengths | None,
-    seed: int,
-) -> Array:
-    """Return (T,): how much each step contributes to dL/dparameter at the block's worst entry, by the report's oracle.
+def unshared(layer: Layer, block: Block, inputs: Inputs, upstream: Upstream, lengths: Lengths | None) -> Array:
+    """Return (T,): how much each step contributes to dL/dparameter at the block's worst entry.
 
-    The sequence is run in three chunks that carry the state: before step t, step t with the moved weight, after it.
+    By complex step of the textbook, T evaluations; by central differences where a layer does not take complex numbers,
+    which shows in a sum over the steps that is not the whole derivative.
+    """
+    textbook = layer.using(backend="numpy") if "backend='numba'" in repr(layer) else layer
+    for twin, method in ((textbook, complex_step.oracle), (layer, central.oracle)):
+        found = []
+        try:
+            for t in range(len(inputs["x"])):
+                oracle = method(unshared_outputs(twin, inputs, lengths, t), inputs, upstream)
+                found.append(oracle.at(block.name, [block.index]).value[0])
+        except (ContractError, TypeError):
+            continue
+        if abs(sum(found) - block.numeric) <= MATCH * (abs(block.numeric) + np.max(np.abs(found), initial=0.0)):
+            return np.array(found)
+    return np.zeros(0)
+
+
+def unshared_outputs(layer: Layer, inputs: Inputs, lengths: Lengths | None, t: int) -> Outputs:
+    """Return arrays -> outputs, with the parameters in `arrays` at step t alone and those in `inputs` elsewhere.
+
+    The sequence is run in three chunks that carry the state: before step t, step t, and after it.
     """
     x = inputs["x"]
     T, N = x.shape[:2]
@@ -67,7 +102,7 @@ def unshared(
     own = {name: inputs[name] for name in names}
     state_0 = tuple(inputs[f"state_0[{k}]"] for k in range(len(layer.state_sizes)))
 
-    def chunk(params: dict[str, Array], state: State, start: int, stop: int) -> tuple[Array, State]:
+    def chunk(params: Inputs, state: State, start: int, stop: int) -> tuple[Array, State]:
         dtype = np.result_type(*params.values(), *state)
         params = {name: a.astype(dtype) for name, a in params.items()}
         steps = x[start:stop] if x.dtype.kind in "iu" else x[start:stop].astype(dtype)
@@ -75,17 +110,60 @@ def unshared(
         y, state, _ = layer.forward(params, steps, tuple(s.astype(dtype) for s in state), cut)
         return y, state
 
-    def outputs(arrays: dict[str, Array], t: int) -> tuple[Array, ...]:
+    def outputs(arrays: Inputs) -> Upstream:
         y_before, state = chunk(own, state_0, 0, t)
         y_t, state = chunk({name: arrays[name] for name in names}, state, t, t + 1)
         y_after, state = chunk(own, state, t + 1, T)
         return (np.concatenate([y_before, y_t, y_after]), *state)
 
-    rng = np.random.default_rng(seed)
-    upstream = tuple(rng.normal(size=y.shape) for y in outputs(inputs, 0)) if T else ()
-    method = complex_step.oracle if "complex-step" in report.methods else central.oracle
-    found = []
-    for t in range(T):
-        oracle = method(lambda arrays, t=t: outputs(arrays, t), inputs, upstream)  # type: ignore[misc]
-        found.append(oracle.at(block.name, [block.index]).value[0])
-    return np.array(found)
+    return outputs
+
+
+def gates_of(layer: Layer, block: Block) -> str:
+    """Return the letters of the gates in whose columns a parameter's entries fail, in the order of the blocks."""
+    *path, _ = block.name.split(".")
+    for key in path:
+        layer = layer.parts[key] if isinstance(layer, (Stack, Bidirectional)) else layer
+    if not isinstance(layer, Recurrent) or layer.cell.blocks == 1 or "[" in block.name or block.name == "x":
+        return ""
+    letters = LETTERS.get(layer.cell.name, "0123456789")
+    return "".join(letters[k] for k in sorted({index[-1] // layer.H for index in block.failing}))
+
+
+def gates_at(layer: Layer, inputs: Inputs, lengths: Lengths | None, step: int) -> str:
+    """Return the letters of the gates that go wrong where this step is run alone; "" where none does."""
+    if not isinstance(layer, Recurrent):
+        return ""
+    x = inputs["x"]
+    n = x.shape[1] if lengths is None else int(np.count_nonzero(lengths > step))
+    params = {name: inputs[name] for name in layer.parameter_shapes()}
+    state = tuple(inputs[f"state_0[{k}]"] for k in range(len(layer.state_sizes)))
+    cut = None if lengths is None else np.minimum(lengths, step)
+    _, state, _ = layer.forward(params, x[:step], state, cut)
+    alone = as_inputs(params, x[step : step + 1, :n], tuple(s[:n] for s in state))
+    try:
+        report, _ = measure(
+            *as_pair(layer, None), alone, lambda _, up: [forward_mode.oracle(layer, alone, up, None)], 0, None, ""
+        )
+    except ContractError:  # a cell without a forward mode
+        return ""
+    found = {letter for b in report.blocks if b.name in layer.cell.biases for letter in gates_of(layer, b)}
+    return "".join(letter for letter in LETTERS.get(layer.cell.name, "0123456789") if letter in found)
+
+
+def suspects(
+    layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None
+) -> tuple[str, ...]:
+    """Return the names of the planted errors that give, on the same problem, the residuals of this report."""
+    names = []
+    residual = np.concatenate([s.analytic - s.numeric for s in report.samples.values()])
+    for mutant in mutants(subject_of(layer)) if subject_of(layer) else ():
+        if not mutant.fits(layer):
+            continue
+        forward, backward = as_pair(mutant.planted_in(layer), lengths)
+        with np.errstate(all="ignore"):
+            grads = backward(inputs, forward(inputs)[1], upstream)
+            gaps = [[grads[name][i] for i in s.indices] - s.analytic for name, s in report.samples.items()]
+        if np.linalg.norm(np.concatenate(gaps)) <= MATCH * np.linalg.norm(residual):
+            names.append(mutant.name)
+    return tuple(names)

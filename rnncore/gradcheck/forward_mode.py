@@ -67,14 +67,14 @@ def block(a: Dual, k: int, H: int) -> Dual:
 
 def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
     """One step of the simple recurrent network."""
-    act = {"tanh": tanh, "relu": relu}[options["activation"]]
+    act = {"tanh": tanh, "relu": relu}[options.get("activation", "tanh")]
     zero = (0 * p["b"][0], 0 * p["b"][1])
     return [act(add(affine(x, p["Wx"], p["b"]), affine(state[0], p["Wh"], zero)))]
 
 
 def step_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
     """One step of the LSTM, gates i f g o."""
-    act = {"tanh": tanh, "relu": relu}[options["activation"]]
+    act = {"tanh": tanh, "relu": relu}[options.get("activation", "tanh")]
     h, c = state
     H = h[0].shape[-1]
     zero = (0 * p["b"][0], 0 * p["b"][1])
@@ -90,7 +90,7 @@ def step_gru(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, 
     H = h[0].shape[-1]
     u, v = affine(x, p["Wx"], p["bx"]), affine(h, p["Wh"], p["bh"])
     r, z = (sigmoid(add(block(u, k, H), block(v, k, H))) for k in (0, 1))
-    if options["reset"] == "after":
+    if options.get("reset", "after") == "after":
         q = multiply(r, block(v, 2, H))
     else:
         q = affine(multiply(r, h), block(p["Wh"], 2, H), block(p["bh"], 2, H))

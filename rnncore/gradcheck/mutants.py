@@ -1,48 +1,93 @@
-"""Planted errors: the textbook's own source with one small mistake, to test the tester.
+"""Planted errors: the library's own source with one small mistake, to test the tester.
 
-Every mistake is one that a person makes; most were found in released libraries. A mutant is a named edit of a source
-line of `rnncore.layers.<cell>`, so the list stays in step with the code: an edit that no longer applies exactly once is
-an error. The mutants of one cell differ from the right code in its backward pass only.
+Every mistake is one that a person makes; most were found in released libraries. A mutant is a named edit of the source
+of a backward pass: of `rnncore.layers.<cell>`, or of the compositions in `rnncore.compose`. So the list stays in step
+with the code: an edit that no longer applies exactly once is an error.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, field
 from types import ModuleType
 
-from rnncore.contract import CELLS, Cell
-from rnncore.gradcheck.planted import PLANTED
-from rnncore.recurrent import Recurrent
+from rnncore import checks, compose
+from rnncore.compose import Bidirectional, Stack
+from rnncore.contract import CELLS, Cell, Layer
+from rnncore.gradcheck.planted import BRANCHES, PLANTED
+from rnncore.gradcheck.planted_compositions import COMPOSED
+from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
+
+COMPOSITIONS: dict[str, type[Stack | Bidirectional]] = {"bidirectional": Bidirectional, "stack": Stack}
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A cell with one planted error: `name` says what is wrong, `old` became `new` in the textbook's source."""
+    """A cell or a composition with one planted error: `name` says what is wrong, `old` became `new` in the source.
+
+    `options` are the options of the cell under which the edited line runs, where it does not always.
+
+    >>> Mutant("rnn", "no dh_0", "dx, (dh,)", "dx, (0 * dh,)").layer(3, 5)
+    Recurrent(D=3, H=5, activation='tanh', backend='numpy', dtype='float64')
+    """
 
     cell: str
     name: str
     old: str
     new: str
+    options: dict[str, str] = field(default_factory=dict, hash=False)
 
-    def layer(self, D: int, H: int, **options: str) -> Recurrent:
+    def layer(self, D: int, H: int, **options: str) -> Layer:
         """Return a float64 textbook layer whose backward pass has the error."""
-        row = CELLS[self.cell]
-        broken = _BrokenCell(row.name, row.blocks, row.states, row.biases, row.options, self)
-        return Recurrent(broken, D, H, backend="numpy", dtype="float64", **options)
+        return self.planted_in(right_layer(self.cell, D, H, **{**self.options, **options}))
+
+    def fits(self, layer: Layer) -> bool:
+        """Say whether the edited line runs in this layer."""
+        words = layer.options if isinstance(layer, Recurrent) else {}
+        return subject_of(layer) == self.cell and self.options.items() <= words.items()
+
+    def planted_in(self, layer: Layer) -> Layer:
+        """Return this layer (a cell: its textbook, in float64) with the error in its backward pass."""
+        if isinstance(layer, Recurrent):
+            row = layer.cell
+            broken = _BrokenCell(row.name, row.blocks, row.states, row.biases, row.options, self)
+            return Recurrent(broken, layer.D, layer.H, backend="numpy", dtype="float64", **layer.options)
+        kind = COMPOSITIONS[self.cell]
+        names = dict(vars(compose))
+        source = textwrap.dedent(inspect.getsource(kind._backward))
+        exec(compile(self.edited(source, f"{kind.__name__}._backward"), self.label, "exec"), names)
+        broken_kind = type(kind.__name__, (kind,), {"_backward": names["_backward"]})
+        made: Layer = broken_kind(*(layer.parts.values() if isinstance(layer, Stack) else [layer.layer]))  # type: ignore[attr-defined]
+        return made
+
+    @property
+    def label(self) -> str:
+        """The file name that a traceback shows."""
+        return f"<{self.cell}: {self.name}>"
+
+    def edited(self, source: str, where: str) -> str:
+        """Return the source with the error in it; RuntimeError where the line to edit is not there exactly once."""
+        found = source.count(self.old)
+        if found != 1:
+            raise RuntimeError(f"mutant {self.name!r}: {self.old!r} stands {found} times in {where}, not once")
+        return source.replace(self.old, self.new)
 
     def module(self) -> ModuleType:
-        """Return the textbook module with the error in it."""
-        right = CELLS[self.cell].twin("numpy")
-        source = inspect.getsource(right)
-        if source.count(self.old) != 1:
-            found = source.count(self.old)
-            raise RuntimeError(f"mutant {self.name!r}: {self.old!r} stands {found} times in {right.__name__}, not once")
-        broken = ModuleType(right.__name__)
-        exec(compile(source.replace(self.old, self.new), f"<{self.cell}: {self.name}>", "exec"), vars(broken))
-        cache = f"{self.cell.upper()}Cache"
-        setattr(broken, cache, getattr(right, cache))
-        return broken
+        """Return the textbook module of the cell with the error in it."""
+        return _module(self.cell, self.name, self.old, self.new)
+
+
+@functools.cache
+def _module(cell: str, name: str, old: str, new: str) -> ModuleType:
+    mutant = Mutant(cell, name, old, new)
+    right = CELLS[cell].twin("numpy")
+    broken = ModuleType(right.__name__)
+    exec(compile(mutant.edited(inspect.getsource(right), right.__name__), mutant.label, "exec"), vars(broken))
+    cache = f"{cell.upper()}Cache"
+    setattr(broken, cache, getattr(right, cache))
+    return broken
 
 
 @dataclass(frozen=True)
@@ -54,9 +99,40 @@ class _BrokenCell(Cell):
 
 
 def mutants(cell: str = "lstm") -> list[Mutant]:
-    """Return the planted errors of a cell.
+    """Return the planted errors of a cell of the table, of "bidirectional" or of "stack".
 
-    >>> len(mutants("lstm")) >= 26
+    Those of the LSTM begin with 26 classic ones; those seen in released libraries, and others, follow.
+
+    >>> len(mutants("lstm")) > 26
     True
+    >>> mutants("lstm")[0].name
+    'final-state gradient dh_T ignored'
     """
-    return [Mutant(cell, name, old, new) for name, old, new in PLANTED[cell]]
+    checks.one_of("cell", cell, (*PLANTED, *COMPOSED))
+    if cell in COMPOSED:
+        return [Mutant(cell, *edit) for edit in COMPOSED[cell]]
+    rows = [({}, PLANTED[cell]), *BRANCHES.get(cell, [])]
+    return [Mutant(cell, *edit, options) for options, edits in rows for edit in edits]
+
+
+def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
+    """Return the float64 textbook layer without an error: all options of the cell are spelled out.
+
+    >>> right_layer("bidirectional", 2, 3)
+    Bidirectional(LSTM(D=2, H=3, activation='tanh', backend='numpy', dtype='float64'))
+    """
+    if cell == "bidirectional":
+        return Bidirectional(LSTM(D, H, backend="numpy", dtype="float64"))
+    if cell == "stack":
+        parts = LSTM(D, H, backend="numpy"), GRU(H, H, backend="numpy"), RNN(H, H, backend="numpy")
+        return Stack(*parts).using(dtype="float64")
+    row = CELLS[cell]
+    words = {**{name: values[0] for name, values in row.options.items()}, **options}
+    return Recurrent(row, D, H, backend="numpy", dtype="float64", **words)
+
+
+def subject_of(layer: Layer) -> str:
+    """Return the word under which `mutants` knows errors of this kind of layer; "" where it knows none."""
+    if isinstance(layer, Recurrent):
+        return layer.cell.name if layer.cell.name in PLANTED else ""
+    return next((word for word, kind in COMPOSITIONS.items() if isinstance(layer, kind)), "")

@@ -21,6 +21,8 @@ Index = tuple[int, ...]
 # THE gates: the largest scaled error |a - n| / (|n| + max |n|) that passes. Exact oracles leave only rounding, measured
 # 2e-16 to 1e-15; Richardson leaves 1e-12 or so, plain differences 1e-10 to 1e-9 at their best step.
 GATES = {"complex-step": 1e-12, "forward-mode": 1e-12, "torch": 1e-12, "richardson": 1e-10, "central": 1e-8}
+EXACT = ("complex-step", "forward-mode", "torch")
+SMALL = 1e-6  # the step at which a smooth function is a straight line and rounding still leaves seven digits
 
 
 class Estimates(NamedTuple):
@@ -40,35 +42,60 @@ class Oracle(NamedTuple):
 def directional(
     outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], name: str, index: Index
 ) -> Callable[[float], float]:
-    """Return h -> (L(+h) - L(-h)) / 2h along one entry; outputs are subtracted first, summed then."""
+    """Return h -> (L(+h) - L(-h)) / 2h along one entry; outputs are subtracted first, summed then.
 
-    def moved(step: float) -> tuple[Array, ...]:
+    Divided is by the distance of the two points as they are after rounding.
+    """
+    here = inputs[name][index]
+
+    def moved(to: float) -> tuple[Array, ...]:
         array = inputs[name].copy()
-        array[index] += step
+        array[index] = to
         return outputs({**inputs, name: array})
 
     def slope(h: float) -> float:
-        pairs = zip(upstream, moved(h), moved(-h), strict=True)
-        return sum(float(np.sum(u * (a - b))) for u, a, b in pairs) / (2 * h)
+        right, left = here + h, here - h
+        pairs = zip(upstream, moved(right), moved(left), strict=True)
+        return sum(float(np.sum(u * (a - b))) for u, a, b in pairs) / float(right - left)
 
     return slope
 
 
-def one_sided_jump(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], name: str, index: Index) -> bool:
-    """Say whether L has a kink at this entry: slopes from the left and the right differ, and stay apart as h shrinks.
+def rounding_of(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> float:
+    """Return about how far rounding of the outputs moves L; a difference over a step h is blurred by this over h."""
+    pairs = zip(upstream, outputs(inputs), strict=True)
+    return float(np.finfo(float).eps * np.sqrt(sum(float(np.sum((u * y) ** 2)) for u, y in pairs)))
 
-    Where L is smooth, the difference shrinks with h; at a kink (the corner of a rectifier or a clip) it stays.
+
+def honest(slope: Callable[[float], float], scale: float, rounding: float, value: float, bar: float) -> float:
+    """Return the error bar of a difference, widened where the function has features finer than the steps taken.
+
+    Values at large steps may agree by accident (a corner or an oscillation between the points, chaos). So two tiny
+    steps are looked at: where they contradict each other nothing is known (infinite bar); where they agree with each
+    other and not with `value`, the bar is that distance.
+    """
+    near, far = slope(SMALL * scale), slope(2 * SMALL * scale)
+    noise = 100 * rounding / (SMALL * scale)
+    if not abs(near - far) <= noise + 1e-3 * abs(near):
+        return np.inf
+    return max(bar, abs(value - near) - noise - abs(near - far))
+
+
+def has_kink(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], name: str, index: Index) -> bool:
+    """Say whether L has a corner at this entry, as a rectifier or a clip has.
+
+    There the slopes from the left and from the right are two numbers, and each stays what it is as the step shrinks. (A
+    smooth function has one slope; a chaotic one has slopes that do not stay.)
     """
     here = outputs(inputs)
 
-    def jump(h: float) -> tuple[float, float]:
-        sides = []
-        for step in (h, -h):
-            array = inputs[name].copy()
-            array[index] += step
-            there = outputs({**inputs, name: array})
-            sides.append(sum(float(np.sum(u * (a - b))) for u, a, b in zip(upstream, there, here, strict=True)) / step)
-        return abs(sides[0] - sides[1]), max(map(abs, sides))
+    def slope(h: float) -> float:
+        array = inputs[name].copy()
+        array[index] += h
+        there = outputs({**inputs, name: array})
+        return sum(float(np.sum(u * (a - b))) for u, a, b in zip(upstream, there, here, strict=True)) / h
 
-    (wide, top), (narrow, _) = jump(1e-5), jump(1e-6)
-    return narrow > 1e-3 * top and narrow > 0.5 * wide
+    right, left = (slope(1e-5), slope(1e-6)), (slope(-1e-5), slope(-1e-6))
+    jump, top = abs(right[1] - left[1]), max(map(abs, (*right, *left)))
+    stays = max(abs(right[0] - right[1]), abs(left[0] - left[1])) < 0.1 * jump
+    return bool(jump > 1e-3 * top and stays)

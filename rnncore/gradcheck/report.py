@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncore.gradcheck.oracles import GATES, Estimates, Index
 from rnncore.typing import Array
+
+
+class Sample(NamedTuple):
+    """The entries looked at of one array: what the backward pass says and what the first oracle says, (n,) each."""
+
+    indices: list[Index]
+    analytic: Array
+    numeric: Array
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,11 @@ class Block:
     `analytic` and `numeric` belong to that entry. `failing` lists the entries above the gate, `untrusted` counts those
     for which the oracle's own error bar is above the gate, `kinks` those at which the function has no derivative (they
     are left out of the rest). `step` is the time step to look at first: the entry's own for x; for a parameter that
-    fails, the step at which the backward pass goes wrong, where that can be told.
+    fails, the step at which the backward pass goes wrong, where that can be told. `gates` are the letters of the gates
+    that go wrong, where the array belongs to a recurrent cell with gates.
+
+    >>> Block("b", "central", (4,), entries=4, index=(2,), analytic=0.5, numeric=0.5, error=0.0).verdict
+    'pass'
     """
 
     name: str
@@ -34,6 +47,7 @@ class Block:
     failing: tuple[Index, ...] = ()
     untrusted: int = 0
     kinks: int = 0
+    gates: str = ""
 
     @property
     def gate(self) -> float:
@@ -42,13 +56,27 @@ class Block:
 
     @property
     def verdict(self) -> str:
-        """ "fail", "inconclusive" (the oracle does not trust itself enough) or "pass"."""
-        return "fail" if self.failing else "inconclusive" if self.untrusted else "pass"
+        """ "fail", "inconclusive" (the oracle does not trust itself enough, or every entry is a kink) or "pass"."""
+        if self.failing:
+            return "fail"
+        return "inconclusive" if self.untrusted or 0 < self.entries == self.kinks else "pass"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The blocks of one check. `agreement` holds, for "backward" and each oracle, the largest scaled differences."""
+    """The blocks of one check, and what they add up to.
+
+    `agreement` holds, for "backward" and each oracle, the largest scaled differences; `changed` names inputs that the
+    backward pass wrote into; `repeatable` is False where a second call gave another result; `suspects` names the
+    planted errors of `mutants` that would give the very numbers found; `samples` holds those numbers, by array.
+
+    >>> import rnncore as rc
+    >>> layer = rc.gradcheck.mutants("lstm")[9].layer(3, 5)
+    >>> p = rc.gradcheck.random_problem(layer)
+    >>> report = rc.gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths)
+    >>> report.verdict, report.worst.verdict, report.suspects
+    ('fail', 'fail', ('no carry of dc',))
+    """
 
     subject: str
     methods: tuple[str, ...]
@@ -56,6 +84,12 @@ class Report:
     agreement: Array
     changed: tuple[str, ...] = ()
     repeatable: bool = True
+    suspects: tuple[str, ...] = ()
+    samples: dict[str, Sample] = field(default_factory=dict, repr=False, compare=False)
+
+    def having(self, **words: Any) -> Report:
+        """Return the same report with other words."""
+        return replace(self, **words)
 
     @property
     def verdict(self) -> str:
@@ -79,15 +113,17 @@ class Report:
     @property
     def table(self) -> str:
         """The blocks as lines of text."""
-        head = ("", "array", "shape", "entries", "worst entry", "step", "analytic", "numeric", "error", "oracle", "")
+        gated = any(b.gates for b in self.blocks)
+        head = ("", "array", "shape", "entries", "worst entry", "step", *(["gate"] * gated))
+        head = (*head, "analytic", "numeric", "error", "oracle", "")
         lines: list[tuple[str, ...]] = [head]
         for b in self.blocks:
             index, shape = (str(n).replace(" ", "") for n in (b.index, b.shape))
-            step = "-" if b.step is None else str(b.step)
+            where = ["-" if b.step is None else str(b.step), *([" ".join(b.gates) or "-"] * gated)]
             numbers = (f"{b.analytic: .9e}", f"{b.numeric: .9e}", f"{b.error:.1e}")
             notes = [f"{n} {what}" for n, what in ((b.untrusted, "not trusted"), (b.kinks, "at a kink")) if n]
             word = {"pass": "ok", "fail": "FAIL", "inconclusive": "?"}[b.verdict]
-            lines.append((word, b.name, shape, str(b.entries), index, step, *numbers, b.method, ", ".join(notes)))
+            lines.append((word, b.name, shape, str(b.entries), index, *where, *numbers, b.method, ", ".join(notes)))
         return aligned(lines)
 
     @property
@@ -101,6 +137,7 @@ class Report:
         gates = ", ".join(f"{method} to {GATES[method]:.0e}" for method in self.methods)
         notes = [f"FAIL  the backward pass changed {name}" for name in self.changed]
         notes += [] if self.repeatable else ["FAIL  a second call of backward gave another result"]
+        notes += [f"looks like the known error: {name}" for name in self.suspects]
         parts = [f"{self.subject}: {self.verdict} ({gates})", self.table, *notes]
         return "\n".join([*parts, self.matrix] if len(self.methods) > 1 else parts)
 

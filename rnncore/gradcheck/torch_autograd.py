@@ -34,7 +34,9 @@ def step(layer: Recurrent, p: dict[str, Torch], x: Torch, state: list[Torch]) ->
         raise ContractError("method", "a cell that is also written in torch", layer.cell.name, "use another method")
     (r, z, n), (v_r, v_z, v_n) = (x @ p["Wx"] + p["bx"]).chunk(3), (h @ p["Wh"] + p["bh"]).chunk(3)
     r, z, H = (r + v_r).sigmoid(), (z + v_z).sigmoid(), len(h)
-    v_n = r * v_n if layer.options["reset"] == "after" else (r * h) @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
+    v_n = (
+        r * v_n if layer.options.get("reset", "after") == "after" else (r * h) @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
+    )
     return [(1 - z) * (n + v_n).tanh() + z * h]
 
 

@@ -1,0 +1,130 @@
+"""What the oracles say about the entries of a problem, and how a backward pass compares with it.
+
+The oracles look at the forward pass alone, so what they say is gathered once and then holds for any number of backward
+passes: `gather`, then `judge` for each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle, Outputs, has_kink
+from rnncore.gradcheck.report import Block, Report, Sample, compare, scaled_gap
+from rnncore.typing import Array, Grads
+
+Upstream = tuple[Array, ...]
+Forward = Callable[[Inputs], tuple[Upstream, Any]]
+Backward = Callable[[Inputs, Any, Upstream], Grads]
+MakeOracles = Callable[[Outputs, Upstream], list[Oracle]]
+
+
+class Evidence(NamedTuple):
+    """What each oracle, by its method, says about the entries looked at of one array."""
+
+    indices: list[Index]
+    found: dict[str, Estimates]
+
+
+def gather(
+    grads: Mapping[str, Array], oracles: list[Oracle], entries: int | None, rng: np.random.Generator
+) -> dict[str, Evidence]:
+    """Ask every oracle about every array, at all its entries or at `entries` of them.
+
+    Those are drawn from `rng`, and the one with the largest gradient is always among them: it sets the scale of errors.
+    """
+    evidence = {}
+    for name, g in grads.items():
+        indices = list(np.ndindex(g.shape))
+        if entries is not None and len(indices) > entries:
+            size = np.where(np.isfinite(g), np.abs(g), np.inf).ravel()
+            drawn = [k for k in rng.permutation(len(indices)).tolist() if k != int(np.argmax(size))]
+            indices = [indices[k] for k in sorted([int(np.argmax(size)), *drawn[: entries - 1]])]
+        evidence[name] = Evidence(indices, {oracle.method: oracle.at(name, indices) for oracle in oracles})
+    return evidence
+
+
+def judge(
+    subject: str, grads: Grads, evidence: dict[str, Evidence], kink: Callable[[str, Index], bool] | None = None
+) -> Report:
+    """Hold gradients against the evidence; `kink(name, index)` says where the function has no derivative."""
+    methods = tuple(next(iter(evidence.values())).found) if evidence else ()
+    blocks: list[Block] = []
+    samples = {}
+    agreement = np.zeros((len(methods) + 1,) * 2)
+    for name, (indices, found) in evidence.items():
+        here = lambda index, name=name: kink is not None and kink(name, index)  # noqa: E731
+        blocks += [compare(name, method, grads[name], indices, estimates, here) for method, estimates in found.items()]
+        columns = [np.array([grads[name][index] for index in indices]), *(e.value for e in found.values())]
+        samples[name] = Sample(indices, *columns[:2])
+        for i, j in itertools.product(range(len(columns)), repeat=2):
+            agreement[i, j] = max(agreement[i, j], scaled_gap(columns[i], columns[j]).max(initial=0.0))
+    return Report(subject, methods, tuple(blocks), agreement, samples=samples)
+
+
+def measure(
+    forward: Forward,
+    backward: Backward,
+    inputs: Inputs,
+    make: MakeOracles,
+    seed: int,
+    entries: int | None,
+    subject: str,
+) -> tuple[Report, Upstream]:
+    """Run forward and backward, and compare; return the report and the upstream gradients that were drawn."""
+    outputs, cache = forward(inputs)
+    rng = np.random.default_rng(seed)
+    upstream = tuple(rng.normal(size=y.shape) for y in outputs)
+    watched = {**inputs, **{f"upstream[{k}]": u for k, u in enumerate(upstream)}}
+    watched.update({f"cache array {k}": a for k, a in enumerate(arrays_of(cache))})
+    before = {name: a.copy() for name, a in watched.items()}
+    grads = {name: np.array(g) for name, g in backward(inputs, cache, upstream).items()}
+    again = backward(inputs, cache, upstream)
+    changed = tuple(n for n, a in watched.items() if not np.array_equal(a, before[n], equal_nan=a.dtype.kind in "fc"))
+    repeatable = all(np.array_equal(g, again[name], equal_nan=True) for name, g in grads.items())
+    for name, g in grads.items():
+        checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
+
+    only: Outputs = lambda arrays: forward(arrays)[0]  # noqa: E731
+    evidence = gather(grads, make(only, upstream), entries, rng)
+    report = judge(subject, grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
+    return report.having(changed=changed, repeatable=repeatable), upstream
+
+
+def as_pair(layer: Layer, lengths: Array | None, dropout_seed: int | None = None) -> tuple[Forward, Backward]:
+    """Return a layer as the two functions that `check_pair` takes: parameters by name, "x" and "state_0[k]"."""
+    names, count = tuple(layer.parameter_shapes()), len(layer.state_sizes)
+
+    def forward(arrays: Inputs) -> tuple[Upstream, Any]:
+        masks = None if dropout_seed is None else np.random.default_rng(dropout_seed)
+        states = tuple(arrays[f"state_0[{k}]"] for k in range(count))
+        y, state_T, cache = layer.forward({n: arrays[n] for n in names}, arrays["x"], states, lengths, masks)
+        return (y, *state_T), cache
+
+    def backward(arrays: Inputs, cache: Any, upstream: Upstream) -> Grads:
+        dparams, dx, dstate_0 = layer.backward({n: arrays[n] for n in names}, cache, upstream[0], upstream[1:])
+        grads = {**dparams, **({} if dx is None else {"x": dx})}
+        return {**grads, **{f"state_0[{k}]": d for k, d in enumerate(dstate_0)}}
+
+    return forward, backward
+
+
+def as_inputs(params: Mapping[str, Array], x: Array, state_0: tuple[Array, ...]) -> Inputs:
+    """Return the arguments of a layer as the dict that its pair takes."""
+    return {**params, "x": x, **{f"state_0[{k}]": s for k, s in enumerate(state_0)}}
+
+
+def arrays_of(cache: Any) -> Iterator[Array]:
+    """Yield every array in nested tuples, lists and dicts."""
+    if isinstance(cache, np.ndarray):
+        yield cache
+    elif isinstance(cache, (tuple, list)):
+        for part in cache:
+            yield from arrays_of(part)
+    elif isinstance(cache, dict):
+        yield from arrays_of(list(cache.values()))

@@ -1,0 +1,101 @@
+"""The tester tested: planted errors are caught, named and located, and right code raises no alarm."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import CASES, make
+
+from rnncore.gradcheck import check, mutants, random_problem
+from rnncore.gradcheck.mutants import Mutant, right_layer
+
+SUBJECTS = ["rnn", "lstm", "gru", "bidirectional", "stack"]
+EVERY = [pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(m.options.values())}") for s in SUBJECTS for m in mutants(s)]
+
+
+def run(layer):
+    return layer.forward(layer.init(0), np.ones((2, 2, 3)))
+
+
+def checked(layer, seed=0, **words):
+    p = random_problem(layer, seed)
+    return check(layer, p.params, p.x, p.state_0, p.lengths, **words)
+
+
+@pytest.mark.parametrize("mutant", EVERY)
+@pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
+def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
+    report = checked(mutant.layer(3, 5), method=method, entries=25)
+    assert report.verdict == "fail"
+    assert mutant.name in report.suspects
+    assert f"looks like the known error: {mutant.name}" in str(report)
+
+
+def test_there_are_the_26_classic_errors_and_those_of_released_libraries():
+    assert len(mutants("lstm")) >= 26 + 7
+    assert len(mutants("rnn")) >= 20
+    assert len(mutants("gru")) >= 30
+    assert mutants("bidirectional")[0].name == "dy of one direction overwritten by dx"
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_no_two_planted_errors_have_one_name(subject):
+    names = [(m.name, *m.options.values()) for m in mutants(subject)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("subject", ["lstm", "stack"])
+def test_a_planted_error_that_no_longer_applies_is_an_error(subject):
+    with pytest.raises(RuntimeError, match="stands 0 times"):
+        run(Mutant(subject, "gone", "this line is not there", "nor this").layer(3, 5))
+
+
+@pytest.mark.parametrize("mutant", EVERY)
+def test_a_planted_error_leaves_the_forward_pass_right(mutant):
+    right = right_layer(mutant.cell, 3, 5, **mutant.options)
+    p = random_problem(right)
+    y = right.forward(p.params, p.x, p.state_0, p.lengths)[0]
+    np.testing.assert_array_equal(mutant.layer(3, 5).forward(p.params, p.x, p.state_0, p.lengths)[0], y)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "step", "gates"),
+    [
+        ("h_0 missing in dWh", "Wh", 0, "ifgo"),
+        ("the first step is skipped", "Wx", 0, "ifgo"),
+        ("no carry of dc", "b", 4, "ifgo"),
+        ("truncated after 3 steps", "x", 2, ""),
+        ("i and f swapped", "Wh", 5, "if"),
+        ("c_{t-1} taken as c_t", "b", 5, "f"),
+        ("do uses c, not act(c)", "Wx", 5, "o"),
+        ("no derivative of act(c)", "x", 5, "ifg"),
+        ("derivative of tanh as 1 - g", "b", 5, "g"),
+    ],
+)
+def test_the_report_names_the_array_the_time_step_and_the_gate(name, array, step, gates):
+    report = checked(next(m for m in mutants("lstm") if m.name == name).layer(3, 5))
+    block = next(b for b in report.blocks if b.name == array)
+    assert (block.verdict, block.step, block.gates) == ("fail", step, gates)
+    assert re.search(rf"FAIL +{array} .* {' '.join(gates) or '-'} +-?[0-9]", report.table)
+
+
+def test_the_gate_of_a_part_inside_a_stack_is_named():
+    report = checked(next(m for m in mutants("stack") if m.name == "lower layers get no gradient").layer(3, 5))
+    assert {b.name: b.gates for b in report.blocks}["1.bx"] == "rzn"
+
+
+def test_an_error_that_is_not_on_the_list_is_given_no_name():
+    odd = Mutant("lstm", "odd", "dc[:n] = dc_t * f", "dc[:n] = dc_t * f * 1.01")
+    report = checked(odd.layer(3, 5))
+    assert report.verdict == "fail"
+    assert report.suspects == ()
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
+def test_no_false_alarm_over_200_random_problems(name, options, method):
+    layer = make(name, 2, 3, backend="numpy", **options)
+    for seed in range(34):  # times six cells and options: 204
+        p = random_problem(layer, seed, T=4, N=3, scale=(0.1, 1.0, 3.0)[seed % 3])
+        report = check(layer, p.params, p.x, p.state_0, p.lengths, method, seed=seed, entries=4)
+        assert report.ok, str(report)
