@@ -90,7 +90,7 @@ class Judgement:
         return {
             "method": [r.name for r in self],
             "log-loss": [_text(r.log_loss) for r in self],
-            "minus rnn": ["" if r.name == NETWORK else _text(r.gap, signed=True) for r in self],
+            "rnn better by": ["" if r.name == NETWORK else _text(r.gap, signed=True) for r in self],
             "AUROC": [_text(r.auroc) for r in self],
             "PR-AUC": [f"{r.pr_auc:.4f}" for r in self],
             "Brier": [f"{r.brier:.4f}" for r in self],
@@ -184,10 +184,12 @@ def _decide(rivals: Mapping[str, Rival]) -> tuple[str, str]:
     if not able:
         return "no signal", "Neither the network nor a simple method beats the constant rate."
     best = min(able, key=lambda r: r.log_loss.value)
-    return (
-        f"baseline:{best.name}",
-        f"A simple method would have done: the network is not clearly better than {_versus(best)}.",
+    reason = (
+        f"A simple method would have done: the network's log-loss is not clearly lower than that of {_versus(best)}."
     )
+    if best.auroc_gap.low > 0:
+        reason += f" The network ranks better, though: AUROC {_text(best.auroc_gap, signed=True)}."
+    return f"baseline:{best.name}", reason
 
 
 def _versus(rival: Rival) -> str:

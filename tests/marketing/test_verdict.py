@@ -151,6 +151,12 @@ def test_the_printed_table_ends_with_the_verdict_and_its_reason(case):
     assert str(judged).splitlines()[-1] == f"verdict: baseline:rule. {judged.reason}"
 
 
+def test_a_network_that_only_ranks_better_is_not_worth_it_but_that_is_said(case):
+    y, truth, rng = case
+    judged = judge(y, truth**2, {"rule": blurred(truth, rng, 0.5)}, 0.3)  # the order is right, the numbers are not
+    assert judged.verdict == "baseline:rule" and "ranks better" in judged.reason
+
+
 def test_the_arguments_are_left_alone(case):
     y, truth, _ = case
     before = truth.copy()
