@@ -1,6 +1,6 @@
 """Forward and backward of the fast twins against torch.nn.RNN, LSTM and GRU: checked for agreement first, then timed.
 
-    python benchmarks/cells.py [--threads 1 2] [--cells lstm gru rnn] [--shapes 32,50,32,64 ...] [--lengths FILL]
+    python benchmarks/cells.py [--threads 1 2] [--cells lstm gru rnn] [--shapes 32,50,32,64 ...] [--dtype float64]
 
 A shape is N,T,D,H. The rivals take turns, the best of many turns counts; a ratio above 1 says rnncore is faster.
 """
