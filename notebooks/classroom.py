@@ -1,0 +1,49 @@
+"""What the notebooks share: pictures with alt text, and a grader that names the first wrong place."""
+
+import base64
+import io
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib.figure import Figure
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its alt text, which also stands in where no picture can be shown, and close it."""
+    png = io.BytesIO()
+    figure.savefig(png, metadata={"Software": None})
+    plt.close(figure)
+    picture = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
+    display(picture, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def grade(
+    mine: Mapping[str, float | None],
+    right: Mapping[str, float],
+    slips: Mapping[str, Mapping[str, float]],
+    tolerance: float = 5e-6,
+) -> None:
+    """Compare numbers by name, in the order of `right`; stop at the first that is empty or wrong.
+
+    `slips` gives for a name what its number becomes by a usual mistake: {name: {what the mistake is: number}}. It is
+    named where the number fits. AssertionError says the place, what was expected and what came.
+    """
+    wrong = [
+        name for name, number in right.items() if mine.get(name) is None or not near(mine[name], number, tolerance)
+    ]
+    if wrong:
+        name = wrong[0]
+        got = mine.get(name)
+        assert got is not None, f"{name} is empty; the {list(right).index(name)} numbers before it are right"
+        fitting = (mistake for mistake, number in slips.get(name, {}).items() if near(got, number, tolerance))
+        hint = next(fitting, "the numbers before it are right")
+        raise AssertionError(f"{name}: expected {right[name]:.5f}, got {got:.5f}: {hint}")
+    print(
+        "PASS, with the library's own numbers: now write yours" if mine is right else f"PASS, all {len(right)} numbers"
+    )
+
+
+def near(got: float, number: float, tolerance: float) -> bool:
+    """Say whether two numbers are within the tolerance; NaN is near nothing."""
+    return abs(got - number) <= tolerance
