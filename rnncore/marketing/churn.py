@@ -113,6 +113,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         told = {name: examples(days, end, self.horizon, self.latest) for name, end in until.items()}
         window = cut(days, test, self.horizon)
         require_both_outcomes((window.count > 0).astype(np.float64), f"the {self.horizon} days after {test}")
+        require_both_outcomes(told["judged"].returned[self._latest(told["judged"])], f"the days before {test}")
         learned = {}
         for name, end in until.items():
             if progress:
@@ -123,10 +124,15 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         self._keep(recipe, learned["final"], days.last_day, log.reading)
         return self
 
+    def _latest(self, told: Examples) -> NDArray[np.bool_]:
+        """Which examples are of the newest window as long as the horizon, (N,)."""
+        latest: NDArray[np.bool_] = told.newest & (told.length == self.horizon)
+        return latest
+
     def _judge(self, recipe: Recipe, learned: Learned, told: Examples, days: EventLog, window: Window) -> None:
         returned = (window.count > 0).astype(np.float64)
         scores = {"rnn": probabilities(recipe, learned, window.history, window.origin)}
-        latest = told.newest & (told.length == self.horizon)
+        latest = self._latest(told)
         now = summarise(window.history, window.origin)
         scores |= simple_methods(told.summary, told.length, told.returned, latest, now, self.horizon)
         baselines = {name: p for name, p in scores.items() if name != "rnn"}

@@ -184,9 +184,8 @@ def _decide(rivals: Mapping[str, Rival]) -> tuple[str, str]:
     if not able:
         return "no signal", "Neither the network nor a simple method beats the constant rate."
     best = min(able, key=lambda r: r.log_loss.value)
-    reason = (
-        f"A simple method would have done: the network's log-loss is not clearly lower than that of {_versus(best)}."
-    )
+    compared = "higher than" if best.gap.high < 0 else "not clearly lower than"
+    reason = f"A simple method would have done: the network's log-loss is {compared} that of {_versus(best)}."
     if best.auroc_gap.low > 0:
         reason += f" The network ranks better, though: AUROC {_text(best.auroc_gap, signed=True)}."
     return f"baseline:{best.name}", reason
