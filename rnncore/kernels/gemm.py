@@ -10,8 +10,6 @@ rows, so a sequence's result does not depend on its batch.
     depth    at most _DEPTH of k at a time: a panel of 32 kB then stays in the L1 cache while all rows pass
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from typing import Any

@@ -5,8 +5,6 @@ alone (how many rows, how long they are), and what the shards give is summed in 
 the same on any number of threads.
 """
 
-# mypy: allow-subclassing-any, allow-untyped-calls
-
 from __future__ import annotations
 
 import contextlib

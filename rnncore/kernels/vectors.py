@@ -9,8 +9,6 @@ not fill its last register ended in scalar code at 5 ns a number; here that regi
         store(h, r, j, live, 0.5 * load(h, r, j, live))
 """
 
-# mypy: allow-subclassing-any, allow-untyped-calls, allow-untyped-decorators
-
 from __future__ import annotations
 
 import operator

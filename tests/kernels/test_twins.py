@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import TOLERANCE
 from problems import CELLS, IDS, assert_close, assert_same_bits, problem, solve, twins
 
 SIZES = {
@@ -14,7 +15,7 @@ SIZES = {
     "more rows than a block, many shards": (3, 300, 4, 17),
     "k deeper than a panel": (2, 9, 270, 70),
 }
-FLOAT32 = 1e-5  # float32 twin against float64 textbook, relative to the largest entry, T up to 12
+EQUAL, FLOAT32 = TOLERANCE["equal in float64"], TOLERANCE["float32 against float64"]
 
 
 @pytest.fixture(params=CELLS, ids=IDS)
@@ -28,7 +29,7 @@ def test_equal_to_the_textbook_in_float64(cell, size, lengths):
     name, options = cell
     textbook, fast = twins(name)
     p = problem(name, *size, lengths=lengths if size[1] else None)
-    assert_close(solve(fast, p, options), solve(textbook, p, options), 1e-12)
+    assert_close(solve(fast, p, options), solve(textbook, p, options), EQUAL)
 
 
 @pytest.mark.parametrize("lengths", [None, "ragged"])
@@ -58,8 +59,8 @@ def test_each_twin_accepts_the_cache_of_the_other(cell, lengths):
     textbook, fast = twins(name)
     p = problem(name, 6, 37, 5, 50, lengths=lengths)
     expected = solve(textbook, p, options)
-    assert_close(solve(textbook, p, options, backward_by=fast), expected, 1e-12)
-    assert_close(solve(fast, p, options, backward_by=textbook), expected, 1e-12)
+    assert_close(solve(textbook, p, options, backward_by=fast), expected, EQUAL)
+    assert_close(solve(fast, p, options, backward_by=textbook), expected, EQUAL)
 
 
 def test_inputs_are_not_changed(cell):
