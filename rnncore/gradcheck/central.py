@@ -15,7 +15,7 @@ STEPS = 4e-3 * 4.0 ** -np.arange(6)
 
 
 def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Oracle:
-    """Return the oracle; it needs nothing but values of the function, 16 of them for an entry.
+    """Return the oracle; it needs nothing but values of the function, 18 of them for an entry.
 
     >>> square = oracle(lambda a: (a["v"] ** 2,), {"v": np.array([3.0])}, (np.array([1.0]),))
     >>> bool(abs(square.at("v", [(0,)]).value[0] - 6) < 1e-8)
@@ -28,7 +28,7 @@ def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Ora
         scale = max(1.0, abs(float(inputs[name][index])))
         slopes = np.array([slope(h * scale) for h in STEPS])
         bars = np.maximum(np.abs(np.diff(slopes)), rounding / (STEPS[1:] * scale))
-        best = int(np.argmin(bars))
+        best = int(np.argmin(np.where(np.isnan(bars), np.inf, bars)))
         return slopes[best + 1], honest(slope, scale, rounding, slopes[best + 1], float(bars[best]))
 
     def at(name: str, indices: list[Index]) -> Estimates:

@@ -28,7 +28,9 @@ def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Ora
         moved[name][index] += 1j * STEP
         return sum(float(np.sum(u * y.imag)) for u, y in zip(upstream, outputs(moved), strict=True)) / STEP
 
+    loss = sum(float(np.sum(u * y.real)) for u, y in zip(upstream, outputs(base), strict=True))
+
     def at(name: str, indices: list[Index]) -> Estimates:
         return Estimates(np.array([one(name, index) for index in indices]), np.zeros(len(indices)))
 
-    return Oracle("complex-step", at)
+    return Oracle("complex-step", at, loss)

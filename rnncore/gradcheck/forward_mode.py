@@ -138,7 +138,7 @@ def run(
 def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
     """Return the tangents (K, ..., H) of x W + b."""
     W, b = p["W"], p["b"]
-    fits = (len(b[1]), *(1,) * (x[0].ndim - 1), -1)
+    fits = (len(b[1]), *(1,) * (x[0].ndim - 1), b[1].shape[-1])
     moved: Array = x[1] @ W[0] + np.einsum("...d,kdh->k...h", x[0], W[1]) + b[1].reshape(fits)
     return moved
 
@@ -206,7 +206,7 @@ def oracle(
         inputs = {**inputs, "x": inputs["x"].copy()}
         inputs["x"][past] = 0  # whatever stands there is ignored
 
-    def at(name: str, indices: list[Index]) -> Estimates:
+    def tangents(name: str, indices: list[Index]) -> list[Dual]:
         K = len(indices)
         duals = {key: (a, np.zeros((K, *(a.shape if a.dtype.kind == "f" else ())))) for key, a in inputs.items()}
         for k, index in enumerate(indices):
@@ -215,9 +215,14 @@ def oracle(
         state = [duals[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
         rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
         y, final = run(layer, params, duals["x"], state, lengths, rng)
+        return [y, *final]
+
+    def at(name: str, indices: list[Index]) -> Estimates:
+        K = len(indices)
         slopes = np.zeros(K)
-        for u, (_, tangent) in zip(upstream, [y, *final], strict=True):
+        for u, (_, tangent) in zip(upstream, tangents(name, indices), strict=True):
             slopes += (tangent * u).reshape(K, -1).sum(axis=1)
         return Estimates(slopes, np.zeros(K))
 
-    return Oracle("forward-mode", at)
+    loss = sum(float(np.sum(u * y)) for u, (y, _) in zip(upstream, tangents("x", []), strict=True))
+    return Oracle("forward-mode", at, loss)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnncore import checks
 from rnncore.contract import Layer
-from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle, Outputs, has_kink
+from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle, Outputs, drifted, has_kink
 from rnncore.gradcheck.report import Block, Report, Sample, compare, scaled_gap
 from rnncore.typing import Array, Grads
 
@@ -32,7 +32,12 @@ class Evidence(NamedTuple):
 
 
 def gather(
-    grads: Mapping[str, Array], oracles: list[Oracle], entries: int | None, rng: np.random.Generator
+    grads: Mapping[str, Array],
+    oracles: list[Oracle],
+    entries: int | None,
+    rng: np.random.Generator,
+    outputs: Upstream,
+    upstream: Upstream,
 ) -> dict[str, Evidence]:
     """Ask every oracle about every array, at all its entries or at `entries` of them.
 
@@ -45,7 +50,8 @@ def gather(
             size = np.where(np.isfinite(g), np.abs(g), np.inf).ravel()
             drawn = [k for k in rng.permutation(len(indices)).tolist() if k != int(np.argmax(size))]
             indices = [indices[k] for k in sorted([int(np.argmax(size)), *drawn[: entries - 1]])]
-        evidence[name] = Evidence(indices, {oracle.method: oracle.at(name, indices) for oracle in oracles})
+        found = {o.method: drifted(o, o.at(name, indices), outputs, upstream) for o in oracles}
+        evidence[name] = Evidence(indices, found)
     return evidence
 
 
@@ -91,7 +97,7 @@ def measure(
         checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
 
     only: Outputs = lambda arrays: forward(arrays)[0]  # noqa: E731
-    evidence = gather(grads, make(only, upstream), entries, rng)
+    evidence = gather(grads, make(only, upstream), entries, rng, outputs, upstream)
     report = judge(subject, grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
     return report.having(changed=changed, repeatable=repeatable), upstream
 

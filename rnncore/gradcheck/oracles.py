@@ -33,10 +33,14 @@ class Estimates(NamedTuple):
 
 
 class Oracle(NamedTuple):
-    """Numeric derivatives of entries of one named input: `at(name, indices)`."""
+    """Numeric derivatives of entries of one named input: `at(name, indices)`.
+
+    `loss` is L as an exact oracle computes it; in other arithmetic it is not bit for bit what the forward pass gives.
+    """
 
     method: str
     at: Callable[[str, list[Index]], Estimates]
+    loss: float | None = None
 
 
 def directional(
@@ -55,8 +59,9 @@ def directional(
 
     def slope(h: float) -> float:
         right, left = here + h, here - h
-        pairs = zip(upstream, moved(right), moved(left), strict=True)
-        return sum(float(np.sum(u * (a - b))) for u, a, b in pairs) / float(right - left)
+        with np.errstate(all="ignore"):  # a step may leave the domain: NaN, and another step is taken
+            pairs = zip(upstream, moved(right), moved(left), strict=True)
+            return sum(float(np.sum(u * (a - b))) for u, a, b in pairs) / float(right - left)
 
     return slope
 
@@ -70,15 +75,30 @@ def rounding_of(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -
 def honest(slope: Callable[[float], float], scale: float, rounding: float, value: float, bar: float) -> float:
     """Return the error bar of a difference, widened where the function has features finer than the steps taken.
 
-    Values at large steps may agree by accident (a corner or an oscillation between the points, chaos). So two tiny
+    Values at large steps may agree by accident (a corner or an oscillation between the points, chaos). So three tiny
     steps are looked at: where they contradict each other nothing is known (infinite bar); where they agree with each
     other and not with `value`, the bar is that distance.
     """
-    near, far = slope(SMALL * scale), slope(2 * SMALL * scale)
-    noise = 100 * rounding / (SMALL * scale)
-    if not abs(near - far) <= noise + 1e-3 * abs(near):
+    near = [slope(SMALL * scale * factor) for factor in (1, 1.37, 2.3)]
+    noise, spread = 100 * rounding / (SMALL * scale), max(near) - min(near)
+    if not spread <= noise + 1e-3 * abs(near[0]):
         return np.inf
-    return max(bar, abs(value - near) - noise - abs(near - far))
+    return max(bar, abs(value - near[0]) - noise - spread)
+
+
+def drifted(oracle: Oracle, estimates: Estimates, outputs: tuple[Array, ...], upstream: tuple[Array, ...]) -> Estimates:
+    """Return the estimates of an exact oracle with a bar where its forward pass drifts away from the one under test.
+
+    In chaos another order of rounding is another trajectory, with other derivatives. The bar is ten times the drift of
+    L, if the derivatives are large enough to explain such a drift by rounding; else it is no drift but an error.
+    """
+    size = np.sqrt(sum(float(np.sum((u * y) ** 2)) for u, y in zip(upstream, outputs, strict=True)))
+    if oracle.loss is None or not size:
+        return estimates
+    drift = abs(oracle.loss - sum(float(np.sum(u * y)) for u, y in zip(upstream, outputs, strict=True))) / size
+    largest = float(np.abs(estimates.value).max(initial=0.0))
+    explained = 100 * float(np.finfo(float).eps) * (1 + largest / size)
+    return Estimates(estimates.value, np.maximum(estimates.bar, 10 * min(drift, explained) * largest))
 
 
 def has_kink(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], name: str, index: Index) -> bool:

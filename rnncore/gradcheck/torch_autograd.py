@@ -41,9 +41,12 @@ def step(layer: Recurrent, p: dict[str, Torch], x: Torch, state: list[Torch]) ->
 
 
 def run(
-    layer: Layer, p: dict[str, Torch], rows: list[Torch], state: list[Torch], rng: Any
+    layer: Layer, p: dict[str, Torch], rows: list[Torch], state: list[Torch], T: int | None, rng: Any
 ) -> tuple[list[Torch], list[Torch]]:
-    """Return the outputs, one (L_n, H) tensor a row, and the final states; rows carry their own lengths."""
+    """Return the outputs, one (L_n, H) tensor a row, and the final states; rows carry their own lengths.
+
+    T is the length of the time axis, which masks of dropout have; None where there is none any more.
+    """
     import torch
 
     if isinstance(layer, Recurrent):
@@ -63,7 +66,8 @@ def run(
         for key, part in layer.parts.items():
             own = {name: p[f"{key}.{name}"] for name in part.parameter_shapes()}
             given = [row.flip(0) for row in rows] if key == "backward" else rows
-            y, ends = run(part, own, given, state[at : at + len(part.state_sizes)], rng)
+            y, ends = run(part, own, given, state[at : at + len(part.state_sizes)], T, rng)
+            T = T if part.keeps_time else None
             at, final = at + len(part.state_sizes), final + ends
             rows = y if isinstance(layer, Stack) else rows
             sides.append([row.flip(0) for row in y] if key == "backward" else y)
@@ -74,8 +78,12 @@ def run(
         return [p["W"][row] for row in rows], []
     if isinstance(layer, Last):
         return [row[-1:] if len(row) else row.new_zeros((1, row.shape[-1])) for row in rows], []
-    if isinstance(layer, Dropout) and rng is None:
+    if isinstance(layer, Dropout) and (rng is None or not rows):
         return rows, []
+    if isinstance(layer, Dropout):
+        N, D = len(rows), rows[0].shape[-1]
+        kept = torch.tensor((rng.random((N, D) if T is None else (T, N, D)) >= layer.rate) / (1 - layer.rate))
+        return [row * (kept[n] if T is None else kept[: len(row), n]) for n, row in enumerate(rows)], []
     raise ContractError("method", "a layer that is also written in torch", repr(layer), "use another method")
 
 
@@ -93,7 +101,9 @@ def oracle(
     ends = [T] * N if lengths is None else [int(n) for n in lengths]
     rows = [x[: ends[n], n] for n in range(N)]
     state = [leaves[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
-    y, final = run(layer, {name: leaves[name] for name in layer.parameter_shapes()}, rows, state, dropout_seed)
+    rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
+    time = T if x.ndim > 1 else None
+    y, final = run(layer, {name: leaves[name] for name in layer.parameter_shapes()}, rows, state, time, rng)
     up = torch.tensor(upstream[0])
     loss = sum((row * (up[: len(row), n] if layer.keeps_time else up[n])).sum() for n, row in enumerate(y))
     for s, u in zip(final, upstream[1:], strict=True):
@@ -106,4 +116,4 @@ def oracle(
         found = np.zeros(inputs[name].shape) if grad is None else grad.numpy()
         return Estimates(np.array([found[index] for index in indices]), np.zeros(len(indices)))
 
-    return Oracle("torch", at)
+    return Oracle("torch", at, float(loss.detach() if isinstance(loss, torch.Tensor) else loss))
