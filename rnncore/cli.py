@@ -252,9 +252,7 @@ def _print_rivals(churn: Churn) -> None:
         cells = (f"{row.log_loss.value:.4f}", gap, f"{row.auroc.value:.4f}", f"{row.lift:.2f}", f"{row.bias:+.3f}")
         table.add_row(row.name, *cells, style="bold" if row.name == "rnn" else None)
     console.print(table)
-    console.print(
-        "lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim"
-    )
+    console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
 
 
