@@ -67,9 +67,12 @@ def directional(
 
 
 def rounding_of(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> float:
-    """Return about how far rounding of the outputs moves L; a difference over a step h is blurred by this over h."""
+    """Return about how far rounding of the outputs, in their own dtypes, moves L.
+
+    A difference over a step h is blurred by this over h.
+    """
     pairs = zip(upstream, outputs(inputs), strict=True)
-    return float(np.finfo(float).eps * np.sqrt(sum(float(np.sum((u * y) ** 2)) for u, y in pairs)))
+    return float(np.sqrt(sum(float(np.sum((u * y * np.finfo(y.dtype).eps) ** 2)) for u, y in pairs)))
 
 
 def honest(slope: Callable[[float], float], scale: float, rounding: float, value: float, bar: float) -> float:
