@@ -2,10 +2,12 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
@@ -16,6 +18,14 @@ def show(figure: Figure, alt: str) -> None:
     plt.close(figure)
     picture = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
     display(picture, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def fields(axes: Axes, values: np.ndarray, label: Callable[[float], str], **words: str) -> None:
+    """Draw a heat map with a label in every field, black where the field is bright and white where it is dark."""
+    picture = axes.imshow(values, aspect="auto", **words)
+    for (row, column), value in np.ndenumerate(values):
+        bright = np.dot(picture.to_rgba(value)[:3], (0.3, 0.6, 0.1)) > 0.5
+        axes.text(column, row, label(value), color="black" if bright else "white", ha="center", va="center", fontsize=9)
 
 
 def grade(

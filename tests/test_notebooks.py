@@ -29,7 +29,27 @@ RNN = {
     **{"dy_1": 0.6, "dh_1": 0.59775, "da_1": 0.38256, "dh_0": 0.19128, "dwh": 0.10602, "db": 0.75306},
 }
 LSTM = {"dc": 0.32, "da_o": 0.15, "da_i": 0.03072, "da_f": 0.00682, "da_g": 0.16384, "dc_prev": 0.288}
-RIGHT = {("01", 0): f"mine = {RNN}", ("01", 1): f"mine_lstm = {LSTM}"}
+HUNT = {"A": 4, "B": 0, "C": 2, "D": 1, "E": 5, "F": 3}
+CHECKER = """
+def my_check(layer):
+    p, rng = random_problem(layer, seed=5), np.random.default_rng(6)
+    start = [*p.params.values(), p.x, *p.state_0]
+    towards = [rng.normal(size=a.shape) for a in start]
+    *params, x = [a + 1e-20j * v for a, v in zip(start, towards)][: len(p.params) + 1]
+    states = tuple(a + 1e-20j * v for a, v in zip(p.state_0, towards[len(p.params) + 1 :]))
+    y, state_T, _ = layer.forward(dict(zip(p.params, params)), x, states, p.lengths)
+    slope = sum((u * out.imag).sum() for u, out in zip((p.dy, *p.dstate_T), (y, *state_T))) / 1e-20
+    cache = layer.forward(p.params, p.x, p.state_0, p.lengths)[2]
+    dparams, dx, dstate_0 = layer.backward(p.params, cache, p.dy, p.dstate_T)
+    grads = [*(dparams[name] for name in p.params), dx, *dstate_0]
+    return abs(sum((g * v).sum() for g, v in zip(grads, towards)) - slope) < 1e-11
+"""
+RIGHT = {
+    ("01", 0): f"mine = {RNN}",
+    ("01", 1): f"mine_lstm = {LSTM}",
+    ("03", 0): f"mine = {HUNT}",
+    ("03", 1): CHECKER,
+}
 
 
 def rnn(**slips):
@@ -40,6 +60,17 @@ def lstm(**slips):
     return f"mine_lstm = {LSTM | slips}"
 
 
+LEAVES_A_WEIGHT_MOVED = """
+def my_check(layer):
+    p = random_problem(layer, ragged=False)
+    loss = lambda: sum((u * o).sum() for u, o in zip((p.dy,), layer.forward(p.params, p.x, p.state_0)[:1]))
+    cache = layer.forward(p.params, p.x, p.state_0)[2]
+    right = layer.backward(p.params, cache, p.dy)[0]["Wh"][0, 0]
+    p.params["Wh"][0, 0] += 1e-6
+    up = loss()
+    p.params["Wh"][0, 0] -= 1e-6
+    return abs((up - loss()) / 2e-6 - right) < 1e-6
+"""
 no_carry = rnn(dh_2=-0.2, da_2=-0.072, dh_1=0.6, da_1=0.384, dh_0=0.192, dwh=0.0648, db=0.687)
 WRONG = {
     ("01", 0): {
@@ -64,6 +95,23 @@ WRONG = {
         "c_t for c_{t-1}": (lstm(da_f=0.01996), "da_f.*c_t, not c_"),
         "g as a sigmoid": (lstm(da_g=0.06144), "da_g.*tanh"),
         "carry through i": (lstm(dc_prev=0.256), "dc_prev.*multiplied by f"),
+    },
+    ("03", 0): {
+        "two mixed up": (f"mine = {HUNT | {'A': 1, 'D': 4}}", "A: error 1 would not show.*Wh step 0"),
+        "another gate": (f"mine = {HUNT | {'C': 3, 'F': 2}}", "C: error 3 would not show.*Wx step 5 g"),
+        "half done": ("mine = {'A': 4, 'B': 0}", "C: error None"),
+    },
+    ("03", 1): {
+        "zero initial state": ("my_check = lambda layer: feed(layer, zero=True).ok", "h_0 missing in dWh"),
+        "nothing from the final state": (
+            "my_check = lambda layer: feed(layer, final=False).ok",
+            "gradient dh_T ignored",
+        ),
+        "weights only": ("my_check = lambda layer: feed(layer, only=weights).ok", "dc_0 misses f"),
+        "two digits": ("my_check = lambda layer: feed(layer).worst.error < 1e-2", "23 of 26.*scale error 5e-4"),
+        "never fails": ("my_check = lambda layer: True", "0 of 26 caught; not this one: final-state gradient"),
+        "never passes": ("my_check = lambda layer: False", "false alarm: LSTM"),
+        "leaves a weight moved": (LEAVES_A_WEIGHT_MOVED, "false alarm: LSTM"),
     },
 }
 
