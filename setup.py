@@ -8,7 +8,7 @@ MARKETING = ["narwhals>=2.0", "polars>=1.20", "scikit-learn>=1.5", "matplotlib>=
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PEERS = ["torch>=2.4"]
 DEV = [*MARKETING, *ONNX, "pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "nbclient>=0.10"]
-DEV += ["ipykernel>=6", "safetensors>=0.4"]
+DEV += ["ipykernel>=6", "safetensors>=0.4", "mpmath>=1.3"]
 
 setup(
     name="rnncore",

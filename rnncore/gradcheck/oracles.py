@@ -51,6 +51,7 @@ def directional(
     Divided is by the distance of the two points as they are after rounding.
     """
     here = inputs[name][index]
+    here = here if np.isfinite(here) else here.dtype.type(0)  # NaN in a padding: is it looked at?
 
     def moved(to: float) -> tuple[Array, ...]:
         array = inputs[name].copy()

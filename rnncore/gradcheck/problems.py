@@ -7,16 +7,30 @@ ragged with lengths 0 and 1 among them, and `scale` saturates the gates or leave
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from rnncore.contract import Layer
+from rnncore import checks
+from rnncore.compose import Bidirectional, Stack
+from rnncore.contract import CELLS, Layer
+from rnncore.feedforward import Dense
+from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Grads, Lengths, State
 
 
 class Problem(NamedTuple):
-    """Arguments of `forward` and upstream gradients of `backward`, all float64."""
+    """Arguments of `forward` and upstream gradients of `backward`, all float64.
+
+    >>> import rnncore as rc
+    >>> layer = rc.GRU(3, 5, backend="numpy", dtype="float64")
+    >>> p = random_problem(layer, T=6, N=4)
+    >>> _, _, cache = layer.forward(p.params, p.x, p.state_0, p.lengths)
+    >>> dparams, dx, dstate_0 = layer.backward(p.params, cache, p.dy, p.dstate_T)
+    >>> dx.shape
+    (6, 4, 3)
+    """
 
     params: Grads
     x: Array
@@ -57,3 +71,67 @@ def ragged_lengths(rng: np.random.Generator, T: int, N: int) -> Lengths:
     fixed = [T, 0, min(1, T)][:N]
     rest = rng.integers(0, T + 1, N - len(fixed))
     return np.sort(np.concatenate([fixed, rest]).astype(np.int64))[::-1].copy()
+
+
+class Adversary(NamedTuple):
+    """A problem by name: what makes it hard, the layer, its arguments, and a truncation length that does not divide T.
+
+    >>> name, layer, problem, k1 = next(adversarial_problems("gru"))
+    >>> name, problem.x.shape, problem.lengths, k1
+    ('ragged rows', (7, 4, 3), array([7, 2, 1, 0]), 3)
+    """
+
+    name: str
+    layer: Layer
+    problem: Problem
+    k1: int
+
+
+def adversarial_problems(
+    cell: str = "lstm", seed: int = 0, *, backend: str = "numpy", **options: str
+) -> Iterator[Adversary]:
+    """Yield problems that an error has no place to hide in: T, N, D and H all differ, states and gradients are random.
+
+    They come ragged with lengths 0 and 1, with full rows, with saturated and with nearly linear gates, with a state
+    that a first call carried on, with NaN in the padding, in three layers, in both directions, in both at once, and at
+    the smallest sizes. `options` are those of the cell, float64 throughout.
+
+    >>> [adversary.name for adversary in adversarial_problems("rnn", activation="relu")][:3]
+    ['ragged rows', 'full rows', 'saturated gates']
+    """
+    checks.one_of("cell", cell, tuple(CELLS))
+    words = {**{name: values[0] for name, values in CELLS[cell].options.items()}, **options}
+
+    def layer(D: int, H: int) -> Recurrent:
+        return Recurrent(CELLS[cell], D, H, backend=backend, dtype="float64", **words)
+
+    one, three = layer(3, 5), Stack(layer(3, 5), layer(5, 2), layer(2, 4))
+    both = Bidirectional(layer(3, 5))
+    deep = Stack(Bidirectional(layer(3, 2)), Bidirectional(layer(4, 3)), Dense(6, 2, dtype="float64"))
+    yield Adversary("ragged rows", one, random_problem(one, seed, T=7), 3)
+    yield Adversary("full rows", one, random_problem(one, seed + 1, T=7, ragged=False), 4)
+    yield Adversary("saturated gates", one, random_problem(one, seed + 2, T=7, scale=3.0), 2)
+    yield Adversary("nearly linear gates", one, random_problem(one, seed + 3, T=7, scale=0.1), 5)
+    yield Adversary("a state carried on", one, carried_on(one, random_problem(one, seed + 4, T=7)), 3)
+    yield Adversary("NaN in the padding", one, poisoned(random_problem(one, seed + 5, T=7)), 3)
+    yield Adversary("three layers", three, random_problem(three, seed + 6, T=7), 3)
+    yield Adversary("both directions", both, random_problem(both, seed + 7, T=7), 3)
+    yield Adversary("two layers in both directions", deep, random_problem(deep, seed + 8, T=5, N=3), 2)
+    for name, T, N, D, H in (("one step", 1, 3, 2, 4), ("one row", 7, 1, 2, 4), ("one unit, one feature", 5, 3, 1, 1)):
+        small = layer(D, H)
+        yield Adversary(name, small, random_problem(small, seed + 9, T=T, N=N), 2)
+
+
+def carried_on(layer: Layer, problem: Problem) -> Problem:
+    """Return the same problem, started from the state in which a first call ended."""
+    _, state_T, _ = layer.forward(problem.params, problem.x[::-1].copy(), problem.state_0)
+    return problem._replace(state_0=state_T)
+
+
+def poisoned(problem: Problem) -> Problem:
+    """Return the same problem with NaN in x and dy past the end of every row: neither may be looked at."""
+    x, dy = problem.x.copy(), problem.dy.copy()
+    if problem.lengths is not None:
+        past = np.arange(len(x))[:, None] >= problem.lengths
+        x[past], dy[past] = np.nan, np.nan
+    return problem._replace(x=x, dy=dy)

@@ -1,0 +1,114 @@
+"""float32, float64 and 80 bits; activations and a cell step in units of the last place, against 50 digits."""
+
+import numpy as np
+import pytest
+from conftest import CASES, make
+
+from rnncore.gradcheck import random_problem
+from rnncore.gradcheck.precision import WIDE, precision, ulp_errors, ulp_histogram
+from rnncore.layers.elementary import sigmoid
+
+mpmath = pytest.importorskip("mpmath")
+
+
+@pytest.fixture(autouse=True)
+def fifty_digits():
+    with mpmath.workdps(50):
+        yield
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_wider_type_is_as_much_more_exact_as_it_is_wider(name, options, backend):
+    layer = make(name, 3, 5, backend=backend, **options)
+    found = precision(layer, random_problem(layer, seed=1))
+    assert found["float32"] < 1e-5
+    assert found["float64"] < 1e-14
+    assert ("longdouble" in found) == (WIDE and backend == "numpy")
+    assert found.get("longdouble", 0) < 1e-17
+
+
+def test_an_error_that_float32_would_hide_shows():
+    class Slipped(type(make("GRU", 3, 5))):
+        def _backward(self, params, cache, dy, dstate_T):
+            grads, dx, d = super()._backward(params, cache, dy, dstate_T)
+            return {name: g * (1 + 1e-9) for name, g in grads.items()}, dx, d
+
+    layer = Slipped(3, 5, backend="numpy", dtype="float64")
+    found = precision(layer, random_problem(layer))
+    assert found["float32"] < 1e-5
+    assert found["float64"] > 1e-10
+
+
+def logistic(x):
+    return 1 / (1 + mpmath.exp(-mpmath.mpf(float(x))))
+
+
+def hyperbolic(x):
+    return mpmath.tanh(mpmath.mpf(float(x)))
+
+
+GRID = np.concatenate([np.linspace(-12, 12, 241) + 0.013, [1e-9, -1e-5, 0.0, 18.0, -18.0]])
+
+
+def gates_of(backend, dtype):
+    """Return sigmoid(x) and tanh(x) of the grid, as a step of an LSTM of one unit computes them."""
+    layer = make("LSTM", 1, 1, backend=backend, dtype=dtype)
+    params = {"Wx": np.ones((1, 4), dtype), "Wh": np.zeros((1, 4), dtype), "b": np.zeros(4, dtype)}
+    gates = layer.forward(params, GRID.astype(dtype)[None, :, None])[2].gates[0]
+    return gates[:, 0], gates[:, 2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_tanh_is_within_a_few_units_in_the_last_place(backend, dtype):
+    errors = ulp_errors(gates_of(backend, dtype)[1], [hyperbolic(x) for x in GRID.astype(dtype)])
+    counts = ulp_histogram(errors)
+    assert sum(counts.values()) == len(GRID)
+    assert counts["<= 8"] == counts["> 8"] == 0, counts
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_sigmoid_of_the_fast_twin_is_within_a_few_units_in_the_last_place(dtype):
+    errors = ulp_errors(gates_of("numba", dtype)[0], [logistic(x) for x in GRID.astype(dtype)])
+    assert errors.max() <= 4, ulp_histogram(errors)
+
+
+def test_the_sigmoid_of_the_textbook_is_exact_to_rounding_of_one_not_of_its_own_size():
+    # 1/2 + 1/2 tanh(a/2) cancels for a << 0: an absolute error of one unit of 1, whatever is left
+    gap = [abs(mpmath.mpf(float(s)) - logistic(x)) for x, s in zip(GRID, sigmoid(GRID), strict=True)]
+    assert max(gap) <= np.finfo(float).eps
+    above = GRID > -1
+    assert ulp_errors(sigmoid(GRID[above]), [logistic(x) for x in GRID[above]]).max() <= 4
+
+
+def exact_step(p, H):
+    """One step of an LSTM for one row in 50 digits: h_1 and c_1."""
+    a = [
+        sum(mpmath.mpf(float(x)) * mpmath.mpf(float(w)) for x, w in zip(p.x[0, 0], p.params["Wx"][:, k], strict=True))
+        + sum(
+            mpmath.mpf(float(h)) * mpmath.mpf(float(w))
+            for h, w in zip(p.state_0[0][0], p.params["Wh"][:, k], strict=True)
+        )
+        + mpmath.mpf(float(p.params["b"][k]))
+        for k in range(4 * H)
+    ]
+    i, f, o = ([1 / (1 + mpmath.exp(-v)) for v in a[k * H : (k + 1) * H]] for k in (0, 1, 3))
+    g = [mpmath.tanh(v) for v in a[2 * H : 3 * H]]
+    c = [f[k] * mpmath.mpf(float(p.state_0[1][0, k])) + i[k] * g[k] for k in range(H)]
+    return [o[k] * mpmath.tanh(c[k]) for k in range(H)], c
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_step_of_the_lstm_is_within_a_few_units_in_the_last_place_of_its_terms(backend):
+    layer = make("LSTM", 2, 3, backend=backend)
+    worst = 0.0
+    for seed in range(10):
+        p = random_problem(layer, seed, T=1, N=1, ragged=False)
+        _, (h, c), _ = layer.forward(p.params, p.x, p.state_0)
+        exact_h, exact_c = exact_step(p, 3)
+        # a sum that cancels loses places: the unit is that of numbers of size one
+        for computed, exact in ((h, exact_h), (c, exact_c)):
+            gaps = [abs(mpmath.mpf(float(v)) - e) for v, e in zip(computed[0], exact, strict=True)]
+            worst = max(worst, float(max(gaps)) / np.finfo(float).eps)
+    assert worst < 4
