@@ -1,0 +1,1 @@
+"""The yardstick: `python -m benchmarks` checks that rnncore and its rivals compute the same and times them in turns."""

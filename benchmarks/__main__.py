@@ -1,0 +1,139 @@
+"""Time rnncore against its rivals: each line is first checked for equal numbers, then timed in turns.
+
+    python -m benchmarks [--quick] [--threads 1,2] [--only REGEX] [--json FILE] [--list]
+
+ratio: the rival's time over rnncore's, median over the turns, in brackets the quartiles, then the ratio of the best
+times; above 1 rnncore is faster. The two times before it are medians.
+GFLOP/s and share are rnncore's; share is that of the best matrix product installed, measured at the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+import rnncore as rc
+from benchmarks import cells, processes, streaming, training
+from benchmarks.rivals import present
+from benchmarks.turns import Result, machine, measure, measured_gemm
+
+QUICK = re.compile(
+    r"^(forward \+ backward|inference) (LSTM|GRU|RNN) N(1|32|64) T(50|100) \d+->(64|128)$|ragged.*GRU|training step|"
+    r"one event|customers at once|float64.*GRU|bidirectional|denormal"
+)
+
+
+def options(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="fewer lines and turns: under two minutes")
+    parser.add_argument("--threads", default="1", help="numbers of threads, for all sides, as 1,2")
+    parser.add_argument("--only", default="", metavar="REGEX", help="lines whose name matches")
+    parser.add_argument("--json", metavar="FILE", help="write all results there")
+    parser.add_argument("--seconds", type=float, help="for each line; 3, with --quick 0.7")
+    parser.add_argument("--list", action="store_true", help="print the names of the lines and stop")
+    return parser.parse_args(arguments)
+
+
+def set_threads(n: int) -> None:
+    """Give every side n threads."""
+    rc.set_num_threads(n)
+    torch = present("torch")
+    if torch:
+        torch.set_num_threads(n)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, scale in (("us", 1e6), ("ms", 1e3)):
+        if seconds * scale < 1000:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def show(r: Result) -> str:
+    """One row of the table."""
+    row = f"{r.line:62} {r.threads:2}  {duration(r.ours):>8}"
+    if r.rival != "-":
+        row += f"  {r.rival:>24} {duration(r.theirs):>8}  {r.ratio:6.2f}"
+        row += f" [{r.quartiles[0]:.2f}, {r.quartiles[1]:.2f}] {r.best:5.2f}"
+    if r.gflops is not None:
+        row += f"  {r.gflops:5.0f} GFLOP/s"
+        row += f" {r.share:4.0%}" if r.share is not None else ""
+    for name, (p50, p99) in r.percentiles.items():
+        if name in ("rnncore", r.rival):
+            row += f"; {name} p50 {duration(p50)} p99 {duration(p99)}"
+    return row + (f"  ({r.note})" if r.note else "")
+
+
+def run(chosen: argparse.Namespace, found: dict[str, Any], threads: int) -> list[Result]:
+    """Measure every line on this number of threads and print as it goes."""
+    set_threads(threads)
+    seconds = chosen.seconds or (0.7 if chosen.quick else 3.0)
+    results: list[Result] = []
+    with threadpool_limits(threads, user_api="blas"):
+        peaks = {}
+        for dtype in ("float32", "float64"):
+            peaks[dtype], whose = measured_gemm(dtype)
+            print(f"{threads} threads: {dtype} matrix product {peaks[dtype]:.0f} GFLOP/s ({whose})", flush=True)
+        for name, make in found.items():
+            try:
+                work = make(threads)
+                rows = measure(name, work, threads, seconds, peaks[work.dtype])
+            except ImportError as error:
+                print(f"{name:62} skipped: {error}", flush=True)
+                continue
+            for row in rows:
+                print(show(row), flush=True)
+            results += rows
+    return results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table; 1 where a line failed its check or broke."""
+    chosen = options(arguments)
+    found = {**cells.lines(), **training.lines(), **streaming.lines()}
+    apart = processes.lines()
+    if chosen.quick and not chosen.only:
+        found = {name: make for name, make in found.items() if QUICK.search(name)}
+        apart = {name: make for name, make in apart.items() if "long" not in name}
+    found, apart = ({n: m for n, m in group.items() if re.search(chosen.only, n)} for group in (found, apart))
+    if chosen.list:
+        print(*found, *apart, sep="\n")
+        return 0
+    about = machine()
+    print(json.dumps(about))
+    for name in ("torch", "onnxruntime"):
+        if present(name) is None:
+            print(f"{name} is not installed: its columns are left out")
+    if any(name.startswith("OPENBLAS_") for name in about["environment"]):
+        print("OPENBLAS_* is set: NumPy's products may be slower than this machine's", file=sys.stderr)
+    results: list[Result] = []
+    try:
+        for threads in (int(n) for n in chosen.threads.split(",")):
+            results += run(chosen, found, threads) if found else []
+        for name, measure_apart in apart.items():
+            rows = measure_apart(name, chosen.quick)
+            for row in rows:
+                print(show(row), flush=True)
+            results += rows
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        if chosen.json:
+            with open(chosen.json, "w") as file:
+                json.dump({"machine": about, "results": [asdict(r) for r in results]}, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Lines of the yardstick that need a process of their own: cold start, and the memory of a very long sequence.
+
+python -m benchmarks.processes long rnncore 100000      one measurement, printed as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rivals import load_torch, present
+from benchmarks.turns import Result
+
+ROOT = Path(__file__).parents[1]
+K = 100  # steps of one chunk of truncated BPTT
+
+PREDICT = """
+import numpy as np, rnncore as rc
+model = rc.Stack(rc.GRU(16, 64, backend={backend!r}), rc.Last(), rc.Dense(64, 1))
+model.forward(model.init(0), np.ones((12, 8, 16), np.float32))
+"""
+TORCH = """
+import torch
+model, head = torch.nn.GRU(16, 64), torch.nn.Linear(64, 1)
+with torch.inference_mode():
+    head(model(torch.ones(12, 8, 16))[0][-1])
+"""
+STARTS = {  # what -> the program, and the rival's
+    "import": ("import rnncore", "import torch"),
+    "first prediction, warm cache": (PREDICT.format(backend="numba"), TORCH),
+    "first prediction, backend=numpy": (PREDICT.format(backend="numpy"), TORCH),
+    "first prediction, cold cache": (PREDICT.format(backend="numba"), TORCH),
+}
+
+
+def _seconds(program: str, **environment: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={**os.environ, **environment})
+    return time.perf_counter() - start
+
+
+def cold_start(what: str, name: str, quick: bool) -> list[Result]:
+    """Time a whole process, the interpreter's own start included, in turns with an empty one and torch's."""
+    program, theirs = STARTS[what]
+    turns = 2 if "cold" in what else 3 if quick else 7
+    rivals = {"import numpy alone": "import numpy", **({"torch": theirs} if present("torch") else {})}
+    if "warm" in what:
+        _seconds(program)
+    times: dict[str, list[float]] = {rival: [] for rival in ("rnncore", *rivals)}
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as empty:
+            times["rnncore"].append(_seconds(program, **({"NUMBA_CACHE_DIR": empty} if "cold" in what else {})))
+        for rival, other in rivals.items():
+            times[rival].append(_seconds(other))
+    return [_paired(name, rival, times) for rival in rivals]
+
+
+def _paired(name: str, rival: str, times: dict[str, list[float]], note: str = "") -> Result:
+    ours, theirs = np.array(times["rnncore"]), np.array(times[rival])
+    low, middle, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
+    medians = float(np.median(ours)), float(np.median(theirs))
+    best = float(theirs.min() / ours.min())
+    return Result(name, 0, rival, *medians, float(middle), (float(low), float(high)), best, len(ours), note=note)
+
+
+def _long_problem(T: int) -> tuple[Any, Any, Any, Any]:
+    import rnncore as rc
+
+    model, rng = rc.LSTM(8, 32), np.random.default_rng(0)
+    return model, model.init(0), rng.standard_normal((T, 1, 8), np.float32), rng.standard_normal((T, 1, 32), np.float32)
+
+
+def _ours(T: int) -> Callable[[], tuple[float, Any]]:
+    import rnncore as rc
+
+    model, params, x, target = _long_problem(T)
+    rc.set_num_threads(1)
+
+    def call() -> tuple[float, Any]:
+        value, grads, _ = rc.truncated_bptt(model, params, x, target, rc.losses.mse, k1=K)
+        return value, grads["Wh"]
+
+    return call
+
+
+def _torchs(T: int) -> Callable[[], tuple[float, Any]]:
+    torch = present("torch")
+    torch.set_num_threads(1)
+    _, params, x, target = _long_problem(T)
+    module = torch.nn.LSTM(8, 32)
+    load_torch(module, params, "_l0")
+    tx, wanted = torch.from_numpy(x), torch.from_numpy(target)
+
+    def call() -> tuple[float, Any]:
+        module.zero_grad()
+        total, state = 0.0, None
+        for start in range(0, T, K):
+            chunk = tx[start : start + K]
+            y, state = module(chunk, state)
+            loss = torch.nn.functional.mse_loss(y, wanted[start : start + K]) * (len(chunk) / T)
+            loss.backward()
+            total, state = total + float(loss), tuple(s.detach() for s in state)
+        return total, module.weight_hh_l0.grad.numpy().T
+
+    return call
+
+
+def long_run(who: str, T: int) -> dict[str, float]:
+    """Run once over a short sequence, then over T steps: seconds, added peak memory, loss and size of the gradient."""
+    make = {"rnncore": _ours, "torch": _torchs}[who]
+    make(10 * K)()
+    call = make(T)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the highest memory so far: it was the compiler's
+    before = _status("VmRSS")
+    start = time.perf_counter()
+    value, dWh = call()
+    seconds = time.perf_counter() - start
+    return {
+        **{"seconds": seconds, "megabytes": _status("VmHWM") - before},
+        **{"loss": value, "dWh": float(np.linalg.norm(dWh))},
+    }
+
+
+def _status(what: str) -> float:
+    """VmRSS (resident now) or VmHWM (at most so far), in MB."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(float(row.split()[1]) / 1024 for row in rows if row.startswith(what))
+
+
+def long_sequence(name: str, quick: bool) -> list[Result]:
+    """Truncated BPTT over 20,000 and 100,000 steps, each in a process of its own: time, and peak memory."""
+    if not os.path.exists("/proc/self/clear_refs"):
+        print(f"{name:62} skipped: peak memory is read from Linux's /proc")
+        return []
+    sides = ["rnncore", *(["torch"] if present("torch") else [])]
+    lengths = (20_000, 100_000)
+    runs: dict[tuple[str, int], list[dict[str, float]]] = {(side, T): [] for side in sides for T in lengths}
+    for _ in range(2 if quick else 3):
+        for side, T in runs:
+            command = [sys.executable, "-m", "benchmarks.processes", "long", side, str(T)]
+            output = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+            runs[side, T].append(json.loads(output))
+    for what in ("loss", "dWh"):
+        values = [runs[side, lengths[1]][0][what] for side in sides]
+        assert max(values) - min(values) < 1e-4 * max(values), f"{what}: {values}"
+    times = {side: [run["seconds"] for run in runs[side, lengths[1]]] for side in sides}
+    memory = "; ".join(f"{side} T={T} +{min(r['megabytes'] for r in runs[side, T]):.1f} MB" for side, T in runs)
+    return [_paired(name, side, times, memory) for side in sides[1:] or sides]
+
+
+def lines() -> dict[str, Callable[[str, bool], list[Result]]]:
+    """Name and measurement of every line of this file."""
+    starts = {f"new process: {what}": partial(cold_start, what) for what in STARTS}
+    return {**starts, f"long sequence: LSTM 8->32, T=100000, truncated BPTT k={K}": long_sequence}
+
+
+if __name__ == "__main__":
+    print(json.dumps(long_run(sys.argv[2], int(sys.argv[3]))))

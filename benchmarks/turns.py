@@ -1,0 +1,157 @@
+"""Timing in turns: every rival runs once in every turn, so that whatever else the machine does falls on all of them.
+
+A ratio is taken inside a turn, rival / rnncore; what is reported is the median over the turns and the quartiles. Beside
+it stands the ratio of the best times, which a machine busy with something else disturbs least.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+Arrays = tuple[Any, ...]
+Call = Callable[[], Arrays]
+
+CHUNK = 2e-3  # seconds: short calls are repeated until the clock's own cost does not count
+
+
+@dataclass
+class Work:
+    """One line of the yardstick: the calls, rnncore's first, each of which returns the numbers to be compared."""
+
+    calls: dict[str, Call]
+    multiply_adds: float = 0.0
+    tolerance: float = 2e-5
+    dtype: str = "float32"
+    single: bool = False  # every call is timed by itself, for its 99th percentile
+    note: str = ""
+
+
+@dataclass
+class Result:
+    """What one rival needed beside rnncore, in seconds; ratio above 1: rnncore is faster."""
+
+    line: str
+    threads: int
+    rival: str
+    ours: float
+    theirs: float
+    ratio: float
+    quartiles: tuple[float, float]
+    best: float
+    turns: int
+    gflops: float | None = None
+    share: float | None = None
+    percentiles: dict[str, tuple[float, float]] = field(default_factory=dict)
+    note: str = ""
+
+
+def check(work: Work) -> None:
+    """Require that all calls return the same numbers, relative to the largest of each array."""
+    name, *others = work.calls
+    mine = [np.asarray(a) for a in work.calls[name]()]
+    for other in others:
+        theirs = [np.asarray(a) for a in work.calls[other]()]
+        for k, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+            assert a.shape == b.shape, f"result {k} of {other}: shape {b.shape}, ours {a.shape}"
+            gap = float(np.abs(a - b).max(initial=0)) / max(1.0, float(np.abs(b).max(initial=0)))
+            assert gap <= work.tolerance, f"result {k} of {other} differs by {gap:.1e}"
+
+
+def _chunk(call: Call, repeat: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeat):
+        call()
+    return (time.perf_counter() - start) / repeat
+
+
+def _singles(call: Call, repeat: int) -> list[float]:
+    clock, times = time.perf_counter_ns, []
+    for _ in range(repeat):
+        start = clock()
+        call()
+        times.append((clock() - start) * 1e-9)
+    return times
+
+
+def in_turns(work: Work, seconds: float) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return the time of each call in every turn, and, where `work.single`, of every single call."""
+    repeat = {name: max(1, int(CHUNK / max(_chunk(call, 2), 1e-7))) for name, call in work.calls.items()}
+    times: dict[str, list[float]] = {name: [] for name in work.calls}
+    singles: dict[str, list[float]] = {name: [] for name in work.calls}
+    names, end = list(work.calls), time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[names[0]]) < 5:
+        for name in names:
+            if work.single:
+                each = _singles(work.calls[name], repeat[name])
+                singles[name] += each
+                times[name].append(float(np.median(each)))
+            else:
+                times[name].append(_chunk(work.calls[name], repeat[name]))
+        names = [*names[1:], names[0]]  # nobody is always the one who comes after a cache-eater
+    return times, singles
+
+
+def measure(line: str, work: Work, threads: int, seconds: float, peak: float | None) -> list[Result]:
+    """Check, time in turns, and return one result for each rival (one with no rival where there is none)."""
+    check(work)
+    times, singles = in_turns(work, seconds)
+    mine, *others = work.calls
+    ours = np.array(times[mine])
+    gflops = 2e-9 * work.multiply_adds / float(np.median(ours)) if work.multiply_adds else None
+    share = gflops / peak if gflops and peak else None
+    percentiles = {n: (float(np.median(t)), float(np.quantile(t, 0.99))) for n, t in singles.items() if t}
+    results = []
+    for other in others or [mine]:
+        theirs = np.array(times[other])
+        low, middle, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
+        pair = float(np.median(ours)), float(np.median(theirs))
+        best = float(theirs.min() / ours.min())
+        rival = other if others else "-"
+        ratios = float(middle), (float(low), float(high)), best
+        results.append(Result(line, threads, rival, *pair, *ratios, len(ours), gflops, share, percentiles, work.note))
+    return results
+
+
+def measured_gemm(dtype: str) -> tuple[float, str]:
+    """GFLOP/s of the best matrix product that is installed, and whose it is; 1536 x 1536 x 1536."""
+    n = 1536
+    a = np.random.default_rng(0).standard_normal((n, n)).astype(dtype)
+    products: dict[str, Callable[[], Any]] = {"NumPy": lambda: a @ a}
+    try:
+        import torch
+
+        t = torch.from_numpy(a)
+        products["torch"] = lambda: torch.mm(t, t)
+    except ImportError:
+        pass
+    best = {name: min(_chunk(product, 1) for _ in range(7)) for name, product in products.items()}
+    name = min(best, key=lambda k: best[k])
+    return 2e-9 * n**3 / best[name], name
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            model = next((row.split(":")[1].strip() for row in file if row.startswith("model name")), model)
+    versions = {}
+    for name in ("numpy", "scipy", "numba", "llvmlite", "torch", "onnxruntime"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    settings = {name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "MKL_", "OMP_"))}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return {
+        **{"processor": model, "cores": os.cpu_count(), "python": platform.python_version()},
+        **{"versions": versions, "environment": settings, "load_before": load},
+    }
