@@ -157,35 +157,32 @@ def predict(
 @command("gradcheck")
 def gradcheck_command(
     cell: Annotated[str, typer.Argument(help=f"One of {', '.join(CELLS)}.")],
+    twin: Annotated[Literal["both", "textbook", "fast"], typer.Option(help="Which of the two.")] = "both",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help=f"An oracle ({', '.join(gradcheck.GATES)}), or all. More than one may be given."),
+    ] = None,
     mutants: Annotated[
-        bool, typer.Option("--mutants", help="Also plant known errors and show which are caught.")
+        bool, typer.Option("--mutants", help="Also plant known errors and show which oracle catches which.")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the error by step size and by time step into this file.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws the problems.")] = 0,
 ) -> None:
     """Check every derivative of a cell, in the textbook and in the fast twin, and print the tables."""
-    good = True
-    for report in gradcheck.check_cell(cell, seed=seed):
-        print(report, end="\n\n", flush=True)
-        good &= report.ok
-    if mutants:
-        good &= _print_mutants(cell, seed)
-    print(f"{cell}: {'every derivative is right' if good else 'FAIL'}")
-    if not good:
+    from rnncore.gradcheck import command as parts
+
+    if plot is not None:
+        print(parts.draw(cell, str(plot), seed), end="\n\n")
+    verdicts = []
+    for text, verdict in parts.everything(cell, twin, method or [], seed, mutants):
+        print(text, end="\n\n", flush=True)
+        verdicts.append(verdict)
+    last = parts.together(verdicts)
+    print(f"{cell}: {parts.LAST[last]}")
+    if last != "pass":
         raise typer.Exit(1)
-
-
-def _print_mutants(cell: str, seed: int) -> bool:
-    caught = 0
-    planted = gradcheck.mutants(cell)
-    for mutant in planted:
-        layer = mutant.layer(3, 5)
-        p = gradcheck.random_problem(layer, seed)
-        report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, seed=seed)
-        caught += not report.ok
-        where = f"{report.worst.name}, step {'-' if report.worst.step is None else report.worst.step}"
-        print(f"{'MISSED' if report.ok else 'caught'}  {mutant.name:<50}  {where}", flush=True)
-    print(f"{caught} of {len(planted)} planted errors caught by complex step\n")
-    return caught == len(planted)
 
 
 def _require_free(out: Path, force: bool) -> None:

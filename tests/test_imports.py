@@ -27,7 +27,10 @@ ARROWS = {
     "recurrent": (GROUND | {"contract"}, set()),
     "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "compose": (GROUND | {"contract", "recurrent", "feedforward"}, set()),
-    "gradcheck": (GROUND | {"gradcheck", "contract", "recurrent", "feedforward", "compose", "training"}, {"torch"}),
+    "gradcheck": (
+        GROUND | {"gradcheck", "contract", "recurrent", "feedforward", "compose", "training"},
+        {"torch", "matplotlib"},
+    ),
     "diagnostics": (
         GROUND | {"diagnostics", "layers", "contract", "recurrent", "feedforward", "compose", "training"},
         {"matplotlib"},

@@ -16,7 +16,7 @@ from rnncore.typing import Array
 STEP = 1e-20
 
 
-def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Oracle:
+def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], step: float = STEP) -> Oracle:
     """Return the oracle; `outputs` must accept complex128 arrays, or 80-bit ones where the inputs are 80-bit.
 
     >>> square = oracle(lambda a: (a["v"] ** 2,), {"v": np.array([3.0])}, (np.array([1.0]),))
@@ -27,9 +27,9 @@ def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Ora
 
     def one(name: str, index: Index) -> np.floating[Any]:
         moved = {**base, name: base[name].copy()}
-        moved[name][index] += 1j * STEP
+        moved[name][index] += 1j * step
         imaginary: np.floating[Any] = sum(
-            (np.sum(u * (y.imag / STEP)) for u, y in zip(upstream, outputs(moved), strict=True)), np.float64(0)
+            (np.sum(u * (y.imag / step)) for u, y in zip(upstream, outputs(moved), strict=True)), np.float64(0)
         )
         return imaginary
 

@@ -62,7 +62,8 @@ def directional(
         right, left = here + h, here - h
         with np.errstate(all="ignore"):  # a step may leave the domain: NaN, and another step is taken
             pairs = zip(upstream, moved(right), moved(left), strict=True)
-            return sum(float(np.sum(u * (a - b))) for u, a, b in pairs) / float(right - left)
+            change = sum(float(np.sum(u * (a - b))) for u, a, b in pairs)
+        return change / float(right - left) if right != left else np.nan
 
     return slope
 

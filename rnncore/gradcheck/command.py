@@ -1,0 +1,86 @@
+"""What `rnncore gradcheck` does, without the command line: texts, and the verdict on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+
+from rnncore import checks, gradcheck
+from rnncore.contract import CELLS
+from rnncore.gradcheck.mutants import right_layer
+from rnncore.gradcheck.oracles import EXACT, GATES
+from rnncore.gradcheck.plots import picture
+from rnncore.gradcheck.score import table_of
+
+TWINS = {"both": ("numpy", "numba"), "textbook": ("numpy",), "fast": ("numba",)}
+Said = Iterator[tuple[str, str]]
+LAST = {
+    "pass": "every derivative is right",
+    "fail": "FAIL",
+    "inconclusive": "inconclusive: an oracle does not trust itself enough; say --method forward-mode",
+}
+
+
+def installed(methods: Sequence[str] = tuple(GATES)) -> list[str]:
+    """Return the methods among these that can run here: "torch" where it is installed.
+
+    >>> "central" in installed()
+    True
+    """
+    return [method for method in methods if method != "torch" or find_spec("torch")]
+
+
+def reports(cell: str, twin: str = "both", methods: Sequence[str] = (), seed: int = 0) -> Said:
+    """Yield the text of each report of a cell and its verdict.
+
+    twin: "textbook", "fast" or "both". methods: none for the twin's own; "all" for all that can run. The fast twin is
+    left out of complex step, which it cannot take.
+
+    >>> [verdict for text, verdict in reports("rnn", "textbook", ["forward-mode"])]
+    ['pass', 'pass', 'pass', 'pass']
+    """
+    checks.one_of("cell", cell, tuple(CELLS))
+    checks.one_of("--twin", twin, tuple(TWINS))
+    chosen = installed() if "all" in methods else list(methods)
+    for method in chosen:
+        checks.one_of("--method", method, ("all", *GATES))
+    for backend in TWINS[twin]:
+        mine = [m for m in chosen if m != "complex-step"] if backend == "numba" and twin == "both" else chosen
+        if chosen and not mine:
+            continue
+        for report in gradcheck.check_cell(cell, seed=seed, backends=[backend], method=mine or None):
+            yield str(report), report.verdict
+
+
+def mutant_tables(cell: str, seed: int = 0, methods: Sequence[str] = ()) -> Said:
+    """Yield the table planted error x method for the cell, then for the compositions, and a verdict on the oracles.
+
+    It is "fail" where an exact oracle misses an error, or any oracle rejects the right code.
+    """
+    for subject in (cell, "bidirectional", "stack"):
+        scores = gradcheck.score_oracles(subject, list(methods) or installed(), seed=seed)
+        good = not any(score.false_alarm or (method in EXACT and score.missed) for method, score in scores.items())
+        yield f"{subject}: planted errors\n{table_of(scores)}", "pass" if good else "fail"
+
+
+def everything(cell: str, twin: str, methods: Sequence[str], seed: int, mutants: bool) -> Said:
+    """Yield the reports, then the tables of planted errors where they are asked for, as they are ready."""
+    yield from reports(cell, twin, methods, seed)
+    if mutants:
+        yield from mutant_tables(cell, seed)
+
+
+def together(verdicts: Sequence[str]) -> str:
+    """Return "fail" where any is, else "inconclusive" where any is, else "pass".
+
+    >>> together(["pass", "inconclusive"])
+    'inconclusive'
+    """
+    return next((word for word in ("fail", "inconclusive") if word in verdicts), "pass")
+
+
+def draw(cell: str, path: str, seed: int = 0) -> str:
+    """Write the plots of a cell's textbook to a file; return a line that says so. ContractError for another suffix."""
+    checks.one_of("cell", cell, tuple(CELLS))
+    picture(right_layer(cell, 3, 5), path, seed, f"{cell.upper()}, textbook, float64")
+    return f"error against step size, and by time step: {path}"

@@ -1,0 +1,91 @@
+"""The command: which twin, which oracle, the tables of planted errors, the pictures and the numbers in them."""
+
+import numpy as np
+import pytest
+
+from rnncore.errors import ContractError
+from rnncore.gradcheck import GATES, command, mutants, plots, random_problem, right_layer
+
+typer_testing = pytest.importorskip("typer.testing")
+
+
+def run(*words):
+    from rnncore.cli import app
+
+    return typer_testing.CliRunner().invoke(app, ["gradcheck", *words])
+
+
+def test_one_twin_and_one_oracle_can_be_named():
+    result = run("rnn", "--twin", "fast", "--method", "forward-mode")
+    assert result.exit_code == 0
+    assert "textbook" not in result.output
+    assert result.output.count("forward-mode to 1e-12") == 4  # two activations, with and without lengths
+
+
+def test_several_oracles_print_the_matrix_of_agreement():
+    result = run("rnn", "--twin", "textbook", "--method", "complex-step", "--method", "forward-mode")
+    assert "backward      0e+00" in result.output
+
+
+def test_complex_step_alone_leaves_the_fast_twin_out():
+    result = run("rnn", "--method", "complex-step")
+    assert (result.exit_code, result.output.count("textbook")) == (0, 4)
+    assert "fast twin" not in result.output
+
+
+@pytest.mark.parametrize("words", [("rnn", "--method", "guess"), ("rnn", "--plot", "picture.xyz"), ("gpt",)])
+def test_what_cannot_be_used_is_code_2(words):
+    assert run(*words).exit_code == 2
+
+
+def test_mutants_print_the_table_of_errors_by_oracle():
+    result = run("rnn", "--twin", "textbook", "--mutants")
+    assert result.exit_code == 0
+    table = result.output[result.output.index("rnn: planted errors") :]
+    assert all(m.name in table for m in mutants("rnn"))
+    assert "25 of 25" in table
+    assert "MISSED" not in table
+
+
+def test_an_oracle_that_misses_an_error_is_a_failure(monkeypatch):
+    monkeypatch.setitem(GATES, "complex-step", 1.0)
+    assert [verdict for _, verdict in command.mutant_tables("rnn", methods=["complex-step"])] == ["fail"] * 3
+
+
+def test_a_wrong_derivative_fails_and_doubt_is_not_a_pass():
+    assert command.together(["pass", "inconclusive", "fail"]) == "fail"
+    assert command.together(["pass", "inconclusive"]) == "inconclusive"
+    assert command.together(["pass"]) == "pass"
+
+
+def test_the_plot_is_a_picture_with_both_panels(tmp_path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "rnn.png"
+    assert str(file) in command.draw("rnn", str(file))
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    assert file.stat().st_size > 20_000
+
+
+def test_a_plot_with_an_unknown_suffix_is_refused_before_anything_is_computed(tmp_path):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ContractError, match=r"picture\.png"):
+        command.draw("rnn", str(tmp_path / "rnn.xyz"))
+
+
+def test_the_error_of_a_difference_is_a_u_and_that_of_complex_step_flat_below():
+    steps = np.array([1e-1, 1e-3, 1e-5, 1e-9, 1e-13])
+    layer = right_layer("lstm", 3, 5)
+    errors = plots.step_size_errors(layer, random_problem(layer), steps, entries=3)
+    u = errors["central"]
+    assert u[0] > u[1] > u[2] < u[3] < u[4]
+    assert errors["complex-step"][3:].max() < 1e-14
+    assert errors["backward"].max() < 1e-14
+
+
+@pytest.mark.parametrize(("name", "good"), [("no carry of dc", [5]), ("truncated after 3 steps", [3, 4, 5])])
+def test_the_error_by_time_step_starts_where_the_backward_pass_goes_wrong(name, good):
+    layer = next(m for m in mutants("lstm") if m.name == name).layer(3, 5)
+    p = random_problem(layer)
+    errors = plots.time_step_errors(layer, p, ["complex-step", "forward-mode"])
+    for values in errors.values():
+        assert np.flatnonzero(values < 1e-12).tolist() == good
