@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +44,26 @@ _WORTH_A_THREAD = 2e6  # multiply-adds (about 20 us); waking a thread costs as m
 
 
 # ---------------------------------------------------------------------------------------------------- compilation
+
+
+def _load_numba_without_scipy() -> None:
+    """Load the part of Numba that imports scipy.linalg merely to see that it is there: 0.2 s of the first call.
+
+    It is told that SciPy is there where it is installed; code that does call BLAS imports it when it is compiled.
+    """
+    if "numba.np.arraymath" in sys.modules or importlib.util.find_spec("scipy") is None:
+        return
+    with contextlib.suppress(ImportError, AttributeError):  # another version of Numba: slower, no less right
+        linalg: Any = importlib.import_module("numba.np.linalg")
+        check = linalg.ensure_blas
+        linalg.ensure_blas = lambda: None
+        try:
+            importlib.import_module("numba.np.arraymath")
+        finally:
+            linalg.ensure_blas = check
+
+
+_load_numba_without_scipy()
 
 
 def _sources() -> str:
