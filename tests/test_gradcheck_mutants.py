@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import CASES, make
 
+import rnncore as rc
 from rnncore.gradcheck import check, mutants, random_problem
 from rnncore.gradcheck.mutants import Mutant, right_layer
 
@@ -89,6 +90,22 @@ def test_an_error_that_is_not_on_the_list_is_given_no_name():
     report = checked(odd.layer(3, 5))
     assert report.verdict == "fail"
     assert report.suspects == ()
+
+
+def test_an_error_that_changes_nothing_on_this_problem_is_no_suspect():
+    odd = Mutant("rnn", "odd", "dh[:n] = da @ Wh.T", "dh[:n] = da @ Wh.T * 1.01")
+    layer = odd.layer(3, 5)  # full rows: "finished rows lose their gradient" gives the right result
+    p = random_problem(layer, ragged=False)
+    assert check(layer, p.params, p.x, p.state_0).suspects == ()
+
+
+def test_a_known_error_in_a_fast_twin_is_named_too():
+    class Swapped(rc.LSTM):
+        def _backward(self, params, cache, dy, dstate_T):
+            grads, dx, (dh, dc) = super()._backward(params, cache, dy, dstate_T)
+            return grads, dx, (dc, dh)
+
+    assert checked(Swapped(3, 5, dtype="float64"), method="central").suspects == ("dh_0 and dc_0 swapped",)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)

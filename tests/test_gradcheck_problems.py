@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import MATRIX, TOLERANCE, scaled_error
+from conftest import CASES, MATRIX, TOLERANCE, make, scaled_error
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rnncore as rc
 from rnncore.gradcheck import adversarial_problems, check, random_problem
@@ -42,6 +44,21 @@ def test_chunks_that_do_not_divide_T_and_carry_the_gradient_give_the_whole(name,
         assert scaled_error(dx_part, dx[start : start + k1]) < TOLERANCE["equal in float64"]
     for a, b in [*((total[n], whole[n]) for n in whole), *zip(d, dstate, strict=True)]:
         assert scaled_error(a, b) < TOLERANCE["equal in float64"]
+
+
+@given(
+    case=st.sampled_from(CASES),
+    seed=st.integers(0, 10**6),
+    sizes=st.tuples(*[st.integers(1, 6)] * 4),
+    ragged=st.booleans(),
+    scale=st.floats(0.05, 4),
+)
+def test_any_problem_passes_whatever_its_sizes(case, seed, sizes, ragged, scale):
+    (name, options), (T, N, D, H) = case, sizes
+    layer = make(name, D, H, backend="numpy", **options)
+    p = random_problem(layer, seed, T=T, N=N, ragged=ragged, scale=scale)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, "forward-mode", seed=seed)
+    assert report.ok, str(report)
 
 
 def test_all_sizes_differ_and_no_truncation_length_divides_T():

@@ -23,7 +23,7 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.gradcheck import central, complex_step, forward_mode
 from rnncore.gradcheck.measure import Upstream, as_inputs, as_pair, measure
-from rnncore.gradcheck.mutants import mutants, subject_of
+from rnncore.gradcheck.mutants import mutants, subject_of, without_error
 from rnncore.gradcheck.oracles import Inputs, Outputs
 from rnncore.gradcheck.report import Block, Report
 from rnncore.recurrent import Recurrent
@@ -154,16 +154,24 @@ def gates_at(layer: Layer, inputs: Inputs, lengths: Lengths | None, step: int) -
 def suspects(
     layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None
 ) -> tuple[str, ...]:
-    """Return the names of the planted errors that give, on the same problem, the residuals of this report."""
-    names = []
-    residual = np.concatenate([s.analytic - s.numeric for s in report.samples.values()])
-    for mutant in mutants(subject_of(layer)) if subject_of(layer) else ():
-        if not mutant.fits(layer):
-            continue
-        forward, backward = as_pair(mutant.planted_in(layer), lengths)
+    """Return the names of the planted errors that give, on the same problem, the residuals of this report.
+
+    An error that changes nothing on this problem is no suspect.
+    """
+    if not subject_of(layer):
+        return ()
+
+    def gradients(of: Layer) -> Array:
+        forward, backward = as_pair(of, lengths)
         with np.errstate(all="ignore"):
             grads = backward(inputs, forward(inputs)[1], upstream)
-            gaps = [[grads[name][i] for i in s.indices] - s.analytic for name, s in report.samples.items()]
-        if np.linalg.norm(np.concatenate(gaps)) <= MATCH * np.linalg.norm(residual):
+        return np.concatenate([[grads[name][i] for i in s.indices] for name, s in report.samples.items()])
+
+    right, seen = gradients(without_error(layer)), np.concatenate([s.analytic for s in report.samples.values()])
+    residual = np.linalg.norm(seen - np.concatenate([s.numeric for s in report.samples.values()]))
+    names = []
+    for mutant in mutants(subject_of(layer)):
+        found = gradients(mutant.planted_in(layer)) if mutant.fits(layer) else right
+        if np.linalg.norm(found - right) > residual / 2 and np.linalg.norm(found - seen) <= MATCH * residual:
             names.append(mutant.name)
     return tuple(names)

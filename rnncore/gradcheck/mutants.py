@@ -131,6 +131,14 @@ def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
     return Recurrent(row, D, H, backend="numpy", dtype="float64", **words)
 
 
+def without_error(layer: Layer) -> Layer:
+    """Return what `Mutant.planted_in` starts from: a cell's textbook in float64, a composition of the same parts."""
+    if isinstance(layer, Recurrent):
+        row = CELLS[layer.cell.name]
+        return Recurrent(row, layer.D, layer.H, backend="numpy", dtype="float64", **layer.options)
+    return Stack(*layer.parts.values()) if isinstance(layer, Stack) else Bidirectional(layer.layer)  # type: ignore[attr-defined]
+
+
 def subject_of(layer: Layer) -> str:
     """Return the word under which `mutants` knows errors of this kind of layer; "" where it knows none."""
     if isinstance(layer, Recurrent):

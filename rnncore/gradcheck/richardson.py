@@ -47,7 +47,7 @@ def tableau(slope: Callable[[float], float], h: float, rounding: float = 0.0) ->
 
 
 def oracle(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...]) -> Oracle:
-    """Return the oracle; 20 to 70 evaluations for an entry.
+    """Return the oracle; up to 70 evaluations for an entry.
 
     >>> sine = oracle(lambda a: (np.sin(a["v"]),), {"v": np.array([1.0])}, (np.array([1.0]),))
     >>> bool(abs(sine.at("v", [(0,)]).value[0] - np.cos(1)) < 1e-12)
