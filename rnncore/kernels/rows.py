@@ -22,8 +22,9 @@ PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart wou
 
 def as_rows(array: Array, width: int) -> Array:
     """Return the array as a matrix with rows of `width` numbers: a view, or a copy where the layout is odd."""
-    plain = np.require(array, requirements=["C", "A", "W"])  # a read-only array would need its own machine code
-    return plain.reshape(plain.size // width, width)
+    if not array.flags.carray:  # a read-only array would need its own machine code
+        array = np.require(array, requirements=["C", "A", "W"])
+    return array.reshape(array.size // width, width)
 
 
 def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
