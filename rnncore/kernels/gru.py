@@ -1,7 +1,7 @@
 """The fast twin of `rnncore/layers/gru.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
-lie in the order n r z v, where v is the block n of (2), so that x's products take the first three blocks and h's the
+lie in the order n r z v, where v is the q of (4) with reset="after", so that x's products take the first three blocks and h's the
 last three, as one product each; dWx and dbx are put back into the order r z n at the end.
 """
 
@@ -22,7 +22,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 @part
 def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
-    """Equation (3) and what of (4) comes before tanh, for row r of the batch, whose pre-activations are row n of a."""
+    """Equations (3), (4) and what of (5) comes before tanh, for row r of the batch; its pre-activations: row n of a."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
@@ -30,19 +30,19 @@ def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> N
         store(gates, r, j, rest, reset)
         store(gates, r, H + j, rest, sigmoid(load(a, n, H + j, rest)))
         if after:
-            store(a, n, 2 * H + j, rest, load(a, n, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (4)
+            store(a, n, 2 * H + j, rest, load(a, n, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (5)
         else:
             store(q, r, j, rest, reset * load(h, r, j, rest))
 
 
 @part
 def _update(a: Any, n: Any, r: Any, N: Any, gates: Any, h: Any, y: Any) -> None:
-    """The rest of (4), and (5), for row r of the batch, whose pre-activations are row n of a."""
+    """The rest of (5), and (6), for row r of the batch, whose pre-activations are row n of a."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
-        z, new = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (4)
-        h_t = (1.0 - z) * new + z * load(h, r, j, rest)  # (5)
+        z, new = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (5)
+        h_t = (1.0 - z) * new + z * load(h, r, j, rest)  # (6)
         store(gates, r, 2 * H + j, rest, new)
         store(h, r + N, j, rest, h_t)
         store(y, r, j, rest, h_t)
@@ -105,20 +105,20 @@ def forward(
 
 @part
 def _dupdate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
-    """Equations (5') and the tanh of (4') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
+    """Equations (6') and the tanh of (5') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
     H = dh.shape[1]
     for j in range(0, H, lanes(dh)):
         rest = H - j
         z, new = load(gates, r, H + j, rest), load(gates, r, 2 * H + j, rest)
         dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
-        store(da, row, 2 * H + j, rest, dh_t * (load(h, r, j, rest) - new) * dsigmoid(z))  # (5'), (3')
-        store(da, row, j, rest, dh_t * (1.0 - z) * (1.0 - new * new))  # (5'), (4')
-        store(dh, n, j, rest, dh_t * z)  # (5')
+        store(da, row, 2 * H + j, rest, dh_t * (load(h, r, j, rest) - new) * dsigmoid(z))  # (6'), (3')
+        store(da, row, j, rest, dh_t * (1.0 - z) * (1.0 - new * new))  # (6'), (5')
+        store(dh, n, j, rest, dh_t * z)  # (6')
 
 
 @part
 def _dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
-    """The rest of (4'), and (3'), for row r of the batch: blocks r and v of da."""
+    """The rest of (5'), (4') and (3'), for row r of the batch: blocks r and v of da."""
     H = q.shape[1]
     for j in range(0, H, lanes(q)):
         rest = H - j
@@ -129,7 +129,7 @@ def _dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
 
 @part
 def _dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
-    """The rest of (4'), and (3'), for row r of the batch: block r of da, and dh's part through q."""
+    """The rest of (5'), (4') and (3'), for row r of the batch: block r of da, and dh's part through q."""
     H = dh.shape[1]
     for j in range(0, H, lanes(dh)):
         rest = H - j
@@ -140,7 +140,7 @@ def _dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any,
 
 @part
 def _outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """Equations (2') and (1') for the weights: add the kept rows to dW. left: x 1 h 1 q 1, da: n r z v."""
+    """The weights' part of (5') or (4'), (2') and (1'): add the kept rows to dW. left: x 1 h 1 q 1, da: n r z v."""
     add_outer(used, left, FIRST, D + 1, da, FIRST, 3 * H, dW, FIRST, FIRST)
     if after:
         add_outer(used, left, D + 1, H + 1, da, H, 3 * H, dW, D + 1, FIRST)
@@ -177,9 +177,9 @@ def _backward(
                 copy_row(da, new, da, new, 3 * H, H)  # v is n
                 dq[n] = 0
         if after:
-            add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (2')
+            add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (4'), (2')
         else:
-            add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (4')
+            add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (5')
             for n in range(rows):
                 _dreset_before(gates, row + n, h, dq, n, dh, first + n, da, used + n)
             add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')

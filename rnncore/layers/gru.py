@@ -1,15 +1,19 @@
 """GRU: the gated recurrent unit (Cho et al. 2014), with the reset gate after the recurrent product or before it.
 
     u_t = x_t Wx + bx                                      (1)   blocks in the order r z n
-    v_t = h_{t-1} Wh + bh                                  (2)   blocks in the order r z n
+    v_t = h_{t-1} Wh_rz + bh_rz                            (2)   blocks r z
     r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)          (3)
-    reset="after":   q = v_n,            n = tanh(u_n + r * q)             (4)   as cuDNN, PyTorch, Keras 3
-    reset="before":  q = r * h_{t-1},    n = tanh(u_n + q Wh_n + bh_n)     (4)   the paper's; v has no block n
-    h_t = (1 - z) * n + z * h_{t-1}                        (5)   the output is y_t = h_t
+    reset="after":                                               as in cuDNN, PyTorch and Keras 3
+        q_t = h_{t-1} Wh_n + bh_n                          (4)
+        n_t = tanh(u_n + r * q_t)                          (5)
+    reset="before":                                              as in the paper
+        q_t = r * h_{t-1}                                  (4)
+        n_t = tanh(u_n + q_t Wh_n + bh_n)                  (5)
+    h_t = (1 - z) * n_t + z * h_{t-1}                      (6)   the output is y_t = h_t
 
 The two differ in what the reset gate touches: the product (after) or the state that goes into it (before).
 Shapes: x (T, N, D), h (T+1, N, H) with h[0] the initial state, Wx (D, 3H), Wh (H, 3H), bx and bh (3H,).
-Backpropagation through time walks the same equations from T-1 to 0 in reverse: (5'), (4'), (3'), (2'), (1').
+Backpropagation through time walks the same equations from T-1 to 0 in reverse: (6'), (5'), (4'), (3'), (2'), (1').
 """
 
 from __future__ import annotations
@@ -50,15 +54,15 @@ def forward(
         m = live[t]  # n is the candidate here
         h_prev = h[t, :m]
         u_r, u_z, u_n = np.split(x[t, :m] @ Wx + bx, 3, axis=1)  # (1)
-        v_r, v_z = np.split(h_prev @ Wh[:, : 2 * H] + bh[: 2 * H], 2, axis=1)  # (2) blocks r z
+        v_r, v_z = np.split(h_prev @ Wh[:, : 2 * H] + bh[: 2 * H], 2, axis=1)  # (2)
         r, z = sigmoid(u_r + v_r), sigmoid(u_z + v_z)  # (3)
         if reset == "after":
-            q[t, :m] = h_prev @ Wh_n + bh_n  # (2) block n
-            n = np.tanh(u_n + r * q[t, :m])  # (4)
+            q[t, :m] = h_prev @ Wh_n + bh_n  # (4)
+            n = np.tanh(u_n + r * q[t, :m])  # (5)
         else:
-            q[t, :m] = r * h_prev
-            n = np.tanh(u_n + q[t, :m] @ Wh_n + bh_n)  # (4)
-        h[t + 1, :m] = (1 - z) * n + z * h_prev  # (5)
+            q[t, :m] = r * h_prev  # (4)
+            n = np.tanh(u_n + q[t, :m] @ Wh_n + bh_n)  # (5)
+        h[t + 1, :m] = (1 - z) * n + z * h_prev  # (6)
         h[t + 1, m:] = h[t, m:]  # a finished row keeps its state
         gates[t, :m] = np.concatenate([r, z, n], axis=1)
         y[t, :m] = h[t + 1, :m]
@@ -84,28 +88,28 @@ def backward(
         r, z, n = np.split(gates[t, :m], 3, axis=1)
         h_prev, q_t = h[t, :m], q[t, :m]
         dh_t = dy[t, :m] + dh[:m]  # h_t is read twice: as the output, and by step t+1
-        dz = dh_t * (h_prev - n)  # (5')
-        dn = dh_t * (1 - z)
-        dh_prev = dh_t * z
-        da_n = dn * dtanh(n)  # (4')
+        dz = dh_t * (h_prev - n)  # (6')
+        dn = dh_t * (1 - z)  # (6')
+        dh_prev = dh_t * z  # (6')
+        da_n = dn * dtanh(n)  # (5') what (5) hands to tanh; u_n gets all of it
         if reset == "after":
-            dr = da_n * q_t
-            dv_n = da_n * r
-            dh_prev += dv_n @ Wh_n.T  # (2') block n
-            dWh[:, 2 * H :] += h_prev.T @ dv_n
+            dr = da_n * q_t  # (5')
+            dv_n = da_n * r  # (5') this is dq
+            dh_prev += dv_n @ Wh_n.T  # (4')
+            dWh[:, 2 * H :] += h_prev.T @ dv_n  # (4')
         else:
-            dq = da_n @ Wh_n.T
-            dr = dq * h_prev
-            dh_prev += dq * r
+            dq = da_n @ Wh_n.T  # (5')
             dv_n = da_n
-            dWh[:, 2 * H :] += q_t.T @ dv_n
+            dWh[:, 2 * H :] += q_t.T @ dv_n  # (5')
+            dr = dq * h_prev  # (4')
+            dh_prev += dq * r  # (4')
         da_rz = np.concatenate([dr * dsigmoid(r), dz * dsigmoid(z)], axis=1)  # (3')
-        dh_prev += da_rz @ Wh_rz.T  # (2') blocks r z
-        dWh[:, : 2 * H] += h_prev.T @ da_rz
-        dbh += np.concatenate([da_rz, dv_n], axis=1).sum(axis=0)
+        dh_prev += da_rz @ Wh_rz.T  # (2')
+        dWh[:, : 2 * H] += h_prev.T @ da_rz  # (2')
+        dbh += np.concatenate([da_rz, dv_n], axis=1).sum(axis=0)  # (2'); block n belongs to (4') or (5')
         du = np.concatenate([da_rz, da_n], axis=1)
         dWx += x[t, :m].T @ du  # (1')
-        dbx += du.sum(axis=0)
-        dx[t, :m] = du @ Wx.T
+        dbx += du.sum(axis=0)  # (1')
+        dx[t, :m] = du @ Wx.T  # (1')
         dh[:m] = dh_prev
     return {"Wx": dWx, "Wh": dWh, "bx": dbx, "bh": dbh}, dx, (dh,)

@@ -74,20 +74,20 @@ def backward(
     for t in reversed(range(T)):
         n = live[t]
         i, f, g, o = np.split(gates[t, :n], 4, axis=1)
-        s = act(c[t + 1, :n])
+        s = act(c[t + 1, :n])  # of (5), computed again: it is not worth its place in the cache
         dh_t = dy[t, :n] + dh[:n]  # h_t is read twice: as the output, and by step t+1
         do = dh_t * s  # (5')
-        dc_t = dc[:n] + dh_t * o * dact(s)  # c_t is read twice: by (5), and by step t+1
+        dc_t = dc[:n] + dh_t * o * dact(s)  # (5') c_t is read twice: by (5), and by step t+1
         di = dc_t * g  # (4')
-        dg = dc_t * i
-        df = dc_t * c[t, :n]
-        dc[:n] = dc_t * f
+        dg = dc_t * i  # (4')
+        df = dc_t * c[t, :n]  # (4')
+        dc[:n] = dc_t * f  # (4')
         da_g = dg * dact(g)  # (3')
         da_i, da_f, da_o = di * dsigmoid(i), df * dsigmoid(f), do * dsigmoid(o)  # (2')
         da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)
         dWx += x[t, :n].T @ da  # (1')
-        dWh += h[t, :n].T @ da
-        db += da.sum(axis=0)
-        dx[t, :n] = da @ Wx.T
-        dh[:n] = da @ Wh.T
+        dWh += h[t, :n].T @ da  # (1')
+        db += da.sum(axis=0)  # (1')
+        dx[t, :n] = da @ Wx.T  # (1')
+        dh[:n] = da @ Wh.T  # (1')
     return {"Wx": dWx, "Wh": dWh, "b": db}, dx, (dh, dc)

@@ -64,8 +64,8 @@ def backward(
         dh_t = dy[t, :n] + dh[:n]  # h_t is read twice: as the output, and by step t+1
         da = dh_t * dact(h[t + 1, :n])  # (2')
         dWx += x[t, :n].T @ da  # (1')
-        dWh += h[t, :n].T @ da
-        db += da.sum(axis=0)
-        dx[t, :n] = da @ Wx.T
-        dh[:n] = da @ Wh.T
+        dWh += h[t, :n].T @ da  # (1')
+        db += da.sum(axis=0)  # (1')
+        dx[t, :n] = da @ Wx.T  # (1')
+        dh[:n] = da @ Wh.T  # (1')
     return {"Wx": dWx, "Wh": dWh, "b": db}, dx, (dh,)
