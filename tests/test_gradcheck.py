@@ -6,7 +6,8 @@ from conftest import make
 
 import rnncore as rc
 from rnncore.errors import ContractError
-from rnncore.gradcheck import GATES, check, check_cell, check_pair, mutants
+from rnncore.gradcheck import GATES, check, check_cell, check_pair, mutants, random_problem
+from rnncore.gradcheck.measure import as_inputs, as_pair
 
 CELLS = ["rnn", "lstm", "gru"]
 
@@ -99,3 +100,26 @@ def test_with_entries_no_more_than_that_many_are_looked_at():
     layer = rc.RNN(2, 3, backend="numpy")
     report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32), entries=4)
     assert {block.entries for block in report.blocks} == {3, 4}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_right_code_in_float32_is_inconclusive_under_differences_and_wrong_code_fails(name, backend):
+    layer = make(name, 3, 4, dtype="float32", backend=backend)
+    p = random_problem(layer.using(dtype="float64"), seed=1)
+    forward, backward = as_pair(layer, p.lengths)
+
+    def single(arrays):
+        return {n: a.astype(np.float32) for n, a in arrays.items()}
+
+    def grads(inputs, cache, upstream, factor=1.0):
+        found = backward(single(inputs), cache, tuple(u.astype(np.float32) for u in upstream))
+        return {n: factor * g.astype(float) for n, g in found.items()}
+
+    inputs = as_inputs(p.params, p.x, p.state_0)
+    run = lambda a: forward(single(a))  # noqa: E731
+    for method in ("central", "richardson"):
+        right = check_pair(run, grads, inputs, method=method, entries=8)
+        assert right.verdict == "inconclusive", str(right)
+        wrong = check_pair(run, lambda *a: grads(*a, factor=1.05), inputs, method=method, entries=8)
+        assert wrong.verdict == "fail", str(wrong)

@@ -68,17 +68,21 @@ def from_torch(module: Any, *args: Any, seed: int = 0) -> Pair:
         outputs = [y for y in _tensors(said) if y.is_floating_point()]
         return tuple(y.detach().numpy().copy() for y in outputs), (leaves, outputs)
 
-    def backward(arrays: Inputs, cache: Any, upstream: Upstream) -> Grads:
-        leaves, outputs = cache
-        pairs = [(y, torch.tensor(u)) for y, u in zip(outputs, upstream, strict=True) if y.requires_grad]
-        wanted = [y for y, _ in pairs], list(leaves.values()), [u for _, u in pairs]
-        found = torch.autograd.grad(*wanted, retain_graph=True, allow_unused=True)
-        zeros = (np.zeros(a.shape) for a in arrays.values())
-        return {name: zero if g is None else g.numpy() for name, g, zero in zip(leaves, found, zeros, strict=True)}
+    parameters = {name: own.get_parameter(name).detach().numpy().copy() for name in names}
+    return Pair(forward, _autograd, {**parameters, **floats})
 
-    return Pair(
-        forward, backward, {**{name: own.get_parameter(name).detach().numpy().copy() for name in names}, **floats}
-    )
+
+def _autograd(arrays: Inputs, cache: Any, upstream: Upstream) -> Grads:
+    """Return what torch's backward pass gives for every input, zero where an output does not depend on it."""
+    import torch
+
+    leaves, outputs = cache
+    pairs = [(y, torch.tensor(u)) for y, u in zip(outputs, upstream, strict=True) if y.requires_grad]
+    wanted = [y for y, _ in pairs], list(leaves.values()), [u for _, u in pairs]
+    found = torch.autograd.grad(*wanted, retain_graph=True, allow_unused=True)
+    return {
+        name: np.zeros(arrays[name].shape) if g is None else g.numpy() for name, g in zip(leaves, found, strict=True)
+    }
 
 
 def _tensors(said: Any) -> Iterator[Any]:
