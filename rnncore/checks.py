@@ -28,7 +28,8 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
 def size(name: str, value: object, least: int = 1) -> int:
     """Require a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ContractError(name, f"a whole number of at least {least}", repr(value), "sizes are counts")
+        came = repr(value) if isinstance(value, (int, float, str)) else f"a {type(value).__name__}"
+        raise ContractError(name, f"a whole number of at least {least}", came, "give a Python int")
     return int(value)
 
 

@@ -1,8 +1,8 @@
 """The fast twin of `rnncore/layers/gru.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
-lie in the order n r z v, where v is the q of (4) with reset="after", so that x's products take the first three blocks and h's the
-last three, as one product each; dWx and dbx are put back into the order r z n at the end.
+lie in the order n r z v, where v is the q of (4) with reset="after", so that x's products take the first three blocks
+and h's the last three, as one product each; dWx and dbx are put back into the order r z n at the end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What the cells share: activations with their derivatives, and how many rows still move at each step.
 
-A derivative is written in terms of the activation's **output** s, which is what a cache keeps. They are written
-without abs and max (the rectifier looks at the real part), so that they may be fed complex numbers and checked by complex
-step.
+A derivative is written in terms of the activation's **output** s, which is what a cache keeps. No function uses abs or
+max (the rectifier looks at the real part), so all may be fed complex numbers and checked by complex step.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ def global_norm(grads: Params) -> float:
     >>> global_norm({"Wx": np.array([3.0, 0.0]), "b": np.array([4.0])})
     5.0
     """
+    for name, g in grads.items():
+        checks.array(f"grads[{name!r}]", g)
     bad = non_finite(grads)
     if bad:
         raise NonFiniteError(f"the gradient holds NaN or infinity in {', '.join(bad)}", arrays=bad)

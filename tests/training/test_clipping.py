@@ -118,3 +118,9 @@ def test_exactly_the_arrays_with_nan_or_infinity_are_named(clip, value):
 def test_a_limit_that_is_no_positive_number_is_refused(clip, limit):
     with pytest.raises(ContractError):
         clip(random_grads(), limit)
+
+
+@pytest.mark.parametrize("clip", [clip_by_global_norm, clip_by_value])
+def test_gradients_of_integers_are_refused_not_rounded(clip):
+    with pytest.raises(ContractError, match=r"grads\['Wx'\]: expected dtype float32 or float64, received dtype int64"):
+        clip({"Wx": np.array([3, 4])}, 1.0)
