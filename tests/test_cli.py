@@ -33,7 +33,7 @@ def purchases(customers=CUSTOMERS, days=400, seed=0):
             day += rng.exponential(pace)
     who, when, paid = zip(*rows, strict=True)
     start = np.datetime64("2024-01-01")
-    return pl.DataFrame({"who": who, "when": [str(start + d) for d in when], "paid": paid})
+    return pl.DataFrame({"who": who, "when": [str(start + np.timedelta64(d, "D")) for d in when], "paid": paid})
 
 
 @pytest.fixture(scope="module")

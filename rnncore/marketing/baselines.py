@@ -10,7 +10,7 @@ third needs no label: it is fitted to all purchases up to the origin.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,18 +26,6 @@ from rnncore.marketing.encoding import Summary
 Floats = NDArray[np.float64]
 
 
-class Baseline(Protocol):
-    """A simple method: told who came back in which window, it says how probably others will."""
-
-    def fit(self, summary: Summary, length: Floats, returned: Floats) -> Self:
-        """Learn from customers at origins in the past: window lengths in days and outcomes 0 or 1, each (N,)."""
-        ...
-
-    def predict(self, summary: Summary, length: float) -> Floats:
-        """P(an event within `length` days of the origin), (N,)."""
-        ...
-
-
 class RecencyRule:
     """Who was here lately comes back: one feature, the log of the days since the last event, made a probability.
 
@@ -49,7 +37,10 @@ class RecencyRule:
     columns: ClassVar[tuple[str, ...]] = ("since",)
 
     def fit(self, summary: Summary, length: Floats, returned: Floats) -> Self:
-        """See `Baseline.fit`. DataError where all outcomes are equal."""
+        """Learn from customers at origins in the past: window lengths in days and outcomes 0 or 1, each (N,).
+
+        DataError where all outcomes are equal.
+        """
         if np.ptp(returned) == 0:
             raise DataError(f"all {len(returned)} outcomes are {returned[0]:.0f}: there is nothing to learn from")
         self.model_ = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -57,7 +48,7 @@ class RecencyRule:
         return self
 
     def predict(self, summary: Summary, length: float) -> Floats:
-        """See `Baseline.predict`."""
+        """P(an event within `length` days of the origin), (N,)."""
         lengths = np.full(len(summary.since), float(length))
         return np.asarray(self.model_.predict_proba(self._features(summary, lengths))[:, 1], np.float64)
 
@@ -148,9 +139,9 @@ def simple_methods(
 ) -> dict[str, Floats]:
     """P(return within `horizon` days) by each method, (M,) each, for M customers who stand at `now`.
 
-    summary, length, returned: N customers at origins in the past, see `Baseline.fit`. `rfm-windows` learns from all of
-    them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as long
-    as the horizon; `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
+    summary, length, returned: N customers at origins in the past, see `RecencyRule.fit`. `rfm-windows` learns from all
+    of them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as
+    long as the horizon; `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
     """
     alone = Summary(*(column[latest] for column in summary))
     repeats, last = now.events - 1, now.age - now.since

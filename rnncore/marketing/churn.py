@@ -24,8 +24,9 @@ from rnncore.errors import ContractError, DataError
 from rnncore.interop import models, safetensors
 from rnncore.marketing import metrics
 from rnncore.marketing.baselines import simple_methods
+from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.encoding import summarise
-from rnncore.marketing.events import Day, EventLog, to_day
+from rnncore.marketing.events import EventLog
 from rnncore.marketing.splits import Window, cut, require_horizon, time_split
 from rnncore.marketing.verdict import Judgement, judge
 from rnncore.marketing.windows import Examples, Learned, Recipe, examples, learn, probabilities, require_both_outcomes
@@ -169,11 +170,12 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         for the network would be asked about what it was told.
         """
         self._require_fitted()
-        origin = log.last_day - self._used.horizon
+        origin = log.last_day - span(self._used.horizon)
         if origin < self.trained_until_:
+            enough = self.trained_until_ + span(self._used.horizon)
             raise DataError(
                 f"the network was trained until {self.trained_until_}; to score it, the log must go on until "
-                f"{self.trained_until_ + self._used.horizon} or later, but it ends on {log.last_day}; table_ has the "
+                f"{enough} or later, but it ends on {log.last_day}; table_ has the "
                 "held-out scores of the fit"
             )
         history, _ = self._history(log, origin)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.splits import Window
 from rnncore.sequences import Histories
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
     """
     lengths = sorted({max(1, horizon // part) for part in (1, 2, 4)}, reverse=True)
     return [
-        (end - back, length)
+        (end - span(back), length)
         for back in (horizon + (horizon + 1) // 2, *lengths)
         for length in lengths
         if length <= back
@@ -105,11 +105,6 @@ def encode(history: EventLog, origin: np.datetime64, length: int, horizon: int, 
         [np.log(now.events), np.log1p(now.age), np.full(len(starts), np.log(length / horizon))]
     )
     return Histories(values, offsets)
-
-
-def encode_window(window: Window, horizon: int, latest: int) -> Histories:
-    """`encode` the histories of a window of `splits.cut`."""
-    return encode(window.history, window.origin, window.horizon, horizon, latest)
 
 
 def fit_scale(values: Floats) -> Scale:

@@ -14,9 +14,7 @@ A cut is a calendar day: what happened on or before that day is history, what ha
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import datetime
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
@@ -28,11 +26,11 @@ import polars as pl
 
 from rnncore.errors import ContractError
 from rnncore.marketing import parsing
+from rnncore.marketing.days import Day, to_day
 from rnncore.marketing.quality import Check, Quality, describe, sift
 from rnncore.marketing.reading import read
 
 Array = npt.NDArray[Any]
-Day = np.datetime64 | datetime.date | str
 
 
 class EventLog:
@@ -239,15 +237,3 @@ def _require_names(columns: Mapping[str, str]) -> None:
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
     if "price" in columns and ("value" in columns or "items" not in columns):
         raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")
-
-
-def to_day(day: Day) -> np.datetime64:
-    """A calendar day as datetime64[D], from a date, a datetime64 or ISO text; ContractError for anything else."""
-    anything: Any = day
-    result: np.datetime64 | None = None
-    if isinstance(day, (str, datetime.date, np.datetime64)):
-        with contextlib.suppress(ValueError):
-            result = np.datetime64(anything, "D")
-    if result is None or np.isnat(result):
-        raise ContractError("day", "a date, a numpy datetime64 or ISO text", repr(day), 'for example "1997-12-31"')
-    return result

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing.events import Day, EventLog, to_day
+from rnncore.marketing.days import Day, days_between, span, to_day
+from rnncore.marketing.events import EventLog
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class TimeSplit:
         limit = self.test
         if self.calibration is not None:
             limit = self.calibration
-            if self.calibration + self.calibration_horizon > self.test:
+            if self.calibration + span(self.calibration_horizon) > self.test:
                 raise ContractError(
                     "calibration", f"a window that ends by {self.test}", str(limit), "it would see the test"
                 )
         for origin in self.train:
-            if origin + self.horizon > limit:
-                advice = f"its labels reach to {origin + self.horizon}, past {limit}"
+            if origin + span(self.horizon) > limit:
+                advice = f"its labels reach to {origin + span(self.horizon)}, past {limit}"
                 raise ContractError(
                     "train", f"origins at least {self.horizon} days before {limit}", str(origin), advice
                 )
@@ -88,7 +89,7 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
     """
     day = to_day(origin)
     require_horizon(horizon)
-    longest = _days(day, log.last_day)
+    longest = days_between(day, log.last_day)
     if horizon > longest:
         advice = f"the longest horizon from there is {longest} days" if longest > 0 else "the origin must be earlier"
         raise DataError(
@@ -97,8 +98,8 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
     index = log.population(day)
     if len(index) == 0:
         raise DataError(f"no customer has an event on or before {day}; the log begins on {log.first_day}")
-    count = log.count_between(day, day + horizon)[index]
-    value = None if log.value is None else log.value_between(day, day + horizon)[index]
+    count = log.count_between(day, day + span(horizon))[index]
+    value = None if log.value is None else log.value_between(day, day + span(horizon))[index]
     return Window(day, horizon, log.until(day), index, count, value)
 
 
@@ -139,10 +140,10 @@ def time_split(
     back = calibration_horizon + (train_origins - 1) * (step or 0)
     reach = train_origins if step is None else 1  # horizons between the first training origin and the test origin
     _require_length(log, horizon, None if test is None else to_day(test), back, reach)
-    last = log.last_day - horizon if test is None else to_day(test)
-    calibration = last - calibration_horizon if calibration_horizon else None
-    newest = last - calibration_horizon - horizon
-    train = tuple(newest - k * (horizon if step is None else step) for k in reversed(range(train_origins)))
+    last = log.last_day - span(horizon) if test is None else to_day(test)
+    calibration = last - span(calibration_horizon) if calibration_horizon else None
+    newest = last - span(calibration_horizon + horizon)
+    train = tuple(newest - span(k * (horizon if step is None else step)) for k in reversed(range(train_origins)))
     if len(log.population(train[0])) < 2:
         n = len(log.population(train[0]))
         raise DataError(f"{n} of the customers has an event by {train[0]}, the first training origin; 2 are needed")
@@ -158,21 +159,17 @@ def require_horizon(horizon: int) -> None:
 def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, back: int, reach: int) -> None:
     """DataError if `back` days and `reach` horizons before the test origin, or one horizon after it, leave the log."""
     first, last = log.first_day, log.last_day
-    span = _days(first, last)
+    whole = days_between(first, last)
     if test is None:
-        longest = (span - back) // (reach + 1)
+        longest = (whole - back) // (reach + 1)
         need = f"training, calibration and test windows one after another need {back + (reach + 1) * horizon}"
     else:
-        before, after = _days(first, test), _days(test, last)
+        before, after = days_between(first, test), days_between(test, last)
         longest = min(after, (before - back) // reach)
         need = (
             f"{before} are before the test origin {test}, where {back + reach * horizon} are needed, and {after} after"
         )
     if horizon > longest:
         works = f"the longest horizon that works is {longest} days" if longest > 0 else "no horizon works"
-        fits = f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({span} days)"
+        fits = f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({whole} days)"
         raise DataError(f"{fits}; {need}; {works} with these settings")
-
-
-def _days(start: np.datetime64, end: np.datetime64) -> int:
-    return int((end - start).astype(np.int64))

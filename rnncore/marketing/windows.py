@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 import rnncore as rc
 from rnncore.contract import Layer
 from rnncore.errors import DataError
+from rnncore.marketing.days import span
 from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, join, ladder, summarise
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.splits import cut
@@ -109,7 +110,7 @@ def examples(log: EventLog, end: np.datetime64, horizon: int, latest: int) -> Ex
                 np.full(n, float(length)),
                 (window.count > 0).astype(np.float64),
                 np.searchsorted(known, window.index),
-                np.full(n, origin + length == end),
+                np.full(n, origin + span(length) == end),
             )
         )
     histories, summaries, *columns = zip(*parts, strict=True)

@@ -12,6 +12,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
 from rnncore.marketing import EventLog, metrics
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.days import span
 from rnncore.marketing.splits import cut
 from rnncore.marketing.windows import examples, learn, probabilities
 
@@ -160,7 +161,7 @@ def test_nothing_after_the_test_origin_reaches_any_rival(fitted, frame):
 
 
 def test_the_judged_window_begins_a_horizon_before_the_end(fitted, log):
-    assert fitted.held_out_.origin == log.last_day - 40
+    assert fitted.held_out_.origin == log.last_day - span(40)
 
 
 def test_the_outcomes_are_those_of_the_window(fitted, log):
@@ -170,14 +171,14 @@ def test_the_outcomes_are_those_of_the_window(fitted, log):
 
 
 def test_no_training_window_reaches_past_the_day_given(log):
-    end = log.last_day - 40
+    end = log.last_day - span(40)
     told, cut_off = examples(log.per_day(), end, 40, 50), examples(log.until(end).per_day(), end, 40, 50)
     assert all(np.array_equal(a, b) for a, b in zip(told[1], cut_off[1], strict=True))
     assert np.array_equal(told.returned, cut_off.returned) and told.returned.any()
 
 
 def test_predictions_do_not_read_past_their_day(fitted, log):
-    day = log.last_day - 60
+    day = log.last_day - span(60)
     assert bits(fitted, log, at=day) == bits(fitted, log.until(day), at=day)
 
 
@@ -227,7 +228,7 @@ def test_a_habit_that_only_the_order_of_events_shows_is_worth_a_network(habit):
 
 
 def test_long_windows_are_calibrated_at_ages_that_only_short_windows_have_seen(habit):
-    test, recipe = cut(habit, habit.last_day - 8, 8), Churn(horizon=8, epochs=10, **STRONG)._recipe()
+    test, recipe = cut(habit, habit.last_day - span(8), 8), Churn(horizon=8, epochs=10, **STRONG)._recipe()
     learned = learn(recipe, examples(habit, test.origin, 8, 50))
     p = probabilities(recipe, learned, test.history, test.origin)
     assert metrics.log_loss(test.count > 0, p) < 0.5  # above 2 without the oldest origin of the ladder

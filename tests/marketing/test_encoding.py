@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from rnncore.marketing import EventLog
+from rnncore.marketing.days import span
 from rnncore.marketing.encoding import COLUMNS, apply_scale, encode, fit_scale, ladder, summarise
 
 ORIGIN = np.datetime64("2024-03-01")
@@ -48,7 +49,7 @@ def test_a_summary_by_hand(log):
 
 @pytest.fixture
 def long_log():
-    days = np.datetime64("2024-01-01") + np.arange(0, 60, 2)
+    days = np.datetime64("2024-01-01") + np.arange(0, 60, 2).astype("timedelta64[D]")
     return log_of([("a", str(day), float(n), 1) for n, day in enumerate(days)])
 
 
@@ -81,15 +82,15 @@ def test_the_order_in_which_a_day_was_added_up_leaves_no_trace():
 @pytest.mark.parametrize("horizon", [1, 2, 3, 7, 90, 181])
 def test_every_window_of_the_ladder_is_over_by_its_end(horizon):
     end = np.datetime64("2024-06-30")
-    assert all(origin + length <= end for origin, length in ladder(end, horizon))
+    assert all(origin + span(length) <= end for origin, length in ladder(end, horizon))
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 7, 90, 181])
 def test_the_ladder_holds_the_latest_window_of_each_of_its_lengths(horizon):
     end = np.datetime64("2024-06-30")
     rungs = ladder(end, horizon)
-    assert (end - horizon, horizon) in rungs
-    assert {length for origin, length in rungs if origin + length == end} == {length for _, length in rungs}
+    assert (end - span(horizon), horizon) in rungs
+    assert {length for origin, length in rungs if origin + span(length) == end} == {length for _, length in rungs}
 
 
 def test_the_ladder_has_long_windows_from_two_origins():
@@ -105,7 +106,7 @@ def test_the_ladder_has_no_window_twice():
 @pytest.fixture
 def steps():
     rng = np.random.default_rng(0)
-    days = np.datetime64("2024-01-01") + rng.integers(0, 60, 80)
+    days = np.datetime64("2024-01-01") + rng.integers(0, 60, 80).astype("timedelta64[D]")
     return encode(
         log_of([(f"c{n % 9}", str(day), float(n), n % 3 + 1) for n, day in enumerate(days)]), ORIGIN, 30, 60, 50
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.events import to_day
+from rnncore.marketing.days import to_day
 from rnncore.marketing.reading import require_columns
 
 NAMES = {"customer": "id", "time": "t", "value": "v"}
@@ -330,7 +330,9 @@ def test_value_between_needs_a_value():
         EventLog(frame(), customer="id", time="t").value_between("2024-01-01", "2024-01-02")
 
 
-@pytest.mark.parametrize("day", [5, None, "yesterday", np.datetime64("NaT")])
+@pytest.mark.parametrize(
+    "day", [5, None, "yesterday", "2020-12", "2020-12-31 12:00", "2020-02-30", np.datetime64("NaT", "D")]
+)
 def test_what_is_no_day_is_a_contract_error(day):
     with pytest.raises(ContractError, match="a date, a numpy datetime64 or ISO text"):
         to_day(day)
@@ -364,7 +366,7 @@ def test_per_day_keeps_the_sums_of_each_customer(rows):
 @given(events, st.integers(-1, 41))
 def test_history_and_future_share_out_the_events(rows, cut):
     made = small_log(rows)
-    day = np.datetime64("2024-01-01") + cut
+    day = np.datetime64("2024-01-01") + np.timedelta64(cut, "D")
     future = made.count_between(day, "2024-12-31")
     past = np.zeros(len(made.customers), int)
     past[made.population(day)] = np.diff(made.until(day).offsets)

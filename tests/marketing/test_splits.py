@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
+from rnncore.marketing.days import span
 from rnncore.marketing.splits import TimeSplit, cut, time_split
 
 FIRST = datetime.date(2024, 1, 1)
@@ -178,6 +179,6 @@ def test_embargo_holds_for_every_split(events, horizon, calibration_horizon, ori
     log = make([*events, (0, 0, 0), (1, 0, 0), (0, 120, 0)])
     split = time_split(log, horizon, calibration_horizon=calibration_horizon, train_origins=origins, step=step)
     limit = split.test if split.calibration is None else split.calibration
-    assert max(split.train) + horizon <= limit
-    assert limit + calibration_horizon <= split.test
-    assert split.test + horizon <= log.last_day
+    assert max(split.train) + span(horizon) <= limit
+    assert limit + span(calibration_horizon) <= split.test
+    assert split.test + span(horizon) <= log.last_day
