@@ -18,7 +18,8 @@ Truncated backpropagation through time is passing zeros (or None) as dstate_T. A
 float32 or float64 in both twins, complex128 in the textbook. Whatever breaks the contract raises `ContractError` before
 anything is computed; NaN among the numbers is no such breach: it comes out as NaN.
 
-To add a cell: write `layers/<cell>.py` and `kernels/<cell>.py`, and add one row to `CELLS` below.
+To add a cell: write `layers/<cell>.py` and `kernels/<cell>.py`, and add one row to `CELLS` below; the tests then run on
+it. CONTRIBUTING.md has the steps.
 """
 
 from __future__ import annotations
@@ -43,16 +44,24 @@ __all__ = ["CELLS", "Cell", "ContractError", "Layer"]
 class Cell:
     """One row of the table: what is particular to a recurrent cell.
 
-    `blocks` counts the gate blocks of Wx and Wh, `states` names the states, `biases` the biases, and `options` gives
-    each keyword of the cell with the words it accepts, the default first. The twins are `layers/<name>.py` and
-    `kernels/<name>.py`.
+    `gates` has a letter for each block of columns of Wx and Wh, `states` names the states, `biases` the biases, and
+    `options` gives each keyword of the cell with the words it accepts, the default first. `open_gates` are those whose
+    bias starts at one. The twins are the modules `<package>.layers.<name>` and `<package>.kernels.<name>`: a cell of
+    your own may live in a package of your own, and is used as `recurrent.Recurrent(row, D, H, ...)`.
     """
 
     name: str
-    blocks: int
+    gates: str
     states: tuple[str, ...]
     biases: tuple[str, ...]
     options: dict[str, tuple[str, ...]]
+    open_gates: str = ""
+    package: str = "rnncore"
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of H columns Wx and Wh have."""
+        return len(self.gates)
 
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter for D features and H units."""
@@ -63,7 +72,7 @@ class Cell:
         """Return the module that holds `forward` and `backward`: the textbook ("numpy") or the fast twin ("numba")."""
         room = {"numpy": "layers", "numba": "kernels"}[backend]
         try:
-            return importlib.import_module(f"rnncore.{room}.{self.name}")
+            return importlib.import_module(f"{self.package}.{room}.{self.name}")
         except ImportError as error:
             if error.name and error.name.split(".")[0] in ("numba", "llvmlite", "scipy"):
                 missing = f"an installation without {error.name}"
@@ -72,9 +81,9 @@ class Cell:
 
 
 CELLS: dict[str, Cell] = {
-    "rnn": Cell("rnn", 1, ("h",), ("b",), {"activation": ("tanh", "relu")}),
-    "lstm": Cell("lstm", 4, ("h", "c"), ("b",), {"activation": ("tanh", "relu")}),
-    "gru": Cell("gru", 3, ("h",), ("bx", "bh"), {"reset": ("after", "before")}),
+    "rnn": Cell("rnn", "a", ("h",), ("b",), {"activation": ("tanh", "relu")}),
+    "lstm": Cell("lstm", "ifgo", ("h", "c"), ("b",), {"activation": ("tanh", "relu")}, open_gates="f"),
+    "gru": Cell("gru", "rzn", ("h",), ("bx", "bh"), {"reset": ("after", "before")}),
 }
 
 

@@ -35,8 +35,10 @@ class Recurrent(Layer):
         checks.one_of("backend", backend, BACKENDS)
         checks.one_of("dtype", dtype, checks.DTYPES)
         for name, value in options.items():
+            checks.one_of("option", name, tuple(cell.options) or ("none",))
             checks.one_of(name, value, cell.options[name])
-        self.backend, self.dtype, self.options = backend, dtype, options
+        self.backend, self.dtype = backend, dtype
+        self.options = {name: options.get(name, words[0]) for name, words in cell.options.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
@@ -72,8 +74,9 @@ class Recurrent(Layer):
             "Wh": np.concatenate([orthogonal(rng, H) for _ in range(G)], axis=1),
             **{name: np.zeros(G * H) for name in self.cell.biases},
         }
-        if self.cell.name == "lstm":
-            params["b"][H : 2 * H] = 1
+        for gate in self.cell.open_gates:
+            k = self.cell.gates.index(gate)
+            params[self.cell.biases[0]][k * H : (k + 1) * H] = 1
         return params
 
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:

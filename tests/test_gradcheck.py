@@ -9,7 +9,7 @@ from rnncore.errors import ContractError
 from rnncore.gradcheck import GATES, check, check_cell, check_pair, mutants, random_problem
 from rnncore.gradcheck.measure import as_inputs, as_pair
 
-CELLS = ["rnn", "lstm", "gru"]
+CELLS = list(rc.contract.CELLS)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -20,7 +20,7 @@ def test_every_derivative_of_every_option_in_each_twin(cell, backend):
     assert {report.methods for report in reports} == {methods}
     failed = [str(report) for report in reports if not report.ok]
     assert not failed, "\n\n".join(failed)
-    names = {"x", *(f"state_0[{k}]" for k in range(len(make(cell.upper(), 1, 1).state_sizes)))}
+    names = {"x", *(f"state_0[{k}]" for k in range(len(make(cell, 1, 1).state_sizes)))}
     assert all(names < {block.name for block in report.blocks} for report in reports)
 
 

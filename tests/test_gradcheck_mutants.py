@@ -9,9 +9,16 @@ from conftest import CASES, make
 import rnncore as rc
 from rnncore.gradcheck import check, mutants, random_problem
 from rnncore.gradcheck.mutants import Mutant, right_layer
+from rnncore.gradcheck.planted import PLANTED
 
-SUBJECTS = ["rnn", "lstm", "gru", "bidirectional", "stack"]
+SUBJECTS = [*PLANTED, "bidirectional", "stack"]
 EVERY = [pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(m.options.values())}") for s in SUBJECTS for m in mutants(s)]
+
+
+def test_every_cell_of_the_table_has_planted_errors_in_every_backward_line():
+    for name, cell in rc.contract.CELLS.items():
+        assert name in PLANTED, f"plant errors for {name} in rnncore/gradcheck/planted.py"
+        assert len(PLANTED[name]) >= 10 + 4 * cell.blocks
 
 
 def run(layer):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rnncore.gradcheck import check, mutants, random_problem, score_oracles, score_test_suite
+from rnncore.gradcheck.planted import PLANTED
 from rnncore.gradcheck.score import label_of, table_of
 
-SUBJECTS = ["rnn", "lstm", "gru", "bidirectional", "stack"]
+SUBJECTS = [*PLANTED, "bidirectional", "stack"]
 CLASSIC = mutants("lstm")[:26]
 
 

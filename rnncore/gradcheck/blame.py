@@ -30,7 +30,6 @@ from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths, State
 
 MATCH = 1e-5  # how closely two residuals must repeat each other, relative to the residual
-LETTERS = {"lstm": "ifgo", "gru": "rzn"}
 
 
 def blame(layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None) -> Report:
@@ -126,7 +125,7 @@ def gates_of(layer: Layer, block: Block) -> str:
         layer = layer.parts[key] if isinstance(layer, (Stack, Bidirectional)) else layer
     if not isinstance(layer, Recurrent) or layer.cell.blocks == 1 or "[" in block.name or block.name == "x":
         return ""
-    letters = LETTERS.get(layer.cell.name, "0123456789")
+    letters = layer.cell.gates
     return "".join(letters[k] for k in sorted({index[-1] // layer.H for index in block.failing}))
 
 
@@ -148,7 +147,7 @@ def gates_at(layer: Layer, inputs: Inputs, lengths: Lengths | None, step: int) -
     except ContractError:  # a cell without a forward mode
         return ""
     found = {letter for b in report.blocks if b.name in layer.cell.biases for letter in gates_of(layer, b)}
-    return "".join(letter for letter in LETTERS.get(layer.cell.name, "0123456789") if letter in found)
+    return "".join(letter for letter in layer.cell.gates if letter in found)
 
 
 def suspects(

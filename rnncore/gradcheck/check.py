@@ -138,12 +138,13 @@ def check_cell(
     for backend, words, ragged in itertools.product(backends, itertools.product(*choices), (False, True)):
         layer = Recurrent(cell, 3, 5, backend=backend, dtype="float64", **dict(words))
         p = random_problem(layer, seed, ragged=ragged)
-        methods = method or (["complex-step"] if backend == "numpy" else ["forward-mode", "central"])
+        exact = ["forward-mode"] if name in forward_mode.STEPS else []
+        methods = method or (["complex-step"] if backend == "numpy" else [*exact, "central"])
         report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed)
         rows = "full rows" if p.lengths is None else f"lengths {p.lengths.tolist()}"
-        settings = ", ".join(value if option == "activation" else f"reset {value}" for option, value in words)
+        settings = [value if option == "activation" else f"{option} {value}" for option, value in words]
         twin = "textbook" if backend == "numpy" else "fast twin"
-        yield report.having(subject=f"{name.upper()} {settings}, {twin}, {rows}")
+        yield report.having(subject=f"{name.upper()} {', '.join([*settings, twin, rows])}")
 
 
 def _words(method: str | Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import ModuleType
 
 from rnncore import checks, compose
@@ -52,7 +52,7 @@ class Mutant:
         """Return this layer (a cell: its textbook, in float64) with the error in its backward pass."""
         if isinstance(layer, Recurrent):
             row = layer.cell
-            broken = _BrokenCell(row.name, row.blocks, row.states, row.biases, row.options, self)
+            broken = _BrokenCell(**{f.name: getattr(row, f.name) for f in fields(Cell)}, mutant=self)
             return Recurrent(broken, layer.D, layer.H, backend="numpy", dtype="float64", **layer.options)
         kind = COMPOSITIONS[self.cell]
         names = dict(vars(compose))
@@ -92,7 +92,7 @@ def _module(cell: str, name: str, old: str, new: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class _BrokenCell(Cell):
-    mutant: Mutant
+    mutant: Mutant = field(kw_only=True)
 
     def twin(self, backend: str) -> ModuleType:
         return self.mutant.module()

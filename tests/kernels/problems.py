@@ -3,15 +3,11 @@
 import importlib
 
 import numpy as np
+from conftest import CASES
 
-CELLS = [
-    ("rnn", {"activation": "tanh"}),
-    ("rnn", {"activation": "relu"}),
-    ("lstm", {"activation": "tanh"}),
-    ("lstm", {"activation": "relu"}),
-    ("gru", {"reset": "after"}),
-    ("gru", {"reset": "before"}),
-]
+from rnncore import contract
+
+CELLS = CASES
 IDS = ["-".join([name, *options.values()]) for name, options in CELLS]
 
 
@@ -27,10 +23,11 @@ def problem(cell, T, N, D, H, dtype="float64", lengths=None):
     def draw(*shape, scale=1.0):
         return (scale * rng.standard_normal(shape)).astype(dtype)
 
-    G = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+    row = contract.CELLS[cell]
+    G = row.blocks
     params = {"Wx": draw(D, G * H, scale=D**-0.5), "Wh": draw(H, G * H, scale=0.8 * H**-0.5)}
-    params |= {name: draw(G * H, scale=0.3) for name in (("bx", "bh") if cell == "gru" else ("b",))}
-    states = [0, 1] if cell == "lstm" else [0]
+    params |= {name: draw(G * H, scale=0.3) for name in row.biases}
+    states = row.states
     state_0, dstate_T = tuple(draw(N, H, scale=0.5) for _ in states), tuple(draw(N, H) for _ in states)
     if lengths == "ragged":
         lengths = np.sort(rng.integers(0, T + 1, N))[::-1].copy()
