@@ -17,6 +17,7 @@ from rnncore.recurrent import GRU, LSTM, RNN
 if TYPE_CHECKING:
     from rnncore import diagnostics, gradcheck
     from rnncore.interop.models import load, save
+    from rnncore.streaming import Stream
     from rnncore.training import (
         SGD,
         Adam,
@@ -52,6 +53,7 @@ __all__ = [
     "NonFiniteError",
     "RMSProp",
     "Stack",
+    "Stream",
     "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",
@@ -71,6 +73,7 @@ __all__ = [
 _ROOMS = ("diagnostics", "gradcheck")
 _LATER = {
     "rnncore.interop.models": ("load", "save"),
+    "rnncore.streaming": ("Stream",),
     "rnncore.training": (
         *("SGD", "Adam", "AdamW", "Momentum", "RMSProp", "clip_by_global_norm", "clip_by_value", "fit"),
         *("checkpointed_bptt", "full_bptt", "truncated_bptt"),

@@ -36,6 +36,10 @@ ARROWS = {
         {"matplotlib"},
     ),
     "interop": (GROUND | {"interop", "contract", "compose", "feedforward", "recurrent"}, set()),
+    "streaming": (
+        GROUND | {"streaming", "contract", "recurrent", "feedforward", "compose", "kernels", "interop"},
+        set(),
+    ),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
     "datasets": ({"datasets", "errors"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (
@@ -43,7 +47,7 @@ ARROWS = {
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
     "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"}, EXTRA),
-    "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels"}, set()),
+    "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"}, set()),
     "__main__": ({"cli"}, set()),
 }
 

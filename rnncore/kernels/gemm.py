@@ -220,6 +220,13 @@ def _pack_left(depth: Any, a: Any, first: Any, column: Any, m: Any, left: Any) -
             left[(m - m % _ROWS) * (depth - 1) + r * _ROWS + i] = a[first + r, column + i]
 
 
+@part
+def packed_size(k: Any, n: Any, panels: Any) -> Any:
+    """How many numbers `pack` makes of a k x n matrix of the type of `panels`."""
+    full = _PANEL_BYTES // panels.itemsize
+    return (n + full - 1) // full * full * k
+
+
 @kernel
 def _pack(matrix: Any, transpose: bool, first: int, last: int, panels: Any) -> None:
     """Fill the panels, the rest of the last one with zeros; see `pack`."""

@@ -109,6 +109,12 @@ def kernel(function: Function) -> Function:
     return result
 
 
+def entrance(compiled: Any, examples: tuple[Any, ...]) -> Callable[..., None]:
+    """Return a kernel for arguments of exactly the examples' types: Numba's choice by type takes 0.2 us of a call."""
+    chosen: Callable[..., None] = compiled.compile(tuple(numba.typeof(example) for example in examples))
+    return chosen
+
+
 def intrinsic(function: Callable[..., Any]) -> Any:
     """Let a function write machine code; its first argument is Numba's and not passed by the caller."""
     return numba.extending.intrinsic(function)
