@@ -148,6 +148,8 @@ def run_cell(
 ) -> tuple[Dual, list[Dual]]:
     """Carry values and tangents through T steps of a cell; a finished row keeps both."""
     T, N, _ = x[0].shape
+    if layer.cell.name not in STEPS:
+        raise ContractError("method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method")
     ends = np.full(N, T) if lengths is None else lengths
     y = np.zeros((T, N, layer.H)), np.zeros((len(x[1]), T, N, layer.H))
     state = [(v.copy(), t.copy()) for v, t in state]

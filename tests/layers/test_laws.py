@@ -1,14 +1,33 @@
-"""Laws that hold for every cell in both twins, whatever the numbers."""
+"""Laws that hold for every cell and for compositions, in both twins, whatever the numbers."""
 
 import numpy as np
 import pytest
-from conftest import MATRIX, TOLERANCE, all_results, assert_equal_results, make, scaled_error
+from conftest import BACKENDS, MATRIX, TOLERANCE, all_results, assert_equal_results, make, scaled_error
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rnncore as rc
 from rnncore.gradcheck import random_problem
+from rnncore.gradcheck.measure import arrays_of
 
 EQUAL = TOLERANCE["equal in float64"]
+
+
+def composed(backend):
+    """Three features in and four out, as every cell here: a stack, and one layer in both directions."""
+    words = {"backend": backend, "dtype": "float64"}
+    return [
+        rc.Stack(rc.LSTM(3, 5, **words), rc.GRU(5, 2, **words), rc.Dense(2, 4, dtype="float64")),
+        rc.Bidirectional(rc.Stack(rc.GRU(3, 4, "before", **words), rc.RNN(4, 2, **words))),
+    ]
+
+
+CELL_LAYERS = [pytest.param(make(name, 3, 4, **words), id=case.id) for case in MATRIX for name, words in [case.values]]
+COMPOSED = [
+    pytest.param(layer, id=f"{type(layer).__name__}-{backend}") for backend in BACKENDS for layer in composed(backend)
+]
+SUBJECTS = CELL_LAYERS + COMPOSED
+STREAMS = [subject for subject in SUBJECTS if subject.values[0].streamable]
 problems = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 10**6),
@@ -20,10 +39,9 @@ problems = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", STREAMS)
 @given(problem=problems, cut=st.integers(0, 7))
-def test_chunks_with_carried_gradient_equal_the_whole(name, options, problem, cut):
-    layer = make(name, 3, 4, **options)
+def test_chunks_with_carried_gradient_equal_the_whole(layer, problem, cut):
     p = random_problem(layer, **problem)
     T, N = p.x.shape[:2]
     cut = min(cut, T)
@@ -42,10 +60,9 @@ def test_chunks_with_carried_gradient_equal_the_whole(name, options, problem, cu
     assert_equal_results(chunked, whole, EQUAL)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_nan_in_the_padding_leaks_nowhere(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_nan_in_the_padding_leaks_nowhere(layer, problem):
     p = random_problem(layer, **{**problem, "ragged": True})
     past = np.arange(len(p.x))[:, None] >= p.lengths
     clean = all_results(layer, p)
@@ -56,10 +73,9 @@ def test_nan_in_the_padding_leaks_nowhere(name, options, problem):
         np.testing.assert_array_equal(dirty[key], clean[key], err_msg=key)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_outputs_and_dx_are_zero_past_a_row_s_end(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_outputs_and_dx_are_zero_past_a_row_s_end(layer, problem):
     p = random_problem(layer, **{**problem, "ragged": True})
     past = np.arange(len(p.x))[:, None] >= p.lengths
     results = all_results(layer, p)
@@ -67,10 +83,9 @@ def test_outputs_and_dx_are_zero_past_a_row_s_end(name, options, problem):
     assert not results["dx"][past].any()
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_a_row_of_length_zero_hands_state_and_gradient_through(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_a_row_of_length_zero_hands_state_and_gradient_through(layer, problem):
     p = random_problem(layer, **{**problem, "N": 3, "ragged": True})
     results = all_results(layer, p)
     for k in range(len(p.state_0)):
@@ -78,10 +93,9 @@ def test_a_row_of_length_zero_hands_state_and_gradient_through(name, options, pr
         np.testing.assert_array_equal(results[f"dstate_0[{k}]"][2], p.dstate_T[k][2])
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_ragged_rows_equal_each_row_by_itself(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_ragged_rows_equal_each_row_by_itself(layer, problem):
     p = random_problem(layer, **{**problem, "ragged": True})
     together = all_results(layer, p)
     sums = {key: 0 for key in together if key.startswith("d") and key[1:] in p.params}
@@ -104,10 +118,9 @@ def test_ragged_rows_equal_each_row_by_itself(name, options, problem):
     assert_equal_results({key: together[key] for key in sums}, sums, EQUAL)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems, order=st.randoms(use_true_random=False))
-def test_the_order_of_the_batch_does_not_matter(name, options, problem, order):
-    layer = make(name, 3, 4, **options)
+def test_the_order_of_the_batch_does_not_matter(layer, problem, order):
     p = random_problem(layer, **{**problem, "ragged": False})
     rows = list(range(p.x.shape[1]))
     order.shuffle(rows)
@@ -126,10 +139,9 @@ def test_the_order_of_the_batch_does_not_matter(name, options, problem, order):
     assert_equal_results(b, a, EQUAL)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_backward_is_linear_in_the_upstream_gradient(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_backward_is_linear_in_the_upstream_gradient(layer, problem):
     p = random_problem(layer, **problem)
     rng = np.random.default_rng(problem["seed"] + 1)
     other = p._replace(dy=rng.normal(size=p.dy.shape), dstate_T=tuple(rng.normal(size=d.shape) for d in p.dstate_T))
@@ -145,36 +157,33 @@ def test_backward_is_linear_in_the_upstream_gradient(name, options, problem):
         assert np.abs(c[key] - combined[key]).max(initial=0) <= EQUAL * max(size[key], 1e-300), key
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_inputs_are_never_changed_and_results_own_their_memory(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_inputs_are_never_changed_and_results_own_their_memory(layer, problem):
     p = random_problem(layer, **problem)
     given_arrays = [*p.params.values(), p.x, *p.state_0, p.dy, *p.dstate_T]
     before = [a.copy() for a in given_arrays]
     y, state_T, cache = layer.forward(p.params, p.x, p.state_0, p.lengths)
-    kept = [a.copy() for a in cache if a is not None]
+    kept = [a.copy() for a in arrays_of(cache)]
     dparams, dx, dstate_0 = layer.backward(p.params, cache, p.dy, p.dstate_T)
     for own in (y, *state_T, *dparams.values(), dx, *dstate_0):
         own[...] = np.nan
-    for a, b in zip([*given_arrays, *(a for a in cache if a is not None)], [*before, *kept], strict=True):
+    for a, b in zip([*given_arrays, *arrays_of(cache)], [*before, *kept], strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
-def test_a_second_call_gives_the_same_bits(name, options, problem):
-    layer = make(name, 3, 4, **options)
+def test_a_second_call_gives_the_same_bits(layer, problem):
     p = random_problem(layer, **problem)
     a, b = all_results(layer, p), all_results(layer, p)
     for key in a:
         np.testing.assert_array_equal(a[key], b[key], err_msg=key)
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", CELL_LAYERS)
 @pytest.mark.parametrize("where", ["x", "state_0", "Wx", "Wh"])
-def test_nan_in_gives_nan_out(name, options, where):
-    layer = make(name, 3, 4, **options)
+def test_nan_in_gives_nan_out(layer, where):
     p = random_problem(layer, seed=1, ragged=False)
     if where == "x":
         p.x[0, 0, 0] = np.nan
@@ -189,11 +198,10 @@ def test_nan_in_gives_nan_out(name, options, where):
     assert np.isnan(results["dWh"]).any()
 
 
-@pytest.mark.parametrize(("name", "options"), MATRIX)
+@pytest.mark.parametrize("layer", SUBJECTS)
 @pytest.mark.parametrize(("T", "N"), [(0, 2), (3, 0), (0, 0)])
-def test_no_steps_or_no_rows_give_empty_results(name, options, T, N):
-    layer = make(name, 3, 4, **options)
-    state_0 = tuple(np.ones((N, 4)) for _ in layer.state_sizes)
+def test_no_steps_or_no_rows_give_empty_results(layer, T, N):
+    state_0 = tuple(np.ones((N, H)) for H in layer.state_sizes)
     y, state_T, cache = layer.forward(layer.init(0), np.zeros((T, N, 3)), state_0)
     grads, dx, dstate_0 = layer.backward(layer.init(0), cache, np.ones_like(y), state_0)
     assert y.shape == (T, N, 4)
@@ -202,3 +210,45 @@ def test_no_steps_or_no_rows_give_empty_results(name, options, T, N):
     for a, b, c in zip(state_0, state_T, dstate_0, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+@given(problem=problems)
+def test_forward_tangents_and_backward_gradients_are_adjoint(layer, problem):
+    """<u, J v> = <J' u, v>: the derivative along a direction, by differences, is the gradient's share in it."""
+    p = random_problem(layer, **{**problem, "scale": min(problem["scale"], 1.0)})
+    rng = np.random.default_rng(problem["seed"] + 2)
+    v = {name: rng.normal(size=a.shape) for name, a in p.params.items()}
+    w, s = rng.normal(size=p.x.shape), tuple(rng.normal(size=a.shape) for a in p.state_0)
+    got = all_results(layer, p)
+    theirs = sum((got[f"d{name}"] * d).sum() for name, d in v.items()) + (got["dx"] * w).sum()
+    theirs += sum((got[f"dstate_0[{k}]"] * d).sum() for k, d in enumerate(s))
+
+    def along(h):
+        moved = {name: a + h * v[name] for name, a in p.params.items()}
+        y, state, _ = layer.forward(
+            moved, p.x + h * w, tuple(a + h * d for a, d in zip(p.state_0, s, strict=True)), p.lengths
+        )
+        return (y * p.dy).sum() + sum((a * d).sum() for a, d in zip(state, p.dstate_T, strict=True))
+
+    if "relu" not in repr(layer):  # differences may step over its corner
+        h = 1e-5
+        ours = (8 * (along(h) - along(-h)) - along(2 * h) + along(-2 * h)) / (12 * h)
+        assert abs(ours - theirs) <= 1e-7 * max(1.0, abs(theirs))
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+@given(problem=problems)
+def test_float32_follows_float64(layer, problem):
+    p = random_problem(layer, **{**problem, "scale": min(problem["scale"], 1.0)})
+    wide = all_results(layer, p)
+    single = [
+        {name: a.astype("f4") for name, a in part.items()} if isinstance(part, dict)
+        else tuple(a.astype("f4") for a in part) if isinstance(part, tuple)
+        else part if part is None or part.dtype.kind == "i" else part.astype("f4")
+        for part in p
+    ]  # fmt: skip
+    narrow = all_results(layer, type(p)(*single))
+    assert {a.dtype.name for a in narrow.values()} == {"float32"}
+    if "relu" not in repr(layer):  # a rounding may switch a unit on or off
+        assert_equal_results(narrow, wide, TOLERANCE["float32 against float64"])
