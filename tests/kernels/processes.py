@@ -13,7 +13,7 @@ def run_script(*parts, **environment):
     """Run a script that may use the names of problems.py; fail with its output if it fails or takes two minutes."""
     process = subprocess.run(
         [sys.executable, "-c", HEAD + "\n".join(textwrap.dedent(part) for part in parts)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])), **environment},
         capture_output=True,
         text=True,
         timeout=120,
