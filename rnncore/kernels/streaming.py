@@ -11,24 +11,35 @@ features and 64 units, called from Python, takes 1.2 (RNN) to 2 us (LSTM), of wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.kernels import gru, lstm, rnn
+from rnncore.kernels.activations import activate
 from rnncore.kernels.gemm import add_product, pack, packed_size
 from rnncore.kernels.jit import entrance, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import FIRST, as_rows, fill_rows
+from rnncore.kernels.rows import FIRST, as_rows, copy_row, fill_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array, Params
 
 Rows = NDArray[np.int64]
-Step = Callable[[Array, Rows, Array], Array]  # x (N, D), rows (N,), the table of states -> y (N, H)
+
+
+class Step(NamedTuple):
+    """One step of one layer: of one sequence, x (D,), and of many, x (N, D); x is contiguous."""
+
+    one: Callable[[Array, int, Array], Array]
+    many: Callable[[Array, Rows, Array], Array]
+
 
 _rnn_forward: Any = rnn._forward
 _lstm_forward: Any = lstm._forward
 _gru_forward: Any = gru._forward
+_lstm_cell: Any = lstm._cell
+_gru_reset: Any = gru._reset
+_gru_update: Any = gru._update
 
 
 @part
@@ -47,6 +58,14 @@ def _put(table: Any, rows: Any, first: Any, last: Any, column: Any, state: Any, 
     for n in range(first, last):
         for j in range(0, H, lanes(state)):
             store(table, rows[n], column + j, H - j, load(state, n + N, j, H - j))
+
+
+@part
+def _load_row(table: Any, row: Any, column: Any, state: Any) -> None:
+    """Copy one state out of the table."""
+    H = state.shape[1]
+    for j in range(0, H, lanes(state)):
+        store(state, FIRST, j, H - j, load(table, row, column + j, H - j))
 
 
 @kernel
@@ -95,7 +114,71 @@ def _gru(x: Any, rows: Any, first: int, last: int, weights: Any, after: bool, ta
     _put(table, rows, first, last, column, h, N)
 
 
-CELLS: dict[str, Any] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
+@kernel
+def _rnn_one(x: Any, row: int, weights: Any, relu: bool, table: Any, column: int, y: Any) -> None:
+    D, H = x.size, y.size
+    Wh = packed_size(D, H, weights)
+    b = Wh + packed_size(H, H, weights)
+    h, a = np.empty((1, H), x.dtype), y.reshape((1, H))
+    _load_row(table, row, column, h)
+    copy_row(weights[b:].reshape((1, H)), FIRST, a, FIRST, FIRST, H)
+    add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:Wh], a, FIRST, FIRST, H)
+    add_product(1, h, FIRST, FIRST, H, weights[Wh:b], a, FIRST, FIRST, H)
+    for j in range(0, H, lanes(a)):
+        store(a, FIRST, j, H - j, activate(load(a, FIRST, j, H - j), relu))
+    copy_row(a, FIRST, table, row, column, H)
+
+
+@kernel
+def _lstm_one(x: Any, row: int, weights: Any, relu: bool, table: Any, column: int, y: Any) -> None:
+    D, H = x.size, y.size
+    Wh = packed_size(D, 4 * H, weights)
+    b = Wh + packed_size(H, 4 * H, weights)
+    scratch = np.empty((12, H), x.dtype)
+    h, c = scratch[:2], scratch[2:4]
+    a, gates = scratch[4:8].reshape((1, 4 * H)), scratch[8:].reshape((1, 4 * H))
+    _load_row(table, row, column, h)
+    _load_row(table, row, column + H, c)
+    copy_row(weights[b:].reshape((1, 4 * H)), FIRST, a, FIRST, FIRST, 4 * H)
+    add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:Wh], a, FIRST, FIRST, 4 * H)
+    add_product(1, h, FIRST, FIRST, H, weights[Wh:b], a, FIRST, FIRST, 4 * H)
+    _lstm_cell(a, FIRST, c, FIRST, 1, relu, h, gates, y.reshape((1, H)))
+    copy_row(h, FIRST + 1, table, row, column, H)
+    copy_row(c, FIRST + 1, table, row, column + H, H)
+
+
+@kernel
+def _gru_one(x: Any, row: int, weights: Any, after: bool, table: Any, column: int, y: Any) -> None:
+    D, H = x.size, y.size
+    Wh_rz = packed_size(D, 3 * H, weights)
+    Wh_n = Wh_rz + packed_size(H, 2 * H, weights)
+    b = Wh_n + packed_size(H, H, weights)
+    bh_n = b + 3 * H
+    scratch = np.empty((9, H), x.dtype)
+    h, q, a, gates = scratch[:2], scratch[2:3], scratch[3:6].reshape((1, 3 * H)), scratch[6:].reshape((1, 3 * H))
+    _load_row(table, row, column, h)
+    copy_row(weights[b:bh_n].reshape((1, 3 * H)), FIRST, a, FIRST, FIRST, 3 * H)
+    add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:Wh_rz], a, FIRST, FIRST, 3 * H)
+    add_product(1, h, FIRST, FIRST, H, weights[Wh_rz:Wh_n], a, FIRST, FIRST, 2 * H)
+    if after:
+        copy_row(weights[bh_n:].reshape((1, H)), FIRST, q, FIRST, FIRST, H)
+        add_product(1, h, FIRST, FIRST, H, weights[Wh_n:b], q, FIRST, FIRST, H)
+    _gru_reset(a, FIRST, FIRST, h, after, gates, q)
+    if not after:
+        add_product(1, q, FIRST, FIRST, H, weights[Wh_n:b], a, FIRST, 2 * H, H)
+    _gru_update(a, FIRST, FIRST, 1, gates, h, y.reshape((1, H)))
+    copy_row(h, FIRST + 1, table, row, column, H)
+
+
+@kernel
+def _affine_one(x: Any, weights: Any, y: Any) -> None:
+    D, H = x.size, y.size
+    b = packed_size(D, H, weights)
+    copy_row(weights[b:].reshape((1, H)), FIRST, y.reshape((1, H)), FIRST, FIRST, H)
+    add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:b], y.reshape((1, H)), FIRST, FIRST, H)
+
+
+CELLS: dict[str, Any] = {"rnn": (_rnn_one, _rnn), "lstm": (_lstm_one, _lstm), "gru": (_gru_one, _gru)}
 
 
 @kernel
@@ -128,39 +211,44 @@ def cell_step(name: str, params: Params, column: int, option: str) -> Step:
     else:
         weights = _joined(pack(Wx), pack(Wh), params["b"])
     flag, dtype, size = option in ("relu", "after"), weights.dtype, Wx.shape[1]
-    matrix, none = np.empty((1, 1), dtype), np.zeros(1, np.int64)
-    examples = (matrix, none, 0, 1, weights, flag, matrix, 0, matrix)
-    advance = entrance(CELLS[name], examples)
-    one = (1, H)
+    vector, matrix = np.empty(1, dtype), np.empty((1, 1), dtype)
+    for_one, for_many = CELLS[name]
+    advance = entrance(for_one, (vector, 0, weights, flag, matrix, 0, vector))
 
-    def step(x: Array, rows: Rows, table: Array) -> Array:
-        if x.shape[0] == 1:
-            y = np.empty(one, dtype)
-            advance(x, rows, 0, 1, weights, flag, table, column, y)
-            return y
+    def one(x: Array, row: int, table: Array) -> Array:
+        y = np.empty(H, dtype)
+        advance(x, row, weights, flag, table, column, y)
+        return y
+
+    def many(x: Array, rows: Rows, table: Array) -> Array:
         N = len(x)
         y = np.empty((N, H), dtype)
         bounds = shard_bounds(N, None)
 
         def task(s: int) -> None:
-            advance(x, rows, bounds[s], bounds[s + 1], weights, flag, table, column, y)
+            for_many(x, rows, bounds[s], bounds[s + 1], weights, flag, table, column, y)
 
         run(task, len(bounds) - 1, float(N) * (D + H) * size)
         return y
 
-    return step
+    return Step(one, many)
 
 
 def affine_step(params: Params) -> Step:
     """Return y = x W + b; the states are not touched."""
     H = params["W"].shape[1]
     weights = _joined(pack(as_rows(params["W"], H)), params["b"])
-    matrix = np.empty((1, 1), weights.dtype)
-    compute = entrance(_affine, (matrix, weights, matrix))
+    vector = np.empty(1, weights.dtype)
+    advance, for_many = entrance(_affine_one, (vector, weights, vector)), cast(Any, _affine)
 
-    def step(x: Array, rows: Rows, table: Array) -> Array:
-        y = np.empty((len(x), H), weights.dtype)
-        compute(x, weights, y)
+    def one(x: Array, row: int, table: Array) -> Array:
+        y = np.empty(H, weights.dtype)
+        advance(x, weights, y)
         return y
 
-    return step
+    def many(x: Array, rows: Rows, table: Array) -> Array:
+        y = np.empty((len(x), H), weights.dtype)
+        for_many(x, weights, y)
+        return y
+
+    return Step(one, many)

@@ -8,7 +8,7 @@ as always in prediction; a layer that looks ahead, as `Bidirectional`, is refuse
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,13 @@ from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Grads, Params
 
 Rows = NDArray[np.int64]
-Step = Callable[[Array, Rows, Array], Array]  # x (N, ...), the rows of the table that belong to it, the table -> y
+
+
+class Step(NamedTuple):
+    """One layer moved on by one event: of the customer in one row of the table of states, or of those in many."""
+
+    one: Callable[[Array, int, Array], Array]
+    many: Callable[[Array, Rows, Array], Array]
 
 
 def parts(model: Layer, params: Params) -> list[tuple[Layer, Grads]]:
@@ -35,7 +41,7 @@ def parts(model: Layer, params: Params) -> list[tuple[Layer, Grads]]:
     return found
 
 
-def steps(model: Layer, params: Params, dtype: np.dtype[Any]) -> list[Step]:
+def steps(model: Layer, params: Params) -> list[Step]:
     """One function for each layer that does something, in order."""
     each = parts(model, params)
     fast = any(isinstance(part, Recurrent) and part.backend == "numba" for part, _ in each)
@@ -50,30 +56,30 @@ def steps(model: Layer, params: Params, dtype: np.dtype[Any]) -> list[Step]:
         elif not isinstance(part, Dropout):
             found.append(_step(part, own, column, has_time, fast))
         column += sum(part.state_sizes)
-    return found or [lambda x, rows, table: x.copy()]
+    return found or [Step(lambda x, row, table: x.copy(), lambda x, rows, table: x.copy())]
 
 
 def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -> Step:
     """One step of one layer: by a kernel where there is one, else by the layer's own forward."""
     if isinstance(part, Embedding):
         W = params["W"]
-        return lambda x, rows, table: W[x]
+        return Step(lambda x, row, table: W[x], lambda x, rows, table: W[x])
     if isinstance(part, Recurrent) and part.backend == "numba" and CELLS.get(part.cell.name) is part.cell:
         part.cell.twin("numba")  # an error that says what to do where Numba is absent
         from rnncore.kernels import streaming as kernels
 
         if part.cell.name in kernels.CELLS:
             (option,) = part.options.values()
-            return kernels.cell_step(part.cell.name, params, column, option)
+            return Step(*kernels.cell_step(part.cell.name, params, column, option))
     if isinstance(part, Dense) and fast:
         from rnncore.kernels import streaming as kernels
 
-        return kernels.affine_step(params)
+        return Step(*kernels.affine_step(params))
     widths = part.state_sizes
     ends = [column + sum(widths[: k + 1]) for k in range(len(widths))]
     places = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
 
-    def step(x: Array, rows: Rows, table: Array) -> Array:
+    def many(x: Array, rows: Rows, table: Array) -> Array:
         state = tuple(table[rows, place] for place in places)
         y, after, _ = part.forward(params, x[None] if has_time else x, state)
         for place, value in zip(places, after, strict=True):
@@ -81,4 +87,4 @@ def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -
         out: Array = y[0] if has_time else y
         return out
 
-    return step
+    return Step(lambda x, row, table: many(x[None], np.array([row]), table)[0], many)

@@ -41,14 +41,14 @@ class Stream:
         model._check_dtype(dtype)
         self.model, self.dtype = model, dtype
         self.params = {name: np.array(a, order="C") for name, a in params.items()}
-        self._steps = steps(model, self.params, dtype)
+        each = steps(model, self.params)
+        self._ones, self._manys = [step.one for step in each], [step.many for step in each]
         first = parts(model, self.params)[0][0]
         self._ids = first.V if isinstance(first, Embedding) else None
         self._shape: tuple[Any, ...] = (model.sizes[0],)
         self._row: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._table = np.zeros((16, sum(model.state_sizes)), dtype)
-        self._one = np.zeros(1, np.int64)
         self._lock = threading.Lock()
 
     def step(self, key: Hashable, x: Array | int) -> Array:
@@ -62,21 +62,20 @@ class Stream:
         >>> stream.step("ann", np.ones(2, np.float32)).shape, len(stream)
         ((3,), 1)
         """
-        if self._ids is None:
-            if x.__class__ is not np.ndarray or x.dtype is not self.dtype or x.shape != self._shape:
-                checks.array("x", x, (self._shape[0] or "D",), self.dtype, "one event: its features")
-            one: Array = x.reshape(1, -1)  # type: ignore[union-attr]
-            if not one.flags.carray:
-                one = one.copy()
+        if self._ids is not None:
+            one = self._checked_ids(np.asarray(x), ())
+        elif x.__class__ is np.ndarray and x.dtype is self.dtype and x.shape == self._shape and x.flags.c_contiguous:
+            one = x
         else:
-            one = self._checked_ids(np.asarray(x), ())[None]
+            checks.array("x", x, (self._shape[0] or "D",), self.dtype, "one event: its features")
+            one = np.array(x)
         with self._lock:
             row = self._row.get(key)
-            self._one[0] = self._new(key) if row is None else row
-            for advance in self._steps:
-                one = advance(one, self._one, self._table)
-        y: Array = one[0]
-        return y
+            if row is None:
+                row = self._new(key)
+            for advance in self._ones:
+                one = advance(one, row, self._table)
+        return one
 
     def step_batch(self, keys: Iterable[Hashable], x: Array) -> Array:
         """Return y (N, K) after one more event of each of N customers: x (N, D), or ids (N,); each customer once.
@@ -98,7 +97,7 @@ class Stream:
             one = self._checked_ids(np.asarray(x), (len(keys),))
         with self._lock:
             rows = np.array([self._row[key] if key in self._row else self._new(key) for key in keys], np.int64)
-            for advance in self._steps:
+            for advance in self._manys:
                 one = advance(one, rows, self._table)
         return one
 
