@@ -1,6 +1,11 @@
 """`python -m rnncore` is the command `rnncore`."""
 
-from rnncore.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from rnncore.cli import main
+
+        main()
+    except KeyboardInterrupt:  # while modules are loaded
+        sys.exit(130)

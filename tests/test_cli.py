@@ -1,39 +1,16 @@
 """The command line does the main job on a user's own file; bad input gets a message, code 2, and nothing written."""
 
+import re
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from cli_runs import NAMES, purchases, run
 
 from rnncore import gradcheck
-from rnncore.cli import app
-
-CUSTOMERS = 300
-NAMES = ["--customer", "who", "--time", "when", "--value", "paid"]
-
-
-def run(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def purchases(customers=CUSTOMERS, days=400, seed=0):
-    """Customers who buy at their own pace, half of whom stop: something to learn."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for k in range(customers):
-        pace, end = rng.uniform(5, 40), days if rng.random() < 0.5 else rng.uniform(0, days)
-        day = rng.uniform(0, 60)
-        while day < end:
-            rows.append((f"c{k:03}", int(day), round(float(rng.lognormal(3, 1)), 2)))
-            day += rng.exponential(pace)
-    who, when, paid = zip(*rows, strict=True)
-    start = np.datetime64("2024-01-01")
-    return pl.DataFrame({"who": who, "when": [str(start + np.timedelta64(d, "D")) for d in when], "paid": paid})
 
 
 @pytest.fixture(scope="module")
@@ -175,14 +152,15 @@ def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(log_file, tmp_path):
     unfinished = tmp_path / "b.unfinished"
     process = subprocess.Popen([*command, str(tmp_path / "b")], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not (unfinished.is_dir() and any(unfinished.iterdir())):
+    while not any(unfinished.glob("training-*")):
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors.decode()
-    assert "stopped" in errors.decode()
+    last = errors.decode().splitlines()[-1]
+    assert re.fullmatch(r"rnncore: stopped (in|after) epoch \d+/10.*; the same command goes on from there", last)
     assert not (tmp_path / "b").exists()
     subprocess.run([*command, str(tmp_path / "b")], check=True, capture_output=True, timeout=120)
     subprocess.run([*command, str(tmp_path / "a")], check=True, capture_output=True, timeout=120)

@@ -46,7 +46,11 @@ ARROWS = {
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
-    "cli": ({"rnncore", "cli", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"}, EXTRA),
+    "cli_errors": ({"errors"}, {"typer"}),
+    "cli": (
+        {"rnncore", "cli", "cli_errors", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"},
+        EXTRA,
+    ),
     "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"}, set()),
     "__main__": ({"cli"}, set()),
 }

@@ -32,7 +32,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     mode = _mode(target)
     temporary = os.path.join(folder, f".rnncore-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with _new(temporary, path) as file:
             if mode is not None:
                 os.chmod(temporary, mode)
             yield file
@@ -44,6 +44,15 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def _new(temporary: str, path: str) -> BinaryIO:
+    """Open the hidden file; OSError names what the caller asked for, not the hidden file."""
+    try:
+        return open(temporary, "xb")
+    except OSError as error:
+        folder = os.path.dirname(path) or "."
+        raise OSError(error.errno, f"cannot write into the folder {folder!r}: {error.strerror}", path) from None
 
 
 def _mode(target: str) -> int | None:

@@ -113,7 +113,8 @@ class EventLog:
         self._raw = raw._replace(columns={})  # the cells are in the arrays now
         if self._quality["unlikely dates"]:
             n = self._quality["unlikely dates"]
-            warnings.warn(f"{raw.label} has {n:,} dates before 1971 or in the future; see quality()", stacklevel=2)
+            what = f"{n:,} {'date' if n == 1 else 'dates'} before 1971 or in the future"
+            warnings.warn(f"{raw.label} has {what}, kept: 'unlikely dates' in its report", stacklevel=2)
 
     def _set(self, **arrays: Array | None) -> None:
         """Hold the arrays, each closed against writing."""

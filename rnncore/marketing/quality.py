@@ -121,7 +121,7 @@ def describe(frame: pl.DataFrame) -> list[Check]:
     lines = [
         Check("zero value", zeros, "kept" if zeros else ""),
         Check("exact repeats", repeats, "kept; equal to an earlier row in all named columns" if repeats else ""),
-        Check("repeated customer and day", counts[0], "kept; per_day() adds them up" if counts[0] else ""),
+        Check("repeated customer and day", counts[0], "kept; models add up each day" if counts[0] else ""),
         Check("out of order", counts[1], "sorted by time" if counts[1] else ""),
         Check("unlikely dates", counts[2], "kept; before 1971 or in the future" if counts[2] else ""),
     ]

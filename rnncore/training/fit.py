@@ -91,7 +91,8 @@ def fit(
             if path is not None and (due or interrupted()):
                 checkpoints.save(path, run, settings)
             if interrupted():
-                raise KeyboardInterrupt(f"stopped after {_where(run)}; the same call goes on from {path}")
+                reached = _reached(run, epochs, len(job.batches))
+                raise KeyboardInterrupt(f"stopped {reached}; the same call goes on from {path}")
 
         try:
             _loop(job, run, epochs, patience, every, path, settle, meter)
@@ -178,6 +179,13 @@ def _numbers(run: Run) -> dict[str, float]:
     if "validation_loss" in last and run.best_epoch is not None:
         shown |= {"validation": last["validation_loss"], "best": run.history[run.best_epoch]["validation_loss"]}
     return shown
+
+
+def _reached(run: Run, epochs: int, steps: int) -> str:
+    """Where a run stands, counted as the progress line does."""
+    if run.step == 0:
+        return f"after epoch {run.epoch}/{epochs}" if run.epoch else "before the first step"
+    return f"in epoch {run.epoch + 1}/{epochs} after step {run.step}/{steps}"
 
 
 def _where(run: Run) -> str:

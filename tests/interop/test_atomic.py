@@ -247,3 +247,12 @@ def test_bare_name_is_written_into_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("file", OLD)
     assert which(tmp_path / "file") == len(OLD)
+
+
+def test_a_missing_folder_is_named_as_it_was_given(tmp_path):
+    name = str(tmp_path / "gone" / "model")
+    with pytest.raises(FileNotFoundError) as caught:
+        write(name, NEW)
+    assert caught.value.filename == name
+    assert repr(str(tmp_path / "gone")) in str(caught.value)
+    assert ".rnncore-" not in str(caught.value)

@@ -246,7 +246,7 @@ def test_nothing_left_after_dropping():
 
 @pytest.mark.parametrize("day", ["1900-01-01", "1970-01-01", "2999-12-31"])
 def test_unlikely_dates_warn_and_are_counted(day):
-    with pytest.warns(UserWarning, match="1 dates before 1971 or in the future"):
+    with pytest.warns(UserWarning, match="1 date before 1971 or in the future"):
         made = log(frame(t=["2024-01-03", day, "2024-01-01"]))
     assert made.quality()["unlikely dates"] == 1
 

@@ -169,7 +169,7 @@ def test_ctrl_c_in_a_process_of_its_own_saves_and_stops(tmp_path):
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
         error = process.communicate(b"\n", timeout=60)[1]
-    assert b"KeyboardInterrupt: stopped after epoch 1, step 2" in error
+    assert b"KeyboardInterrupt: stopped in epoch 2/3 after step 2/3; the same call goes on from" in error
     assert where(stopped) == (1, 2)
     finish_and_compare(tmp_path, stopped, every=100)
 

@@ -1,0 +1,138 @@
+"""Where `rnncore fit` writes, and the folder `<out>.unfinished` from which an interrupted training goes on.
+
+That folder holds the checkpoints of the two networks and `call.json`, which says what they belong to. Nothing else is
+ever removed from it, and a folder that holds anything else is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnncore.errors import ContractError, ModelFileError
+from rnncore.interop.atomic import replacing
+from rnncore.marketing.churn import Churn
+from rnncore.marketing.events import EventLog
+
+START, CALL = "training", "call.json"
+NETWORKS = (f"{START}-judged", f"{START}-final")
+_LEFT_BY_A_KILL = re.compile(r"\.rnncore-[0-9a-f]{16}\.tmp")  # see atomic.replacing
+
+
+def places(out: Path, force: bool) -> tuple[Path, Path]:
+    """The folder for the result and the one for checkpoints beside it; ContractError where they cannot be used."""
+    folder = out.resolve()
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise ContractError("--out", "a new or an empty folder", str(out), "name another one, or say --force")
+    if folder.exists() and not folder.is_dir():
+        raise ContractError("--out", "a folder", f"the file {out}", "name another one")
+    if not folder.name:
+        raise ContractError("--out", "a folder inside another one", str(out), "name a folder in it")
+    if not folder.parent.is_dir():
+        raise ContractError("--out", "a name in a folder that exists", str(out), f"make {folder.parent} first")
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    if unfinished.exists() and not unfinished.is_dir():
+        raise ContractError("--out", f"no file called {unfinished}", "one", "name another --out, or move that file")
+    if unfinished.is_dir():
+        strange = sorted(p.name for p in unfinished.iterdir() if not _ours(p))
+        if strange:
+            what = f"a folder {unfinished}, for checkpoints, that holds nothing else"
+            raise ContractError("--out", what, f"{strange[0]!r} in it", "name another --out, or move that folder")
+    return folder, unfinished
+
+
+def train(churn: Churn, log: EventLog, unfinished: Path, force: bool) -> None:
+    """Fit `churn`, with progress on stderr, going on from checkpoints of this very call.
+
+    Checkpoints of another call are refused, or with `force` removed. They stay for `remove` once training has begun.
+    """
+    call = _call(churn, log)
+    try:
+        other = _differences(unfinished, call)
+        if not other:
+            try:
+                return _fit(churn, log, unfinished, call)
+            except (ContractError, ModelFileError) as error:
+                if isinstance(error, ContractError) and error.argument != "checkpoint":
+                    raise
+                other = "it cannot be used by this version of rnncore, or is damaged"
+        if not force:
+            raise _refusal(unfinished, other)
+        remove(unfinished)
+        _fit(churn, log, unfinished, call)
+    except KeyboardInterrupt as stop:
+        if str(stop) or not _begun(unfinished):
+            raise
+        raise KeyboardInterrupt(f"stopped; the same call goes on from {unfinished}") from None
+    finally:
+        if not _begun(unfinished):
+            remove(unfinished)
+
+
+def remove(unfinished: Path) -> None:
+    """Remove what this program wrote into the folder, and the folder if it is empty then."""
+    if unfinished.is_dir():
+        for file in unfinished.iterdir():
+            if _ours(file):
+                file.unlink()
+        with suppress(OSError):
+            unfinished.rmdir()
+
+
+def _begun(unfinished: Path) -> bool:
+    return any((unfinished / name).exists() for name in NETWORKS)
+
+
+def _ours(file: Path) -> bool:
+    return file.is_file() and (file.name in (*NETWORKS, CALL) or bool(_LEFT_BY_A_KILL.fullmatch(file.name)))
+
+
+def _call(churn: Churn, log: EventLog) -> dict[str, Any]:
+    """What a training depends on, in the words of the command line."""
+    return {"--horizon": churn.horizon, "--seed": churn.seed, "log": _fingerprint(log)}
+
+
+def _fingerprint(log: EventLog) -> str:
+    """A digest of every event that was read."""
+    total = hashlib.sha256("\0".join(map(str, log.customers.tolist())).encode())
+    for array in (log.offsets, log.time, log.value, log.items, log.count):
+        total.update(b"\0none" if array is None else np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+def _fit(churn: Churn, log: EventLog, unfinished: Path, call: dict[str, Any]) -> None:
+    unfinished.mkdir(exist_ok=True)
+    with replacing(str(unfinished / CALL)) as file:
+        file.write(json.dumps(call).encode())
+    churn.fit(log, progress=True, checkpoint=unfinished / START)
+
+
+def _differences(unfinished: Path, call: dict[str, Any]) -> str:
+    """In what the call that left checkpoints there differs from this one; empty where in nothing, or unknown."""
+    try:
+        there = json.loads((unfinished / CALL).read_bytes())
+        found = [(name, there[name], said) for name, said in call.items() if there[name] != said]
+    except FileNotFoundError:
+        return ""
+    except (ValueError, KeyError, TypeError):
+        return f"{CALL} in it cannot be read"
+    parts = [f"it had {name} {old}, this one has {name} {new}" for name, old, new in found if name != "log"]
+    if any(name == "log" for name, _, _ in found):
+        parts.append("it had another log: the file, the columns or the rows left out differ")
+    return "; ".join(parts)
+
+
+def _refusal(unfinished: Path, why: str) -> ContractError:
+    return ContractError(
+        "--out",
+        "the interrupted training beside it to be one of this very command",
+        f"one of another ({why})",
+        f"say the same as then to go on with it, name another --out, or delete the folder {unfinished}; "
+        "--force discards it and starts anew",
+    )

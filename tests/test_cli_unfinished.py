@@ -1,0 +1,125 @@
+"""Where fit writes: names of all kinds, an interrupted run beside it, and what belongs to the user."""
+
+import pytest
+from cli_runs import NAMES, purchases, run
+
+from rnncore.marketing import churn
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Call fit on a small log with further words; it writes to tmp_path/out unless told otherwise."""
+    purchases(60).write_csv(tmp_path / "log.csv")
+
+    def call(*words, horizon=60):
+        out = [] if "--out" in words else ["--out", tmp_path / "out"]
+        return run("fit", "churn", tmp_path / "log.csv", *NAMES, "--horizon", horizon, *out, *words)
+
+    return call
+
+
+@pytest.fixture
+def interrupted(fit, monkeypatch, tmp_path):
+    """The folder of a run that was stopped between its two networks."""
+    once = iter([churn.learn])
+
+    def learn(*arguments, **words):
+        for real in once:
+            return real(*arguments, **words)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(churn, "learn", learn)
+        result = fit()
+    assert result.exit_code == 130
+    assert result.stderr.endswith("rnncore: stopped; the same command goes on from there\n")
+    return tmp_path / "out.unfinished"
+
+
+def trained(result):
+    """How many networks began at their first epoch."""
+    assert result.exit_code == 0, result.output
+    return result.stderr.count("epoch 1/10")
+
+
+def test_a_run_leaves_no_folder_of_checkpoints(fit, tmp_path):
+    assert trained(fit()) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "out"]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_the_same_command_goes_on_with_and_without_force(fit, interrupted, force):
+    assert trained(fit(*force)) == 1
+    assert not interrupted.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--force"]])
+def test_a_folder_of_the_users_is_refused_before_anything_is_read_and_kept(fit, tmp_path, words):
+    mine = tmp_path / "out.unfinished" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    (tmp_path / "log.csv").unlink()
+    result = fit(*words)
+    assert result.exit_code == 2
+    assert "'thesis.txt' in it" in result.stderr
+    assert mine.read_text() == "mine"
+
+
+def test_a_file_of_the_users_in_the_way_is_refused_and_kept(fit, tmp_path):
+    (tmp_path / "out.unfinished").write_text("mine")
+    assert fit("--force").exit_code == 2
+    assert (tmp_path / "out.unfinished").read_text() == "mine"
+
+
+def test_what_a_kill_left_in_the_folder_is_no_obstacle(fit, interrupted):
+    (interrupted / ".rnncore-0123456789abcdef.tmp").write_bytes(b"half")
+    assert trained(fit()) == 1
+    assert not interrupted.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "horizon", "said"),
+    [
+        ([], 61, "it had --horizon 60, this one has --horizon 61"),
+        (["--seed", 1], 60, "it had --seed 0, this one has --seed 1"),
+    ],
+)
+def test_another_option_is_named_and_the_checkpoints_stay(fit, interrupted, words, horizon, said):
+    result = fit(*words, horizon=horizon)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert f"delete the folder {interrupted}" in result.stderr
+    assert trained(fit()) == 1
+
+
+def test_another_log_is_named(fit, interrupted, tmp_path):
+    purchases(60, seed=1).write_csv(tmp_path / "log.csv")
+    assert "it had another log" in fit().stderr
+
+
+def test_force_discards_the_checkpoints_of_another_run(fit, interrupted):
+    assert trained(fit("--force", "--seed", 1)) == 2
+    assert not interrupted.exists()
+
+
+def test_a_damaged_checkpoint_is_refused_in_words_and_discarded_by_force(fit, interrupted):
+    (interrupted / "training-judged").write_bytes(b"broken")
+    result = fit()
+    assert result.exit_code == 2
+    assert "damaged" in result.stderr
+    assert trained(fit("--force")) == 2
+
+
+def test_the_folder_one_is_in_will_do_when_it_is_empty(fit, monkeypatch, tmp_path):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert trained(fit("--out", ".")) == 2
+    assert (tmp_path / "here" / "predictions.csv").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["here", "log.csv"]
+
+
+@pytest.mark.parametrize("name", ["", "/"])
+def test_a_name_that_is_no_folder_for_results_is_refused(fit, name):
+    result = fit("--out", name, "--force")
+    assert result.exit_code == 2
+    assert "--out" in result.stderr
