@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from rnncore import checks
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import models, safetensors
 from rnncore.marketing import metrics
@@ -27,7 +26,8 @@ from rnncore.marketing.baselines import simple_methods
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.encoding import summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.splits import Window, cut, require_horizon, time_split
+from rnncore.marketing.saved import expect
+from rnncore.marketing.splits import Window, cut, time_split
 from rnncore.marketing.verdict import Judgement, judge
 from rnncore.marketing.windows import Examples, Learned, Recipe, examples, learn, probabilities, require_both_outcomes
 
@@ -152,6 +152,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
 
         at: the day from which the horizon is counted, by default the last day of the log: give it where the log holds
         only some of the customers. A customer whose first event is later has no row. Nothing after `at` is read.
+        DataError where `at` is before the log begins, or more than a horizon later than both it and the log of the
+        training end.
 
         >>> from rnncore.datasets import cdnow
         >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
@@ -200,7 +202,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The estimator that was saved; ModelFileError where the file is damaged or something else."""
-        arrays, metadata = safetensors.read(path, _expect, kind=KIND)
+        arrays, metadata = safetensors.read(path, expect, kind=KIND)
         churn = cls(**metadata["arguments"])
         learned = Learned.unpack(arrays, metadata["history"])
         until = np.datetime64(metadata["trained_until"], "D")
@@ -211,15 +213,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
 
     def _recipe(self) -> Recipe:
         """The arguments, checked."""
-        require_horizon(self.horizon)
-        for name in ("units", "epochs", "patience", "latest"):
-            checks.size(name, getattr(self, name))
-        if self.batch_size is not None:
-            checks.size("batch_size", self.batch_size)
-        checks.size("seed", self.seed, least=0)
-        checks.number("learning_rate", self.learning_rate, open_left=True)
-        checks.one_of("backend", self.backend, ("numba", "numpy"))
-        return Recipe(**self.get_params())
+        return Recipe(**self.get_params()).checked()
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "_learned"):
@@ -235,7 +229,13 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         if _roles(log.reading) != _roles(self.reading_):
             have, want = (" and ".join(_roles(reading)) or "neither" for reading in (log.reading, self.reading_))
             raise DataError(f"the model was fitted with the columns value, items: {want}; this log has {have}")
-        origin = log.last_day if at is None else to_day(at)
+        origin = log.last_day if at is None else to_day(at, "at")
+        late = max(log.last_day, self.trained_until_) + span(self._used.horizon)
+        if origin > late:
+            raise DataError(
+                f"{origin} is more than a horizon of {self._used.horizon} days after the log ends ({log.last_day}): "
+                f"what came in between is not known; predict from {late} at the latest, or bring the log up to date"
+            )
         history = log.per_day().until(origin)
         if len(history) == 0:
             raise DataError(f"no customer has an event on or before {origin}; the log begins on {log.first_day}")
@@ -244,23 +244,3 @@ class Churn(BaseEstimator):  # type: ignore[misc]
 
 def _roles(reading: dict[str, str]) -> list[str]:
     return [role for role in ("value", "items") if role in reading or (role == "value" and "price" in reading)]
-
-
-def _expect(metadata: dict[str, Any]) -> safetensors.Expected:
-    """The arrays of a saved Churn; anything wrong with the description raises."""
-    wanted = {"task", "arguments", "model", "reading", "trained_until", "history", "judgement"}
-    if metadata.get("task") != "churn" or set(metadata) != wanted:
-        raise ContractError("task", "churn", repr(metadata.get("task"))[:80], "load it with the task it belongs to")
-    recipe = Churn(**metadata["arguments"])._recipe()
-    network = models.rebuild(metadata["model"])[0]
-    if network != recipe.network():
-        raise ContractError("model", repr(recipe.network()), repr(network)[:200], "the arguments ask for another")
-    reading = metadata["reading"]
-    words = {"customer", "time", "value", "items", "price", "time_format", "missing", "negative", "separator"}
-    if type(reading) is not dict or not words >= set(reading) or not all(type(v) is str for v in reading.values()):
-        raise ContractError("reading", "words of EventLog", repr(reading)[:80], "write it with save")
-    to_day(metadata["trained_until"])
-    for record in metadata["history"]:
-        sum(record.values())  # TypeError unless it holds numbers
-    Judgement.from_json(metadata["judgement"])
-    return recipe.arrays()

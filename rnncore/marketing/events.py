@@ -51,9 +51,10 @@ class EventLog:
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
     `reading` holds the words of this call, so that another source of the same form can be read alike.
-    Raises DataError for a missing file or column, an unreadable, missing, negative or infinite cell (with its row,
-    counted from 1 without the header), and a log without rows; ContractError for a wrong argument. A log of one
-    customer is a log: whoever needs more customers checks that. Warns of dates before 1971 or in the future.
+    Raises DataError for a missing file or column, an unreadable, missing, negative, infinite or huge (beyond 1e12)
+    cell (with its row, counted from 1 without the header), and a log without rows; ContractError for a wrong argument.
+    A log of one customer is a log: whoever needs more customers checks that. Warns of dates before 1971 or in the
+    future.
 
     >>> days = ["2024-03-01", "2024-01-05", "2024-01-02"]
     >>> frame = pl.DataFrame({"id": ["b", "a", "b"], "day": days, "paid": [9.5, 2, 1]})
@@ -236,5 +237,10 @@ def _require_names(columns: Mapping[str, str]) -> None:
     for role in ("customer", "time", *columns):
         if not isinstance(columns.get(role), str):
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
+    for role in ("customer", "time"):
+        name = columns[role]
+        twins = [other for other, called in columns.items() if called == name and other != role]
+        if twins:
+            raise ContractError(role, "a column of its own", f"{name!r}, also named for {twins[0]}", "name another one")
     if "price" in columns and ("value" in columns or "items" not in columns):
         raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")

@@ -14,6 +14,7 @@ from rnncore.errors import DataError
 from rnncore.marketing.quality import NUMBERS, Check
 from rnncore.marketing.reading import Raw
 
+LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -80,7 +81,9 @@ def parse_customer(column: pl.Series, label: str) -> pl.Series:
 
 
 def parse_number(column: pl.Series, label: str) -> pl.Series:
-    """Float64; text is read as numbers, NaN is missing. DataError for other text, for infinity and other types."""
+    """Float64; text is read as numbers, NaN is missing. DataError for other text, for infinity, numbers beyond LARGEST
+    and other types.
+    """
     if column.dtype == pl.String:
         numbers = column.str.strip_chars().replace("", None).cast(pl.Float64, strict=False)
         broken = numbers.is_null() & column.is_not_null() & (column.str.strip_chars() != "")
@@ -96,7 +99,15 @@ def parse_number(column: pl.Series, label: str) -> pl.Series:
         raise DataError(
             f"{label}: {shown} in row {row} of {column.name!r} is not a finite number; correct or remove it"
         )
-    return numbers.fill_nan(None)
+    numbers = numbers.fill_nan(None)
+    huge = (numbers.abs() > LARGEST).fill_null(False)
+    if huge.any():
+        row = first_row(huge)
+        raise DataError(
+            f"{label}: {column[row - 1]} in row {row} of {column.name!r} is beyond {LARGEST:g}, too large to be added "
+            "up; correct it, or count in larger units"
+        )
+    return numbers
 
 
 def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:

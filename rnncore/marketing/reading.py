@@ -97,6 +97,8 @@ def _read_file(path: Path, names: list[str], separator: str) -> pl.DataFrame:
     parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
     if b"\0" in start and not (parquet or zipped):
         raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
+    if path.suffix.lower() in (".parquet", ".pq") and not parquet:
+        raise DataError(f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv")
     try:
         if parquet:
             lazy = pl.scan_parquet(path, glob=False)

@@ -18,7 +18,8 @@ from rnncore.marketing.verdict import CONSTANT, NETWORK
 if TYPE_CHECKING:
     from rnncore.marketing.churn import Churn
 
-COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce", "#0e7490", "#a16207")
+COLOURS = {NETWORK: "#c2410c", "bg/nbd": "#1d4ed8", "rfm": "#15803d", "rfm-windows": "#7e22ce", "recency": "#0e7490"}
+OTHER = "#a16207"
 
 
 def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
@@ -38,10 +39,8 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    rivals = [name for name in (row.name for row in churn.table_) if name != CONSTANT]
-    colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(rivals, key=lambda n: n != NETWORK))}
-    _calibration(left, churn, colours)
-    _gains(middle, churn, colours)
+    _calibration(left, churn, colours(churn))
+    _gains(middle, churn, colours(churn))
     _losses(right, churn)
     held = churn.held_out_
     figure.suptitle(
@@ -53,16 +52,22 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
         file.write(buffer.getvalue())
 
 
+def colours(churn: Churn) -> dict[str, str]:
+    """The methods in the order in which they are drawn, the network first, and the colour that each always has."""
+    rivals = sorted((row.name for row in churn.table_ if row.name != CONSTANT), key=lambda name: name != NETWORK)
+    return {name: COLOURS.get(name, OTHER) for name in rivals}
+
+
 def _style(axes: Any, title: str, x: str, y: str) -> None:
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _calibration(axes: Any, churn: Churn, colours: dict[str, str]) -> None:
+def _calibration(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
     held = churn.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="perfect")
-    for name, colour in colours.items():
+    for name, colour in shades.items():
         table = metrics.calibration_table(held.returned, held.probability[name])
         thick = {"lw": 2.2, "ms": 6, "zorder": 3} if name == NETWORK else {"lw": 1, "ms": 3, "alpha": 0.7}
         axes.plot(table.predicted, table.observed, "o-", color=colour, label=name, **thick)
@@ -70,10 +75,10 @@ def _calibration(axes: Any, churn: Churn, colours: dict[str, str]) -> None:
     axes.legend(frameon=False, fontsize="small")
 
 
-def _gains(axes: Any, churn: Churn, colours: dict[str, str]) -> None:
+def _gains(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
     held = churn.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="at random")
-    for name, colour in colours.items():
+    for name, colour in shades.items():
         curve = metrics.gains_curve(held.returned, held.probability[name])
         thick = {"lw": 2.2, "zorder": 3} if name == NETWORK else {"lw": 1, "alpha": 0.7}
         axes.plot(curve.taken, curve.found, color=colour, label=name, **thick)
@@ -86,9 +91,9 @@ def _losses(axes: Any, churn: Churn) -> None:
     axes.plot(epochs, [record["train_loss"] for record in churn.history_], "o-", color="0.45", label="training")
     if churn.history_ and "validation_loss" in churn.history_[0]:
         losses = [record["validation_loss"] for record in churn.history_]
-        axes.plot(epochs, losses, "o-", color=COLOURS[0], label="held-out customers")
+        axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label="held-out customers")
         best = min(range(len(losses)), key=losses.__getitem__)
-        axes.plot(epochs[best], losses[best], "o", ms=11, mfc="none", color=COLOURS[0], label="kept")
+        axes.plot(epochs[best], losses[best], "o", ms=11, mfc="none", color=COLOURS[NETWORK], label="kept")
     axes.xaxis.get_major_locator().set_params(integer=True)
     _style(axes, "Loss of the network that predicts", "epoch", "log-loss, before calibration")
     axes.legend(frameon=False, fontsize="small")

@@ -17,12 +17,13 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 import rnncore as rc
+from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing.days import span
 from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, join, ladder, summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.splits import cut
+from rnncore.marketing.splits import cut, require_horizon
 from rnncore.sequences import Histories, Minibatches
 from rnncore.typing import Grads, Params
 
@@ -44,6 +45,18 @@ class Recipe(NamedTuple):
     latest: int
     seed: int
     backend: str
+
+    def checked(self) -> Recipe:
+        """The same recipe; ContractError for numbers and words that cannot be used."""
+        require_horizon(self.horizon)
+        for name in ("units", "epochs", "patience", "latest"):
+            checks.size(name, getattr(self, name))
+        if self.batch_size is not None:
+            checks.size("batch_size", self.batch_size)
+        checks.size("seed", self.seed, least=0)
+        checks.number("learning_rate", self.learning_rate, open_left=True)
+        checks.one_of("backend", self.backend, ("numba", "numpy"))
+        return self
 
     def network(self) -> Layer:
         """A GRU over the steps of a history, its last output, one logit."""

@@ -377,6 +377,13 @@ def test_a_day_before_the_log_begins_is_refused(fitted, log):
         fitted.predict(log, at="2020-01-01")
 
 
+def test_a_day_more_than_a_horizon_after_the_log_is_refused(fitted, log):
+    late = log.last_day + span(fitted.horizon)
+    assert len(fitted.predict(log, at=late)) == len(log.customers)
+    with pytest.raises(DataError, match=f"predict from {late} at the latest"):
+        fitted.predict(log, at=late + span(1))
+
+
 @pytest.mark.parametrize(
     ("argument", "value"),
     [

@@ -405,3 +405,19 @@ def test_online_retail_with_explicit_words():
     assert log.value.sum() == pytest.approx(8_911_407.904)
     names = ("rows read", "missing customer", "negative price", "negative items", "rows used", "customers")
     assert [report[name] for name in names] == [541_909, 135_080, 2, 10_624, 397_924, 4_339]
+
+
+@pytest.mark.parametrize("words", [{"customer": "t"}, {"value": "t"}, {"items": "id"}])
+def test_who_and_when_need_columns_of_their_own(words):
+    with pytest.raises(ContractError, match="expected a column of its own"):
+        log(**words)
+
+
+@pytest.mark.parametrize("huge", [1e308, -2e12, "1e13"])
+def test_a_huge_amount_is_an_error_with_its_row(huge):
+    with pytest.raises(DataError, match=r"in row 2 of 'v' is beyond 1e\+12"):
+        log(frame(v=["1", str(huge), "2"]))
+
+
+def test_an_amount_of_a_million_millions_is_read():
+    assert log(frame(v=[1.0, 1e12, 2.0])).value.max() == 1e12

@@ -1,0 +1,120 @@
+"""Messages on the command line: plain lines, in its own words, before anything is written."""
+
+import pytest
+from cli_runs import NAMES, purchases, run
+
+from rnncore import __version__, cli
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Call fit on a changed log; the last line of stderr."""
+
+    def call(*words, change=lambda frame: frame, names=NAMES, file="log.csv"):
+        change(purchases(20)).write_csv(tmp_path / file)
+        result = run("fit", "churn", tmp_path / file, *names, "--out", tmp_path / "out", *words)
+        assert result.exit_code == 2
+        assert [p.name for p in tmp_path.iterdir()] == [file]
+        return result
+
+    return call
+
+
+def last(result):
+    return result.stderr.splitlines()[-1]
+
+
+def with_paid(value):
+    return lambda frame: frame.with_columns(
+        paid=frame["paid"].scatter(6, value) if value is None else frame["paid"].cast(float).scatter(6, value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "--missing drop leaves such rows out"), (-3.0, "--negative drop leaves such rows out")],
+)
+def test_the_way_out_is_an_option(fit, value, words):
+    message = last(fit(change=with_paid(value)))
+    assert words in message
+    assert '="' not in message
+
+
+def test_a_date_in_another_form_leads_to_time_format(fit):
+    message = last(fit(change=lambda f: f.with_columns(when=f["when"].str.replace_all("-", "."))))
+    assert 'for example --time-format "%d/%m/%Y %H:%M"' in message
+
+
+def test_another_separator_leads_to_separator(fit, tmp_path):
+    (tmp_path / "log.csv").write_text("who;when;paid\na;2024-01-01;1\n")
+    result = run("fit", "churn", tmp_path / "log.csv", *NAMES, "--out", tmp_path / "out")
+    assert last(result).endswith("give it as --separator")
+
+
+@pytest.mark.parametrize("option", ["horizon", "seed"])
+def test_a_number_out_of_range_is_refused_before_the_log_is_read(tmp_path, option):
+    result = run("fit", "churn", tmp_path / "gone.csv", *NAMES, f"--{option}", -1, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"rnncore: --{option}: expected a whole number")
+
+
+def test_one_column_for_two_roles_is_refused(fit):
+    message = last(fit(names=["--customer", "when", "--time", "when"]))
+    assert message.startswith("rnncore: --customer: expected a column of its own, received 'when', also named for time")
+
+
+def test_text_called_parquet_is_refused(fit):
+    assert "is no Parquet file, though it is called one" in last(fit(file="log.parquet"))
+
+
+def test_a_huge_amount_is_refused_with_column_and_row(fit):
+    message = last(fit(change=with_paid(1e308)))
+    assert "in row 7 of 'paid' is beyond 1e+12" in message
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_warning_is_one_plain_line(fit):
+    result = fit(change=lambda f: f.with_columns(when=f["when"].scatter(0, "2999-01-01")))
+    assert result.stderr.splitlines()[0] == (
+        "rnncore: warning: log.csv has 1 date before 1971 or in the future, kept: 'unlikely dates' in its report"
+    )
+
+
+def test_a_backslash_and_a_t_are_a_tab(tmp_path):
+    purchases(20).write_csv(tmp_path / "log.tsv", separator="\t")
+    words = ["--separator", r"\t", "--horizon", 9999, "--out", tmp_path / "out"]
+    result = run("fit", "churn", tmp_path / "log.tsv", *NAMES, *words)
+    assert "rows read" in result.stdout
+
+
+def test_the_version_is_said():
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"rnncore {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["fit", "predict", "demo", "gradcheck"])
+def test_every_option_is_described(name):
+    for command in cli.app.registered_commands:
+        if command.callback.__name__.startswith(name):
+            break
+    metadata = command.callback.__wrapped__.__annotations__
+    hints = __import__("typing").get_type_hints(command.callback, include_extras=True)
+    assert set(metadata) - {"return"} == set(hints) - {"return"}
+    for word, hint in hints.items():
+        assert word == "return" or hint.__metadata__[0].help, word
+
+
+def test_ctrl_c_outside_a_command_is_130_without_a_traceback(monkeypatch, capsys):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", stop)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "\nrnncore: stopped\n"
+
+
+@pytest.mark.parametrize("name", ["fit", "predict"])
+def test_the_help_says_how_rows_are_counted(name):
+    assert "count the rows of a file from 1, without the header" in " ".join(run(name, "--help").stdout.split())

@@ -1,0 +1,108 @@
+"""predict: what it writes, what it refuses to write over, and which days it answers for."""
+
+import os
+import shutil
+
+import polars as pl
+import pytest
+from cli_runs import NAMES, purchases, run
+
+from rnncore.marketing import Churn
+from rnncore.marketing.command import whose_probabilities
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with log.csv and a model fitted on it."""
+    folder = tmp_path_factory.mktemp("made")
+    purchases(100).write_csv(folder / "log.csv")
+    result = run("fit", "churn", folder / "log.csv", *NAMES, "--horizon", 60, "--out", folder / "out")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A fresh folder with the log and the model."""
+    shutil.copy(made / "log.csv", tmp_path / "log.csv")
+    shutil.copy(made / "out" / "churn.safetensors", tmp_path / "model")
+    return tmp_path
+
+
+def predict(folder, *words, out="p.csv"):
+    return run("predict", folder / "model", folder / "log.csv", "--out", folder / out, *words)
+
+
+@pytest.mark.parametrize("victim", ["log.csv", "model"])
+@pytest.mark.parametrize("alias", [False, True])
+def test_what_is_read_is_never_written_over(folder, victim, alias):
+    before = (folder / victim).read_bytes()
+    if alias:
+        os.link(folder / victim, folder / "alias")
+    result = predict(folder, "--force", out="alias" if alias else victim)
+    assert result.exit_code == 2
+    assert "--out: expected another file than those that are read" in result.stderr
+    assert (folder / victim).read_bytes() == before
+
+
+def test_a_missing_folder_is_named_before_anything_is_read(folder):
+    result = predict(folder, out="gone/p.csv")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"make the folder {folder / 'gone'} first" in result.stderr
+
+
+def test_a_folder_is_no_file(folder):
+    assert "expected the name of a file" in predict(folder, "--force", out=".").stderr
+
+
+def test_the_report_of_the_log_is_printed(folder):
+    frame = pl.read_csv(folder / "log.csv")
+    frame.with_columns(paid=frame["paid"].scatter(3, None)).write_csv(folder / "log.csv")
+    result = predict(folder, "--missing", "drop")
+    assert [line.split() for line in result.stdout.splitlines() if "missing value" in line] == [
+        ["missing", "value", "1", "dropped"]
+    ]
+
+
+@pytest.mark.parametrize("text", ["2024-12", "2024-12-31 12:00", "soon", "2024-02-30"])
+def test_at_must_be_a_whole_day(folder, text):
+    result = predict(folder, "--at", text)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("rnncore: --at: expected a whole calendar day")
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "2023-12-31"])
+def test_at_must_be_in_reach_of_the_log(folder, text):
+    result = predict(folder, "--at", text)
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert not (folder / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gap", "words"),
+    [
+        ("baseline:rfm", -0.1, "p.csv holds the network's probabilities, although rfm did better"),
+        ("baseline:rfm", 0.1, "p.csv holds the network's probabilities, although rfm would have done"),
+        ("no signal", 0.0, "p.csv holds the network's probabilities, although nothing beat the constant rate"),
+    ],
+)
+def test_whose_probabilities_these_are_is_said_where_the_network_did_not_win(made, verdict, gap, words):
+    judged = Churn.load(made / "out" / "churn.safetensors").table_
+    values = judged.to_json() | {"verdict": verdict}
+    for row in values["rivals"]:
+        row["gap"] = (gap, gap, gap)
+    assert whose_probabilities(type(judged).from_json(values), made / "p.csv").startswith(words)
+
+
+def test_nothing_is_said_where_the_network_won(made):
+    judged = Churn.load(made / "out" / "churn.safetensors").table_
+    won = type(judged).from_json(judged.to_json() | {"verdict": "rnn"})
+    assert whose_probabilities(won, made / "p.csv") == ""
+
+
+def test_fit_and_predict_print_that_sentence(made, folder):
+    judged = Churn.load(folder / "model").table_
+    assert judged.verdict != "rnn", "100 customers are too few for a network to win clearly"
+    assert whose_probabilities(judged, folder / "p.csv") in predict(folder).stdout
