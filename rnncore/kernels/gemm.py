@@ -22,7 +22,7 @@ from numba.core import cgutils
 
 from rnncore.kernels.jit import intrinsic, kernel, part
 from rnncore.kernels.rows import FIRST
-from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, load, spread, store
+from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, lanes_below, llvm_call, load, spread, store
 from rnncore.typing import Array
 
 _PANEL_BYTES = 2 * VECTOR_BYTES
@@ -38,8 +38,9 @@ class _Tile:
 
     def __init__(self, context: Any, builder: Any, element: Any, rows: int, panels: int) -> None:
         self.context, self.builder, self.rows, self.panels = context, builder, rows, panels
-        vector = Vector(element)
+        self.type = vector = Vector(element)
         self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
+        self.align = ir.Constant(ir.IntType(32), self.bytes)
 
     def integer(self, value: int) -> Any:
         return ir.Constant(ir.IntType(64), value)
@@ -49,9 +50,9 @@ class _Tile:
             pointer = self.builder.gep(pointer, [offset])
         return pointer
 
-    def vectors(self, pointer: Any, step: Any) -> list[Any]:
-        """Addresses of the two vectors that begin at the pointer, and at each `step` from it, one for each panel."""
-        starts = [self.at(pointer, self.builder.mul(self.integer(p), step)) for p in range(self.panels)]
+    def vectors(self, pointer: Any, steps: list[Any]) -> list[Any]:
+        """Addresses of the two vectors that begin at each of these steps from the pointer, one for each panel."""
+        starts = [self.at(pointer, step) for step in steps]
         places = (self.at(start, self.integer(v * self.lanes)) for start in starts for v in range(2))
         return [self.builder.bitcast(address, self.vector.as_pointer()) for address in places]
 
@@ -64,39 +65,57 @@ class _Tile:
         product = self.builder.fmul(a, b, flags=("contract",))
         return self.builder.fadd(total, product, flags=("contract",))
 
+    def load_some(self, address: Any, mask: Any) -> Any:
+        zeros = ir.Constant(self.vector, None)
+        name = f"llvm.masked.load.{self.type.suffix}.p0{self.type.suffix}"
+        return llvm_call(self.builder, name, self.vector, [address, self.align, mask, zeros])
+
     def write(
-        self, live: Any, depth: Any, a: Any, a_row: Any, a_k: Any, panel: Any, next_panel: Any, c: Any, c_row: Any
+        self, live: Any, depth: Any, a: Any, a_row: Any, a_k: Any, panel: Any, next_panel: Any,
+        c: Any, c_row: Any, columns: Any
     ) -> None:  # fmt: skip
-        """Only `live` rows exist: the others repeat the last one, and store what it stores."""
+        """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
         builder, last = self.builder, self.builder.sub(live, self.integer(1))
-        width = self.integer(2 * self.lanes)
+        width, none = self.integer(2 * self.lanes), self.integer(0)
+        along = [self.integer(2 * self.lanes * p) for p in range(self.panels)]
+        present = [builder.icmp_signed("<", j, columns) for j in along]  # a panel that is not there is the first one
+        steps = [
+            builder.select(there, builder.mul(self.integer(p), next_panel), none) for p, there in enumerate(present)
+        ]
         rows = [builder.select(builder.icmp_signed("<", self.integer(r), live), self.integer(r), last)
                 for r in range(self.rows)]  # fmt: skip
         a_rows = [self.at(a, builder.mul(r, a_row)) for r in rows]
-        addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), width) for r in rows]
-        totals = [[cgutils.alloca_once_value(builder, self.load(v)) for v in row] for row in addresses]
+        addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), along) for r in rows]
+        masks = [
+            lanes_below(builder, self.type, builder.sub(columns, self.integer(v * self.lanes)))
+            for v in range(2 * self.panels)
+        ]
+        totals = [[cgutils.alloca_once_value(builder, self.load_some(v, m)) for v, m in zip(row, masks, strict=True)]
+                  for row in addresses]  # fmt: skip
         with cgutils.for_range(builder, depth) as loop:
-            b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, width)), next_panel)]
+            b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, width)), steps)]
             step = builder.mul(loop.index, a_k)
             for row, totals_of_row in zip(a_rows, totals, strict=True):
                 factor = spread(builder, self.vector, builder.load(self.at(row, step)))
                 for total, column in zip(totals_of_row, b, strict=True):
                     builder.store(self.fused(builder.load(total), factor, column), total)
         for places, totals_of_row in zip(addresses, totals, strict=True):
-            for address, total in zip(places, totals_of_row, strict=True):
-                builder.store(builder.load(total), address).align = self.bytes
+            for address, total, mask in zip(places, totals_of_row, masks, strict=True):
+                arguments = [builder.load(total), address, self.align, mask]
+                name = f"llvm.masked.store.{self.type.suffix}.p0{self.type.suffix}"
+                llvm_call(builder, name, ir.VoidType(), arguments)
 
 
 def _tile(rows: int, count: int = 1) -> Any:
     @intrinsic
     def tile(
         typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
-        panels_next: Any, c: Any, c_0: Any, c_row: Any
+        panels_next: Any, c: Any, c_0: Any, c_row: Any, columns: Any
     ) -> Any:  # fmt: skip
         """Add a tile of `count` panels; a_0, panels_0 and c_0 are offsets into the arrays, in numbers."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, c, c_0, c_row = values
+            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, c, c_0, c_row, columns = values
 
             def data(type_: Any, array: Any, offset: Any) -> Any:
                 return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
@@ -104,11 +123,11 @@ def _tile(rows: int, count: int = 1) -> Any:
             kinds = signature.args
             tile = _Tile(context, builder, kinds[2].dtype, rows, count)
             a, panel, c = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0), data(kinds[9], c, c_0)
-            tile.write(live, depth, a, a_row, a_k, panel, panels_next, c, c_row)
+            tile.write(live, depth, a, a_row, a_k, panel, panels_next, c, c_row, columns)
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, n, a, n, n, n, panels, n, n, c, n, n), generate
+        return types.void(n, n, a, n, n, n, panels, n, n, c, n, n, n), generate
 
     return tile
 
@@ -118,53 +137,32 @@ _tile_wide, _tile_narrow = _tile(1, 4), _tile(1, 2)  # of one row
 
 
 @part
-def _strip(
-    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, a_tile: Any, panels: Any, panels_0: Any,
-    c: Any, c_0: Any, c_row: Any
-) -> None:  # fmt: skip
-    """Add a times one panel to `rows` rows of c, a tile at a time: the one from row i on begins at a_0 + i a_tile."""
-    i = 0
-    while rows - i > _ROWS // 2:
-        live = min(_ROWS, rows - i)
-        _tile_full(live, depth, a, a_0 + i * a_tile, a_row, a_k, panels, panels_0, _NEXT, c, c_0 + i * c_row, c_row)
-        i += live
-    if i < rows:
-        _tile_half(rows - i, depth, a, a_0 + i * a_tile, a_row, a_k, panels, panels_0, _NEXT, c, c_0 + i * c_row, c_row)
-
-
-@part
 def _panel(
     rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, a_tile: Any, panels: Any, panels_0: Any,
     c: Any, c_0: Any, width: Any
 ) -> None:  # fmt: skip
-    """Add a times one panel to `rows` rows of the matrix c, of which `width` columns are left for it."""
-    full = _PANEL_BYTES // c.itemsize
-    target, start, flat = c, c_0, c.reshape(-1)
-    if width < full:
-        target, start = np.zeros((rows, full), c.dtype), FIRST
-        for i in range(rows):
-            for j in range(width):
-                target[i, j] = flat[c_0 + i * c.shape[1] + j]
-    _strip(rows, depth, a, a_0, a_row, a_k, a_tile, panels, panels_0, target, start, target.shape[1])
-    if width < full:
-        for i in range(rows):
-            for j in range(width):
-                flat[c_0 + i * c.shape[1] + j] = target[i, j]
+    """Add a times one panel to `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile."""
+    c_row, i = c.shape[1], 0
+    while rows - i > _ROWS // 2:
+        live, a_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, c_0 + i * c_row
+        _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+        i += live
+    if i < rows:
+        a_i, c_i = a_0 + i * a_tile, c_0 + i * c_row
+        _tile_half(rows - i, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
 
 
 @part
-def _row(depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any) -> Any:
-    """Add one row of a times the panels, by four and by two of them; return how many columns of c are done."""
+def _row(depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any) -> None:
+    """Add one row of a times all panels to one row of c, four of them at a time, at the end two."""
     full, j = _PANEL_BYTES // c.itemsize, FIRST
-    while n - j >= 4 * full:
+    while n - j > 2 * full:
         at = panels_0 + j // full * panels_next
-        _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT)
+        _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
         j += 4 * full
-    if n - j >= 2 * full:
+    if n - j > 0:
         at = panels_0 + j // full * panels_next
-        _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT)
-        j += 2 * full
-    return j
+        _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
 
 
 @part
@@ -175,14 +173,15 @@ def add_product(
     a_row, c_row, full = a.shape[1], c.shape[1], _PANEL_BYTES // c.itemsize
     a_start, c_start = a_first * a_row + a_column, c_first * c_row + c_column
     for k_0 in range(0, k, _DEPTH):
-        depth, done = min(_DEPTH, k - k_0), FIRST
+        depth = min(_DEPTH, k - k_0)
         if rows <= _FEW:
             for i in range(rows):
                 a_0, c_0 = a_start + k_0 + i * a_row, c_start + i * c_row
-                done = _row(depth, a, a_0, panels, k_0 * full, k * full, c, c_0, n)
-        for j in range(done, n, full):
-            width, start = min(full, n - j), j * k + k_0 * full
-            _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, start, c, c_start + j, width)
+                _row(depth, a, a_0, panels, k_0 * full, k * full, c, c_0, n)
+        else:
+            for j in range(0, n, full):
+                width, start = min(full, n - j), j * k + k_0 * full
+                _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, start, c, c_start + j, width)
 
 
 @part

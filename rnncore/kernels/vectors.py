@@ -104,7 +104,7 @@ _define(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 _define(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 
 
-def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def llvm_call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """Call an LLVM intrinsic."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
@@ -115,7 +115,7 @@ def size(typing_context: Any, x: Any) -> Any:
     """|x|."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _call(builder, f"llvm.fabs.{x.suffix}", x.machine, values)
+        return llvm_call(builder, f"llvm.fabs.{x.suffix}", x.machine, values)
 
     return x(x), generate
 
@@ -125,7 +125,7 @@ def with_sign(typing_context: Any, x: Any, sign: Any) -> Any:
     """|x| with the sign of the other argument."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _call(builder, f"llvm.copysign.{x.suffix}", x.machine, values)
+        return llvm_call(builder, f"llvm.copysign.{x.suffix}", x.machine, values)
 
     return x(x, x), generate
 
@@ -179,8 +179,8 @@ def _place(context: Any, builder: Any, type_: Any, values: Any, vector: Vector) 
     return builder.bitcast(address, vector.machine.as_pointer())
 
 
-def _mask(builder: Any, vector: Vector, live: Any) -> Any:
-    """True in the first `live` lanes."""
+def lanes_below(builder: Any, vector: Vector, live: Any) -> Any:
+    """True in the first `live` lanes; a negative number of them is none."""
     lane = ir.IntType(vector.dtype.bitwidth)
     lanes, live = ir.VectorType(lane, vector.lanes), builder.trunc(live, lane) if lane.width < 64 else live
     return builder.icmp_signed("<", ir.Constant(lanes, list(range(vector.lanes))), spread(builder, lanes, live))
@@ -195,8 +195,8 @@ def load(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any) -> 
         address = _place(context, builder, matrix, values, vector)
         align = ir.Constant(ir.IntType(32), matrix.dtype.bitwidth // 8)
         zeros = ir.Constant(vector.machine, None)
-        arguments = [address, align, _mask(builder, vector, values[3]), zeros]
-        return _call(builder, f"llvm.masked.load.{vector.suffix}.p0{vector.suffix}", vector.machine, arguments)
+        arguments = [address, align, lanes_below(builder, vector, values[3]), zeros]
+        return llvm_call(builder, f"llvm.masked.load.{vector.suffix}.p0{vector.suffix}", vector.machine, arguments)
 
     return vector(matrix, types.intp, types.intp, types.intp), generate
 
@@ -210,8 +210,8 @@ def store(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any, x:
         address = _place(context, builder, matrix, values, vector)
         align = ir.Constant(ir.IntType(32), matrix.dtype.bitwidth // 8)
         value = _as_vector(context, builder, vector, signature.args[4], values[4])
-        arguments = [value, address, align, _mask(builder, vector, values[3])]
-        _call(builder, f"llvm.masked.store.{vector.suffix}.p0{vector.suffix}", ir.VoidType(), arguments)
+        arguments = [value, address, align, lanes_below(builder, vector, values[3])]
+        llvm_call(builder, f"llvm.masked.store.{vector.suffix}.p0{vector.suffix}", ir.VoidType(), arguments)
         return context.get_dummy_value()
 
     return types.void(matrix, types.intp, types.intp, types.intp, types.unliteral(x)), generate
