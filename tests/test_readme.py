@@ -1,0 +1,41 @@
+"""The README's links lead somewhere, its engine example runs as it stands, and it has the two commands that CI runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "notebooks/README.md",
+    "rnncore/gradcheck/README.md",
+    "benchmarks/churn_cdnow.md",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_to_a_file(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    missing = [link for link in links if not ((ROOT / page).parent / link).exists()]
+    assert not missing
+
+
+def test_the_engine_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    engine = next(block for block in blocks if "rc.LSTM" in block)
+    assert len(engine.splitlines()) <= 20
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(engine, "README.md", "exec"), names)
+    assert "pass" in capsys.readouterr().out
+    assert (tmp_path / "model.safetensors").exists()
+    assert names["y"].shape == (7, 4, 5)
+    assert len(names["history"]) == 3
+
+
+@pytest.mark.parametrize("command", ['pip install ".[marketing]" && rnncore demo', 'pip install ".[dev]" && pytest'])
+def test_the_two_commands_stand_on_a_line_of_their_own(command):
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
