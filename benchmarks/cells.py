@@ -80,11 +80,11 @@ def training(cell: str, shape: tuple[int, int, int, int], dtype: str, threads: i
 
 
 def inference(cell: str, shape: tuple[int, int, int, int], threads: int) -> Work:
-    """Forward of one layer, nothing kept by the frameworks; y and the final state."""
+    """Forward of one layer, nothing kept for a backward; y and the final state."""
     layer, p = problem(cell, shape)
 
     def ours() -> Arrays:
-        y, state, _ = layer.forward(p["params"], p["x"], p["state_0"])
+        y, state = rc.predict(layer, p["params"], p["x"], p["state_0"])
         return y, state[0]
 
     calls: dict[str, Call] = {"rnncore": ours}

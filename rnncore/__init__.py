@@ -17,7 +17,7 @@ from rnncore.recurrent import GRU, LSTM, RNN
 if TYPE_CHECKING:
     from rnncore import diagnostics, gradcheck
     from rnncore.interop.models import load, save
-    from rnncore.streaming import Stream
+    from rnncore.streaming import Stream, predict
     from rnncore.training import (
         SGD,
         Adam,
@@ -64,6 +64,7 @@ __all__ = [
     "gradcheck",
     "load",
     "losses",
+    "predict",
     "save",
     "sequences",
     "set_num_threads",
@@ -73,7 +74,7 @@ __all__ = [
 _ROOMS = ("diagnostics", "gradcheck")
 _LATER = {
     "rnncore.interop.models": ("load", "save"),
-    "rnncore.streaming": ("Stream",),
+    "rnncore.streaming": ("Stream", "predict"),
     "rnncore.training": (
         *("SGD", "Adam", "AdamW", "Momentum", "RMSProp", "clip_by_global_norm", "clip_by_value", "fit"),
         *("checkpointed_bptt", "full_bptt", "truncated_bptt"),

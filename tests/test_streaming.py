@@ -75,6 +75,32 @@ def test_a_composition_gives_what_it_gives_for_all_events_so_far(name, backend):
     assert scaled_error(together, whole) <= TOLERANCE["equal in float64"]
 
 
+WHOLE = {
+    **models("numba", "float32"),
+    "bidirectional": rc.Stack(rc.Bidirectional(rc.Stack(rc.LSTM(5, 6), rc.GRU(6, 3))), rc.Last(), rc.Dense(6, 2)),
+    "textbook": rc.Stack(rc.LSTM(5, 6, backend="numpy"), rc.Last()),
+}
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 4, 4, 0]], ids=["full", "ragged"])
+@pytest.mark.parametrize("model", WHOLE.values(), ids=WHOLE.keys())
+def test_predict_gives_the_bits_of_forward(model, lengths):
+    params, x = drawn(model)
+    rng = np.random.default_rng(2)
+    state_0 = tuple(rng.standard_normal((4, H)).astype("float32") for H in model.state_sizes)
+    before = x.copy(), [s.copy() for s in state_0]
+    y, state_T, _ = model.forward(params, x, state_0, lengths)
+    y_too, state_too = rc.predict(model, params, x, state_0, lengths)
+    for mine, expected in zip((y_too, *state_too, x, *state_0), (y, *state_T, before[0], *before[1]), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_predict_refuses_what_forward_refuses():
+    layer = rc.GRU(5, 6)
+    with pytest.raises(rc.ContractError, match="x: expected"):
+        rc.predict(layer, layer.init(0), np.ones((3, 2, 4), np.float32))
+
+
 @BACKENDS
 def test_customers_in_any_order_and_interleaved_do_not_mix(backend):
     model = models(backend)["last"]

@@ -36,42 +36,69 @@ def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> N
 
 
 @part
-def _update(a: Any, n: Any, r: Any, N: Any, gates: Any, h: Any, y: Any) -> None:
-    """The rest of (5), and (6), for row r of the batch, whose pre-activations are row n of a."""
+def _update(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out: Any) -> None:
+    """The rest of (5), and (6), from row n of a and the rows r to the rows `after` of h and `out` of y."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
         z, new = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (5)
         h_t = (1.0 - z) * new + z * load(h, r, j, rest)  # (6)
         store(gates, r, 2 * H + j, rest, new)
-        store(h, r + N, j, rest, h_t)
-        store(y, r, j, rest, h_t)
+        store(h, after, j, rest, h_t)
+        store(y, out, j, rest, h_t)
 
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any, bh_n: Any, after: bool,
-    h: Any, gates: Any, q: Any, y: Any
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any, bh_n: Any,
+    after: bool, h: Any, gates: Any, q: Any, y: Any
 ) -> None:  # fmt: skip
-    """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share."""
+    """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share.
+
+    stride: how many rows of h, gates and q lie between two steps; N where they are kept, 0 where they are overwritten.
+    """
     D, H = x.shape[1], h.shape[1]
     a = np.empty((last - first, 3 * H), x.dtype)
     for t in range(live.size):
-        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
         fill_rows(a, FIRST, rows, b)
         add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, 3 * H)  # (1)
-        add_product(rows, h, row, FIRST, H, Wh_rz, a, FIRST, FIRST, 2 * H)  # (2)
+        add_product(rows, h, old, FIRST, H, Wh_rz, a, FIRST, FIRST, 2 * H)  # (2)
         if after:
-            fill_rows(q, row, rows, bh_n)
-            add_product(rows, h, row, FIRST, H, Wh_n, q, row, FIRST, H)
+            fill_rows(q, old, rows, bh_n)
+            add_product(rows, h, old, FIRST, H, Wh_n, q, old, FIRST, H)
         for n in range(rows):
-            _reset(a, n, row + n, h, after, gates, q)
+            _reset(a, n, old + n, h, after, gates, q)
         if not after:
-            add_product(rows, q, row, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
+            add_product(rows, q, old, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
         for n in range(rows):
-            _update(a, n, row + n, N, gates, h, y)
-        for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h, r, h, r + N, FIRST, H)
+            _update(a, n, old + n, old + n + stride, gates, h, y, row + n)
+        if stride:
+            for r in range(old + rows, t * N + last):  # a finished row keeps its state
+                copy_row(h, r, h, r + N, FIRST, H)
+
+
+def _run(
+    params: Params, x: Array, lengths: Lengths | None, stride: int, h: Array, gates: Array, q: Array, after: bool
+) -> Array:
+    """Pack the weights, run the kernel over all shards, return y."""
+    T, N, D = x.shape
+    H = len(params["Wh"])
+    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
+    Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
+    b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)
+    if after:
+        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
+    b = as_rows(b, 3 * H)
+    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
+
+    def task(s: int) -> None:
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh_rz, Wh_n, b, bh_n, after, *rows)
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
+    return y
 
 
 def forward(
@@ -84,23 +111,19 @@ def forward(
     h = np.empty((T + 1, N, H), x.dtype)
     (h[0],) = state_0
     new = np.empty if lengths is None else np.zeros  # the zeros past a row's end
-    gates, q, y = new((T, N, 3 * H), x.dtype), new((T, N, H), x.dtype), new((T, N, H), x.dtype)
-
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
-    Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
-    Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
-    b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)
-    if reset == "after":
-        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
-    b = as_rows(b, 3 * H)
-    rows = as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
-    x_rows = as_rows(x, D)
-
-    def task(s: int) -> None:
-        _forward(x_rows, live, N, bounds[s], bounds[s + 1], Wx, Wh_rz, Wh_n, b, bh_n, reset == "after", *rows)
-
-    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
+    gates, q = new((T, N, 3 * H), x.dtype), new((T, N, H), x.dtype)
+    y = _run(params, x, lengths, N, h, gates, q, reset == "after")
     return y, (h[T].copy(),), GRUCache(x, h, gates, q, lengths)
+
+
+def predict(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
+) -> tuple[Array, State]:
+    """Return y and the final state of `forward`, bit for bit; of 6 numbers per unit and step only y is written."""
+    h = np.array(state_0[0], order="C")
+    N, H = h.shape
+    gates, q = np.empty((N, 3 * H), x.dtype), np.empty((N, H), x.dtype)
+    return _run(params, x, lengths, 0, h, gates, q, reset == "after"), (h,)
 
 
 @part

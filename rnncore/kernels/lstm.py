@@ -27,8 +27,8 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @part
-def _cell(a: Any, n: Any, c: Any, r: Any, N: Any, relu: bool, h: Any, gates: Any, y: Any) -> None:
-    """Equations (2) to (5) for row r of the batch, whose pre-activations are row n of a."""
+def _cell(a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any, y: Any, out: Any) -> None:
+    """Equations (2) to (5) from row n of a and row r of c to the rows r of gates, `after` of c and h, `out` of y."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
@@ -41,29 +41,51 @@ def _cell(a: Any, n: Any, c: Any, r: Any, N: Any, relu: bool, h: Any, gates: Any
         store(gates, r, H + j, rest, f)
         store(gates, r, 2 * H + j, rest, g)
         store(gates, r, 3 * H + j, rest, o)
-        store(c, r + N, j, rest, c_t)
-        store(h, r + N, j, rest, h_t)
-        store(y, r, j, rest, h_t)
+        store(c, after, j, rest, c_t)
+        store(h, after, j, rest, h_t)
+        store(y, out, j, rest, h_t)
 
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool,
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool,
     h: Any, c: Any, gates: Any, y: Any
 ) -> None:  # fmt: skip
-    """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed."""
+    """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed.
+
+    stride: how many rows of h, c and gates lie between two steps; N where they are kept, 0 where they are overwritten.
+    """
     D, H = x.shape[1], h.shape[1]
     a = np.empty((last - first, 4 * H), x.dtype)
     for t in range(live.size):
-        row, rows = t * N + first, max(0, min(last, live[t]) - first)
+        row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
         fill_rows(a, FIRST, rows, b)  # (1)
         add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, 4 * H)
-        add_product(rows, h, row, FIRST, H, Wh, a, FIRST, FIRST, 4 * H)
+        add_product(rows, h, old, FIRST, H, Wh, a, FIRST, FIRST, 4 * H)
         for n in range(rows):
-            _cell(a, n, c, row + n, N, relu, h, gates, y)
-        for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h, r, h, r + N, FIRST, H)
-            copy_row(c, r, c, r + N, FIRST, H)
+            _cell(a, n, c, old + n, old + n + stride, relu, h, gates, y, row + n)
+        if stride:
+            for r in range(old + rows, t * N + last):  # a finished row keeps its state
+                copy_row(h, r, h, r + N, FIRST, H)
+                copy_row(c, r, c, r + N, FIRST, H)
+
+
+def _run(
+    params: Params, x: Array, lengths: Lengths | None, stride: int, h: Array, c: Array, gates: Array, relu: bool
+) -> Array:
+    """Pack the weights, run the kernel over all shards, return y."""
+    T, N, D = x.shape
+    H = len(params["Wh"])
+    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)
+    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
+
+    def task(s: int) -> None:
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh, b, relu, *rows)
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 4 * H)
+    return y
 
 
 def forward(
@@ -75,19 +97,18 @@ def forward(
     x = as_rows(x, D).reshape(T, N, D)
     h, c = np.empty((T + 1, N, H), x.dtype), np.empty((T + 1, N, H), x.dtype)
     h[0], c[0] = state_0
-    new = np.empty if lengths is None else np.zeros  # the zeros past a row's end
-    gates, y = new((T, N, 4 * H), x.dtype), new((T, N, H), x.dtype)
-
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)
-    rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
-
-    def task(s: int) -> None:
-        x, h, c, gates, y = rows
-        _forward(x, live, N, bounds[s], bounds[s + 1], Wx, Wh, b, activation == "relu", h, c, gates, y)
-
-    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 4 * H)
+    gates = (np.empty if lengths is None else np.zeros)((T, N, 4 * H), x.dtype)
+    y = _run(params, x, lengths, N, h, c, gates, activation == "relu")
     return y, (h[T].copy(), c[T].copy()), LSTMCache(x, h, c, gates, lengths)
+
+
+def predict(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
+) -> tuple[Array, State]:
+    """Return y and the final state of `forward`, bit for bit; of 7 numbers per unit and step only y is written."""
+    h, c = (np.array(s, order="C") for s in state_0)
+    gates = np.empty((x.shape[1], 4 * h.shape[1]), x.dtype)
+    return _run(params, x, lengths, 0, h, c, gates, activation == "relu"), (h, c)
 
 
 @part

@@ -1,7 +1,7 @@
 """The fast twin of `rnncore/layers/rnn.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. The pre-activation needs no array of its own: it is
-computed in the place of h_t.
+computed in the place of y_t.
 """
 
 from __future__ import annotations
@@ -21,22 +21,42 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool, h: Any, y: Any
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool, h: Any, y: Any
 ) -> None:  # fmt: skip
-    """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed."""
+    """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed.
+
+    stride: how many rows of h lie between two steps; N where they are kept, 0 where they are overwritten.
+    """
     D, H = x.shape[1], h.shape[1]
     for t in range(live.size):
-        row, rows = t * N + first, max(0, min(last, live[t]) - first)
-        fill_rows(h, row + N, rows, b)  # (1)
-        add_product(rows, x, row, FIRST, D, Wx, h, row + N, FIRST, H)
-        add_product(rows, h, row, FIRST, H, Wh, h, row + N, FIRST, H)
-        for r in range(row, row + rows):
+        row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
+        fill_rows(y, row, rows, b)  # (1)
+        add_product(rows, x, row, FIRST, D, Wx, y, row, FIRST, H)
+        add_product(rows, h, old, FIRST, H, Wh, y, row, FIRST, H)
+        for n in range(rows):
             for j in range(0, H, lanes(h)):
-                h_t = activate(load(h, r + N, j, H - j), relu)  # (2)
-                store(h, r + N, j, H - j, h_t)
-                store(y, r, j, H - j, h_t)
-        for r in range(row + rows, t * N + last):  # a finished row keeps its state
-            copy_row(h, r, h, r + N, FIRST, H)
+                h_t = activate(load(y, row + n, j, H - j), relu)  # (2)
+                store(h, old + n + stride, j, H - j, h_t)
+                store(y, row + n, j, H - j, h_t)
+        if stride:
+            for r in range(old + rows, t * N + last):  # a finished row keeps its state
+                copy_row(h, r, h, r + N, FIRST, H)
+
+
+def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Array, relu: bool) -> Array:
+    """Pack the weights, run the kernel over all shards, return y."""
+    T, N, D = x.shape
+    H = len(params["Wh"])
+    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)
+    x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
+
+    def task(s: int) -> None:
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh, b, relu, h_rows, y_rows)
+
+    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * H)
+    return y
 
 
 def forward(
@@ -48,17 +68,16 @@ def forward(
     x = as_rows(x, D).reshape(T, N, D)
     h = np.empty((T + 1, N, H), x.dtype)
     (h[0],) = state_0
-    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)
-    x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
-
-    def task(s: int) -> None:
-        _forward(x_rows, live, N, bounds[s], bounds[s + 1], Wx, Wh, b, activation == "relu", h_rows, y_rows)
-
-    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * H)
+    y = _run(params, x, lengths, N, h, activation == "relu")
     return y, (h[T].copy(),), RNNCache(x, h, lengths)
+
+
+def predict(
+    params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
+) -> tuple[Array, State]:
+    """Return y and the final state of `forward`, bit for bit; nothing is kept for `backward`."""
+    h = np.array(state_0[0], order="C")
+    return _run(params, x, lengths, 0, h, activation == "relu"), (h,)
 
 
 @kernel

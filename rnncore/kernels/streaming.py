@@ -52,12 +52,12 @@ def _take(table: Any, rows: Any, first: Any, last: Any, column: Any, state: Any)
 
 
 @part
-def _put(table: Any, rows: Any, first: Any, last: Any, column: Any, state: Any, N: Any) -> None:
-    """Copy the new states, which follow the N old ones, back into the table."""
+def _put(table: Any, rows: Any, first: Any, last: Any, column: Any, state: Any) -> None:
+    """Copy the states back into the table."""
     H = state.shape[1]
     for n in range(first, last):
         for j in range(0, H, lanes(state)):
-            store(table, rows[n], column + j, H - j, load(state, n + N, j, H - j))
+            store(table, rows[n], column + j, H - j, load(state, n, j, H - j))
 
 
 @part
@@ -73,12 +73,12 @@ def _rnn(x: Any, rows: Any, first: int, last: int, weights: Any, relu: bool, tab
     N, D, H = x.shape[0], x.shape[1], y.shape[1]
     Wh = packed_size(D, H, weights)
     b = Wh + packed_size(H, H, weights)
-    h, live = np.empty((2 * N, H), x.dtype), np.full(1, N)
+    h, live = np.empty((N, H), x.dtype), np.full(1, N)
     _take(table, rows, first, last, column, h)
     _rnn_forward(
-        x, live, N, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, H)), relu, h, y
+        x, live, N, 0, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, H)), relu, h, y
     )  # fmt: skip
-    _put(table, rows, first, last, column, h, N)
+    _put(table, rows, first, last, column, h)
 
 
 @kernel
@@ -86,15 +86,15 @@ def _lstm(x: Any, rows: Any, first: int, last: int, weights: Any, relu: bool, ta
     N, D, H = x.shape[0], x.shape[1], y.shape[1]
     Wh = packed_size(D, 4 * H, weights)
     b = Wh + packed_size(H, 4 * H, weights)
-    scratch, live = np.empty((8 * N, H), x.dtype), np.full(1, N)
-    h, c, gates = scratch[: 2 * N], scratch[2 * N : 4 * N], scratch[4 * N :].reshape((N, 4 * H))
+    scratch, live = np.empty((6 * N, H), x.dtype), np.full(1, N)
+    h, c, gates = scratch[:N], scratch[N : 2 * N], scratch[2 * N :].reshape((N, 4 * H))
     _take(table, rows, first, last, column, h)
     _take(table, rows, first, last, column + H, c)
     _lstm_forward(
-        x, live, N, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, 4 * H)), relu, h, c, gates, y
+        x, live, N, 0, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, 4 * H)), relu, h, c, gates, y
     )  # fmt: skip
-    _put(table, rows, first, last, column, h, N)
-    _put(table, rows, first, last, column + H, c, N)
+    _put(table, rows, first, last, column, h)
+    _put(table, rows, first, last, column + H, c)
 
 
 @kernel
@@ -104,14 +104,14 @@ def _gru(x: Any, rows: Any, first: int, last: int, weights: Any, after: bool, ta
     Wh_n = Wh_rz + packed_size(H, 2 * H, weights)
     b = Wh_n + packed_size(H, H, weights)
     bh_n = b + 3 * H
-    scratch, live = np.empty((6 * N, H), x.dtype), np.full(1, N)
-    h, q, gates = scratch[: 2 * N], scratch[2 * N : 3 * N], scratch[3 * N :].reshape((N, 3 * H))
+    scratch, live = np.empty((5 * N, H), x.dtype), np.full(1, N)
+    h, q, gates = scratch[:N], scratch[N : 2 * N], scratch[2 * N :].reshape((N, 3 * H))
     _take(table, rows, first, last, column, h)
     _gru_forward(
-        x, live, N, first, last, weights[:Wh_rz], weights[Wh_rz:Wh_n], weights[Wh_n:b],
+        x, live, N, 0, first, last, weights[:Wh_rz], weights[Wh_rz:Wh_n], weights[Wh_n:b],
         weights[b:bh_n].reshape((1, 3 * H)), weights[bh_n:].reshape((1, H)), after, h, gates, q, y
     )  # fmt: skip
-    _put(table, rows, first, last, column, h, N)
+    _put(table, rows, first, last, column, h)
 
 
 @kernel
@@ -134,17 +134,17 @@ def _lstm_one(x: Any, row: int, weights: Any, relu: bool, table: Any, column: in
     D, H = x.size, y.size
     Wh = packed_size(D, 4 * H, weights)
     b = Wh + packed_size(H, 4 * H, weights)
-    scratch = np.empty((12, H), x.dtype)
-    h, c = scratch[:2], scratch[2:4]
-    a, gates = scratch[4:8].reshape((1, 4 * H)), scratch[8:].reshape((1, 4 * H))
+    scratch = np.empty((10, H), x.dtype)
+    h, c = scratch[:1], scratch[1:2]
+    a, gates = scratch[2:6].reshape((1, 4 * H)), scratch[6:].reshape((1, 4 * H))
     _load_row(table, row, column, h)
     _load_row(table, row, column + H, c)
     copy_row(weights[b:].reshape((1, 4 * H)), FIRST, a, FIRST, FIRST, 4 * H)
     add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:Wh], a, FIRST, FIRST, 4 * H)
     add_product(1, h, FIRST, FIRST, H, weights[Wh:b], a, FIRST, FIRST, 4 * H)
-    _lstm_cell(a, FIRST, c, FIRST, 1, relu, h, gates, y.reshape((1, H)))
-    copy_row(h, FIRST + 1, table, row, column, H)
-    copy_row(c, FIRST + 1, table, row, column + H, H)
+    _lstm_cell(a, FIRST, c, FIRST, FIRST, relu, h, gates, y.reshape((1, H)), FIRST)
+    copy_row(h, FIRST, table, row, column, H)
+    copy_row(c, FIRST, table, row, column + H, H)
 
 
 @kernel
@@ -154,8 +154,8 @@ def _gru_one(x: Any, row: int, weights: Any, after: bool, table: Any, column: in
     Wh_n = Wh_rz + packed_size(H, 2 * H, weights)
     b = Wh_n + packed_size(H, H, weights)
     bh_n = b + 3 * H
-    scratch = np.empty((9, H), x.dtype)
-    h, q, a, gates = scratch[:2], scratch[2:3], scratch[3:6].reshape((1, 3 * H)), scratch[6:].reshape((1, 3 * H))
+    scratch = np.empty((8, H), x.dtype)
+    h, q, a, gates = scratch[:1], scratch[1:2], scratch[2:5].reshape((1, 3 * H)), scratch[5:].reshape((1, 3 * H))
     _load_row(table, row, column, h)
     copy_row(weights[b:bh_n].reshape((1, 3 * H)), FIRST, a, FIRST, FIRST, 3 * H)
     add_product(1, x.reshape((1, D)), FIRST, FIRST, D, weights[:Wh_rz], a, FIRST, FIRST, 3 * H)
@@ -166,8 +166,8 @@ def _gru_one(x: Any, row: int, weights: Any, after: bool, table: Any, column: in
     _gru_reset(a, FIRST, FIRST, h, after, gates, q)
     if not after:
         add_product(1, q, FIRST, FIRST, H, weights[Wh_n:b], a, FIRST, 2 * H, H)
-    _gru_update(a, FIRST, FIRST, 1, gates, h, y.reshape((1, H)))
-    copy_row(h, FIRST + 1, table, row, column, H)
+    _gru_update(a, FIRST, FIRST, FIRST, gates, h, y.reshape((1, H)), FIRST)
+    copy_row(h, FIRST, table, row, column, H)
 
 
 @kernel

@@ -63,6 +63,19 @@ def test_each_twin_accepts_the_cache_of_the_other(cell, lengths):
     assert_close(solve(fast, p, options, backward_by=textbook), expected, EQUAL)
 
 
+@pytest.mark.parametrize("lengths", [None, "ragged"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predict_gives_the_bits_of_forward(cell, dtype, lengths):
+    name, options = cell
+    params, x, state_0, lengths, *_ = problem(name, 6, 130, 5, 50, dtype, lengths)
+    fast = twins(name)[1]
+    before = [a.copy() for a in (x, *state_0, *params.values())]
+    y, state_T, _ = fast.forward(params, x, state_0, lengths, **options)
+    y_too, state_too = fast.predict(params, x, state_0, lengths, **options)
+    for mine, expected in zip((y_too, *state_too, x, *state_0, *params.values()), (y, *state_T, *before), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
 def test_inputs_are_not_changed(cell):
     name, options = cell
     (params, x, state_0, lengths, dy, dstate_T), fast = problem(name, 5, 20, 3, 8, lengths="ragged"), twins(name)[1]
