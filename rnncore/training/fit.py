@@ -75,6 +75,7 @@ def fit(
     >>> history[-1]["train_loss"] < 0.1 < history[0]["train_loss"]
     True
     """
+    _check_kinds(model, batches, loss, optimizer, validation)
     job = Job(model, batches, loss, clip, k1, k2, validation, seed)
     _check(job, params, epochs, patience, every)
     run = Run({name: np.array(p, order="C") for name, p in params.items()}, copy.deepcopy(optimizer))
@@ -83,7 +84,7 @@ def fit(
     if path is not None and os.path.exists(path):
         checkpoints.resume(path, run, settings)
         _check_not_past_the_end(run, path, epochs, patience)
-    meter = Meter(progress, epochs, len(batches), done=run.epoch * len(batches) + run.step)
+    meter = Meter(progress, epochs, len(batches))
     with polite_interrupt(path is not None) as interrupted:
 
         def settle(due: bool) -> None:
@@ -98,7 +99,33 @@ def fit(
             _loop(job, run, epochs, patience, every, path, settle, meter)
         finally:
             meter.close()
+    if run.epoch < epochs:
+        meter.say(f"stopped early: no lower validation loss for {patience} {'epoch' if patience == 1 else 'epochs'}")
     return run.params if run.best is None else run.best, run.history
+
+
+def _check_kinds(model: object, batches: object, loss: object, optimizer: object, validation: object) -> None:
+    """ContractError where an argument is of another kind than what belongs there."""
+
+    def require(name: str, value: object, methods: str, expected: str, advice: str) -> None:
+        if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods.split()):
+            came = f"the class {value.__name__}" if isinstance(value, type) else _kind(value)
+            raise ContractError(name, expected, came, advice)
+
+    layers = "for example rnncore.Stack(rnncore.GRU(3, 8), rnncore.Last(), rnncore.Dense(8, 1))"
+    minibatches = "make them with rnncore.sequences.Minibatches(histories, target)"
+    require("model", model, "forward backward parameter_shapes describe", "a layer or a Stack of layers", layers)
+    require("batches", batches, "__len__ batch", "minibatches", minibatches)
+    if validation is not None:
+        require("validation", validation, "__len__ batch", "minibatches, or None", minibatches)
+    expected = "a function of prediction, target and weight"
+    require("loss", loss, "__call__", expected, "pass the function itself, as rnncore.losses.mse")
+    expected = "an optimiser, made with its learning rate"
+    require("optimizer", optimizer, "step describe state", expected, "for example rnncore.Adam(1e-3)")
+
+
+def _kind(value: object) -> str:
+    return repr(value) if value is None or isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
 
 
 def _check(job: Job, params: Params, epochs: int, patience: int | None, every: int) -> None:
@@ -173,12 +200,15 @@ def _numbers(run: Run) -> dict[str, float]:
     """What the progress line shows."""
     last, sums = run.history[-1] if run.history else {}, run.sums
     if sums:
-        shown = {"loss": sums["loss"] / sums["weight"], "gradient": sums["norm"] / sums["steps"]}
+        loss, norm = sums["loss"] / sums["weight"], sums["norm"] / sums["steps"]
+    elif last:
+        loss, norm = last["train_loss"], last["gradient_norm"]
     else:
-        shown = {"loss": last["train_loss"], "gradient": last["gradient_norm"]} if last else {}
+        return {}
+    shown = {"loss": loss}
     if "validation_loss" in last and run.best_epoch is not None:
-        shown |= {"validation": last["validation_loss"], "best": run.history[run.best_epoch]["validation_loss"]}
-    return shown
+        shown |= {"val": last["validation_loss"], "best": run.history[run.best_epoch]["validation_loss"]}
+    return shown | {"|g|": norm}
 
 
 def _reached(run: Run, epochs: int, steps: int) -> str:

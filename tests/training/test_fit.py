@@ -206,3 +206,24 @@ def test_minibatches_of_ones_own_need_two_methods(tmp_path):
 def test_arguments_that_do_not_fit_are_refused_by_name(words, name):
     with pytest.raises(ContractError, match=f"^{name}:"):
         fit(**(arguments() | words))
+
+
+KINDS = {
+    "a list of batches": ("batches", lambda job: [job["batches"].batch(0, 0)], "a list", "Minibatches"),
+    "a loss by name": ("loss", lambda job: "mse", "'mse'", "rnncore.losses.mse"),
+    "an optimiser's class": ("optimizer", lambda job: Adam, "the class Adam", "rnncore.Adam(1e-3)"),
+    "no model": ("model", lambda job: None, "None", "rnncore.Stack"),
+    "a model's class": ("model", lambda job: rc.GRU, "the class GRU", "rnncore.Stack"),
+    "arrays for validation": ("validation", lambda job: np.zeros(3), "a ndarray", "Minibatches"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_an_argument_of_another_kind_is_named_with_what_belongs_there(case):
+    name, wrong, received, advice = KINDS[case]
+    job = arguments()
+    with pytest.raises(ContractError) as caught:
+        fit(**job | {name: wrong(job)})
+    assert caught.value.argument == name
+    assert caught.value.received == received
+    assert advice in caught.value.advice
