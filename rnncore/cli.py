@@ -153,6 +153,7 @@ def predict(
     """
     from rnncore.marketing import Churn, EventLog
     from rnncore.marketing import command as parts
+    from rnncore.marketing.wording import counted
 
     parts.require_predictable(out, force, {"the model": model, "the log": file})
     churn = Churn.load(model)
@@ -162,7 +163,7 @@ def predict(
     log = EventLog(file, **{**churn.reading_, **said})
     print(log.quality())
     rows = parts.write_predictions(churn, churn.predict(log, at), out)
-    print(f"{parts.counted(rows, 'customer')} in {out}")
+    print(f"{counted(rows, 'customer')} in {out}")
 
 
 @command("gradcheck")

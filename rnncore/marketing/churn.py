@@ -30,6 +30,7 @@ from rnncore.marketing.saved import expect
 from rnncore.marketing.splits import Window, cut, time_split
 from rnncore.marketing.verdict import Judgement, judge
 from rnncore.marketing.windows import Examples, Learned, Recipe, examples, learn, probabilities, require_both_outcomes
+from rnncore.marketing.wording import counted
 
 Floats = NDArray[np.float64]
 KIND = "task"
@@ -113,7 +114,7 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         until = {"judged": test, "final": days.last_day}
         told = {name: examples(days, end, self.horizon, self.latest) for name, end in until.items()}
         window = cut(days, test, self.horizon)
-        require_both_outcomes((window.count > 0).astype(np.float64), f"the {self.horizon} days after {test}")
+        require_both_outcomes((window.count > 0).astype(np.float64), f"the {counted(self.horizon, 'day')} after {test}")
         require_both_outcomes(told["judged"].returned[self._latest(told["judged"])], f"the days before {test}")
         learned = {}
         for name, end in until.items():
@@ -233,8 +234,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         late = max(log.last_day, self.trained_until_) + span(self._used.horizon)
         if origin > late:
             raise DataError(
-                f"{origin} is more than a horizon of {self._used.horizon} days after the log ends ({log.last_day}): "
-                f"what came in between is not known; predict from {late} at the latest, or bring the log up to date"
+                f"{origin} is more than a horizon of {counted(self._used.horizon, 'day')} after the log ends "
+                f"({log.last_day}): what came in between is not known; predict from {late} at the latest, or bring the log up to date"
             )
         history = log.per_day().until(origin)
         if len(history) == 0:

@@ -18,6 +18,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.report import picture
 from rnncore.marketing.splits import require_horizon
 from rnncore.marketing.verdict import CONSTANT, NETWORK, Judgement
+from rnncore.marketing.wording import counted
 
 console = Console()
 
@@ -89,12 +90,3 @@ def require_predictable(out: Path, force: bool, inputs: dict[str, Path]) -> None
     folder = out.absolute().parent
     if not folder.is_dir():
         raise ContractError("--out", "a name in a folder that exists", str(out), f"make the folder {folder} first")
-
-
-def counted(number: int, thing: str) -> str:
-    """A number and its thing, in the plural where there is not one.
-
-    >>> counted(1, "day"), counted(1200, "customer")
-    ('1 day', '1,200 customers')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -29,6 +29,7 @@ from rnncore.marketing import parsing
 from rnncore.marketing.days import Day, to_day
 from rnncore.marketing.quality import Check, Quality, describe, sift
 from rnncore.marketing.reading import read
+from rnncore.marketing.wording import counted
 
 Array = npt.NDArray[Any]
 
@@ -114,7 +115,7 @@ class EventLog:
         self._raw = raw._replace(columns={})  # the cells are in the arrays now
         if self._quality["unlikely dates"]:
             n = self._quality["unlikely dates"]
-            what = f"{n:,} {'date' if n == 1 else 'dates'} before 1971 or in the future"
+            what = f"{counted(n, 'date')} before 1971 or in the future"
             warnings.warn(f"{raw.label} has {what}, kept: 'unlikely dates' in its report", stacklevel=2)
 
     def _set(self, **arrays: Array | None) -> None:
@@ -140,7 +141,8 @@ class EventLog:
         if len(self) == 0:
             return "EventLog(no events)"
         return (
-            f"EventLog({len(self):,} events of {len(self.customers):,} customers, {self.first_day} to {self.last_day})"
+            f"EventLog({counted(len(self), 'event')} of {counted(len(self.customers), 'customer')}, "
+            f"{self.first_day} to {self.last_day})"
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rnncore.interop.atomic import replacing
 from rnncore.marketing import metrics
 from rnncore.marketing.verdict import CONSTANT, NETWORK
+from rnncore.marketing.wording import counted
 
 if TYPE_CHECKING:
     from rnncore.marketing.churn import Churn
@@ -44,7 +45,8 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
     _losses(right, churn)
     held = churn.held_out_
     figure.suptitle(
-        f"Verdict: {churn.verdict_}.  {len(held.returned):,} customers, the {churn.horizon} days after {held.origin}"
+        f"Verdict: {churn.verdict_}.  {counted(len(held.returned), 'customer')}, "
+        f"the {counted(churn.horizon, 'day')} after {held.origin}"
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.days import Day, days_between, span, to_day
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.wording import counted
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class TimeSplit:
             if origin + span(self.horizon) > limit:
                 advice = f"its labels reach to {origin + span(self.horizon)}, past {limit}"
                 raise ContractError(
-                    "train", f"origins at least {self.horizon} days before {limit}", str(origin), advice
+                    "train", f"origins at least {counted(self.horizon, 'day')} before {limit}", str(origin), advice
                 )
 
     def train_windows(self, log: EventLog) -> list[Window]:
@@ -91,9 +92,13 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
     require_horizon(horizon)
     longest = days_between(day, log.last_day)
     if horizon > longest:
-        advice = f"the longest horizon from there is {longest} days" if longest > 0 else "the origin must be earlier"
+        advice = (
+            f"the longest horizon from there is {counted(longest, 'day')}"
+            if longest > 0
+            else "the origin must be earlier"
+        )
         raise DataError(
-            f"a window of {horizon} days after {day} does not fit: the log ends on {log.last_day}; {advice}"
+            f"a window of {counted(horizon, 'day')} after {day} does not fit: the log ends on {log.last_day}; {advice}"
         )
     index = log.population(day)
     if len(index) == 0:
@@ -170,6 +175,6 @@ def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, bac
             f"{before} are before the test origin {test}, where {back + reach * horizon} are needed, and {after} after"
         )
     if horizon > longest:
-        works = f"the longest horizon that works is {longest} days" if longest > 0 else "no horizon works"
-        fits = f"a horizon of {horizon} days does not fit: the log runs from {first} to {last} ({whole} days)"
+        works = f"the longest horizon that works is {counted(longest, 'day')}" if longest > 0 else "no horizon works"
+        fits = f"a horizon of {counted(horizon, 'day')} does not fit: the log runs from {first} to {last} ({counted(whole, 'day')})"
         raise DataError(f"{fits}; {need}; {works} with these settings")

@@ -26,6 +26,7 @@ from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.marketing import metrics
 from rnncore.marketing.bootstrap import bootstrap
+from rnncore.marketing.wording import counted
 
 Floats = NDArray[np.float64]
 NETWORK, CONSTANT = "rnn", "constant rate"
@@ -115,7 +116,7 @@ class Judgement:
         )
 
     def __str__(self) -> str:
-        head = f"{self.customers:,} customers, rate {self.rate:.4f}, intervals of {100 * self.confidence:g} %"
+        head = f"{counted(self.customers, 'customer')}, rate {self.rate:.4f}, intervals of {100 * self.confidence:g} %"
         padded = []
         for name, cells in self.columns().items():
             width = max(map(len, (name, *cells)))

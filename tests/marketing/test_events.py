@@ -421,3 +421,7 @@ def test_a_huge_amount_is_an_error_with_its_row(huge):
 
 def test_an_amount_of_a_million_millions_is_read():
     assert log(frame(v=[1.0, 1e12, 2.0])).value.max() == 1e12
+
+
+def test_one_of_a_thing_is_in_the_singular():
+    assert repr(log(frame().head(1))) == "EventLog(1 event of 1 customer, 2024-01-03 to 2024-01-03)"
