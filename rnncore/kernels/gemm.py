@@ -246,6 +246,13 @@ def _pack(matrix: Any, transpose: bool, first: int, last: int, panels: Any) -> N
                     store(panel, i, q, width - q, load(matrix, i, j + q, width - q))
 
 
+def aligned(count: int, dtype: Any) -> Array:
+    """Room for `count` numbers that begins where a line of the cache does, so that no vector lies across two lines."""
+    room = np.empty(count + 64, dtype)
+    skip = -room.__array_interface__["data"][0] % 64 // room.itemsize
+    return room[skip : skip + count]
+
+
 def pack(matrix: Array, transpose: bool = False, first: int = 0, last: int | None = None) -> Array:
     """Return the columns first to last - 1 of the matrix, or of its transpose, as panels for `add_product`.
 
@@ -254,6 +261,6 @@ def pack(matrix: Array, transpose: bool = False, first: int = 0, last: int | Non
     k, n = matrix.shape[::-1] if transpose else matrix.shape
     last = n if last is None else last
     full = _PANEL_BYTES // matrix.itemsize
-    panels = np.empty(-(-(last - first) // full) * full * k, matrix.dtype)
+    panels = aligned(-(-(last - first) // full) * full * k, matrix.dtype)
     _pack(matrix, transpose, first, last, panels)
     return panels

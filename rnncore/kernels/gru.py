@@ -13,7 +13,7 @@ import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.jit import kernel, part, run, shard_bounds
+from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
@@ -85,7 +85,7 @@ def _run(
     T, N, D = x.shape
     H = len(params["Wh"])
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
     Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
     b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)

@@ -201,6 +201,15 @@ def shard_bounds(N: int, lengths: NDArray[np.int64] | None, size: int = 1) -> li
     return [0, *(int(n) for n in inner), N]
 
 
+def forward_bounds(N: int, lengths: NDArray[np.int64] | None) -> list[int]:
+    """Shards of a pass that sums nothing over rows, whose bits they cannot change: on one thread half as many.
+
+    The weights are read once per shard and step: 4 to 8 % for 32 sequences.
+    """
+    bounds = shard_bounds(N, lengths)
+    return bounds if _threads > 1 else [*bounds[:-1:2], N]
+
+
 def run(task: Callable[[int], None], shards: int, multiply_adds: float) -> None:
     """Call task(0) to task(shards - 1), each once, on up to `get_num_threads()` threads, the calling one among them.
 

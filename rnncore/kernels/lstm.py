@@ -19,7 +19,7 @@ import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.jit import kernel, part, run, shard_bounds
+from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.lstm import LSTMCache
@@ -77,7 +77,7 @@ def _run(
     T, N, D = x.shape
     H = len(params["Wh"])
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)
     x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.jit import kernel, run, shard_bounds
+from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
@@ -48,7 +48,7 @@ def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Arra
     T, N, D = x.shape
     H = len(params["Wh"])
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-    bounds, live = shard_bounds(N, lengths), live_rows(lengths, T, N)
+    bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)
     x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from rnncore.kernels import gru, lstm, rnn
 from rnncore.kernels.activations import activate
-from rnncore.kernels.gemm import add_product, pack, packed_size
-from rnncore.kernels.jit import entrance, kernel, part, run, shard_bounds
+from rnncore.kernels.gemm import add_product, aligned, pack, packed_size
+from rnncore.kernels.jit import entrance, forward_bounds, kernel, part, run
 from rnncore.kernels.rows import FIRST, as_rows, copy_row, fill_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array, Params
@@ -190,13 +190,9 @@ def _affine(x: Any, weights: Any, y: Any) -> None:
 
 
 def _joined(*arrays: Array) -> Array:
-    """One array that begins where a line of the cache does: a vector's load from it never touches two lines."""
-    size = sum(a.size for a in arrays)
-    room = np.empty(size + 64, arrays[0].dtype)
-    skip = -room.ctypes.data % 64 // room.itemsize
-    whole = room[skip : skip + size]
-    np.concatenate([a.ravel() for a in arrays], out=whole)
-    return whole
+    """All numbers of these arrays, one array after another."""
+    whole = aligned(sum(a.size for a in arrays), arrays[0].dtype)
+    return np.concatenate([a.ravel() for a in arrays], out=whole)
 
 
 def cell_step(name: str, params: Params, column: int, option: str) -> Step:
@@ -223,7 +219,7 @@ def cell_step(name: str, params: Params, column: int, option: str) -> Step:
     def many(x: Array, rows: Rows, table: Array) -> Array:
         N = len(x)
         y = np.empty((N, H), dtype)
-        bounds = shard_bounds(N, None)
+        bounds = forward_bounds(N, None)
 
         def task(s: int) -> None:
             for_many(x, rows, bounds[s], bounds[s + 1], weights, flag, table, column, y)

@@ -13,6 +13,8 @@ from rnncore.recurrent import Recurrent
 from rnncore.streaming.steps import parts
 from rnncore.typing import Array, Lengths, Params, State
 
+_REAL = (np.dtype("float32"), np.dtype("float64"))
+
 
 def predict(
     model: Layer,
@@ -34,7 +36,8 @@ def predict(
     """
     dtype = checks.parameters(params, model.parameter_shapes(), type(model).__name__)
     model._check_x(x, dtype)
-    model._check_dtype(dtype or x.dtype)
+    if (dtype or x.dtype) not in _REAL:
+        model._check_dtype(dtype or x.dtype)
     N = x.shape[1] if x.ndim > 1 else len(x)
     state = checks.state("state_0", state_0, model.state_sizes, N, dtype or x.dtype)
     return _through(model, params, x, state, checks.lengths(lengths, x))
@@ -43,7 +46,9 @@ def predict(
 def _through(model: Layer, params: Params, x: Array, state_0: State, lengths: Lengths | None) -> tuple[Array, State]:
     """The layers of nested stacks, one after another."""
     state_T: State = ()
-    for part, own in parts(model, params):
+    for k, (part, own) in enumerate(parts(model, params)):
+        if k:
+            part._check_x(x, x.dtype)
         state = state_0[len(state_T) : len(state_T) + len(part.state_sizes)]
         x, after = _layer(part, own, x, state, lengths)
         lengths, state_T = part.output_lengths(lengths), state_T + after
@@ -55,7 +60,6 @@ def _layer(part: Layer, params: Params, x: Array, state: State, lengths: Lengths
     if isinstance(part, Recurrent) and part.backend == "numba" and CELLS.get(part.cell.name) is part.cell:
         twin = part.cell.twin("numba")
         if hasattr(twin, "predict"):
-            part._check_x(x, params["Wx"].dtype)
             result: tuple[Array, State] = twin.predict(params, x, state, lengths, **part.options)
             return result
     if isinstance(part, Bidirectional):
