@@ -235,7 +235,8 @@ class Churn(BaseEstimator):  # type: ignore[misc]
         if origin > late:
             raise DataError(
                 f"{origin} is more than a horizon of {counted(self._used.horizon, 'day')} after the log ends "
-                f"({log.last_day}): what came in between is not known; predict from {late} at the latest, or bring the log up to date"
+                f"({log.last_day}): what came in between is not known; predict from {late} at the latest, or bring the "
+                "log up to date"
             )
         history = log.per_day().until(origin)
         if len(history) == 0:
