@@ -1,0 +1,51 @@
+"""The yardstick runs, writes what it measured, and refuses to time what does not compute the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(*words):
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_a_line_is_measured_and_written(tmp_path):
+    file = tmp_path / "results.json"
+    only = "^denormal|one event RNN"
+    done = python("-m", "benchmarks", "--quick", "--seconds", "0.01", "--only", only, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())
+    assert found["machine"]["versions"]["numpy"]
+    assert {row["line"].split()[0] for row in found["results"]} == {"denormal", "one"}
+    for row in found["results"]:
+        low, high = row["quartiles"]
+        assert 0 < low <= row["ratio"] <= high
+        assert row["line"] in done.stdout
+
+
+SIDES = """
+import numpy as np
+from benchmarks.turns import Work, measure
+ours, theirs = np.ones(3), np.ones(3)
+theirs[1] += {gap}
+measure("line", Work({{"rnncore": lambda: (ours,), "rival": lambda: (theirs,)}}, tolerance=1e-6), 1, 0.01, None)
+"""
+
+
+@pytest.mark.parametrize(("gap", "code"), [(1e-8, 0), (1e-3, 1), ("np.nan", 1)])
+def test_sides_that_compute_something_else_are_not_timed(gap, code):
+    done = python("-c", SIDES.format(gap=gap))
+    assert done.returncode == code
+    assert code == 0 or "result 0 of rival differs" in done.stderr
+
+
+def test_every_line_of_the_quick_run_is_a_line():
+    everything = python("-m", "benchmarks", "--list").stdout.splitlines()
+    quick = python("-m", "benchmarks", "--quick", "--list").stdout.splitlines()
+    assert set(quick) < set(everything)
+    assert len(everything) == len(set(everything)) > 60
