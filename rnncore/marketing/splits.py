@@ -177,4 +177,6 @@ def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, bac
     if horizon > longest:
         works = f"the longest horizon that works is {counted(longest, 'day')}" if longest > 0 else "no horizon works"
         runs = f"the log runs from {first} to {last} ({counted(whole, 'day')})"
-        raise DataError(f"a horizon of {counted(horizon, 'day')} does not fit: {runs}; {need}; {works} with these settings")
+        raise DataError(
+            f"a horizon of {counted(horizon, 'day')} does not fit: {runs}; {need}; {works} with these settings"
+        )
