@@ -46,8 +46,9 @@ def multiply(u: Dual, v: Dual) -> Dual:
 
 
 def tanh(a: Dual) -> Dual:
-    """Return tanh(a)."""
-    return np.tanh(a[0]), a[1] / np.cosh(a[0]) ** 2
+    """Return tanh(a); the slope is taken from the rounded value, as every backward pass must that keeps outputs only."""
+    s = np.tanh(a[0])
+    return s, a[1] * (1 - s * s)
 
 
 def relu(a: Dual) -> Dual:
@@ -56,8 +57,9 @@ def relu(a: Dual) -> Dual:
 
 
 def sigmoid(a: Dual) -> Dual:
-    """Return 1 / (1 + exp(-a))."""
-    return 1 / (1 + np.exp(-a[0])), a[1] / (4 * np.cosh(a[0] / 2) ** 2)
+    """Return 1 / (1 + exp(-a)), rounded as 1/2 + 1/2 tanh(a/2); for its slope see `tanh`."""
+    s = 0.5 + 0.5 * np.tanh(0.5 * a[0])
+    return s, a[1] * (s - s * s)
 
 
 def block(a: Dual, k: int, H: int) -> Dual:
