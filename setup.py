@@ -22,7 +22,7 @@ setup(
     package_data={"rnncore": ["py.typed", "datasets/*.csv.gz"]},
     install_requires=["numpy>=1.26", "scipy>=1.11", "numba>=0.60"],
     extras_require={"marketing": MARKETING, "onnx": ONNX, "peers": PEERS, "dev": DEV},
-    entry_points={"console_scripts": ["rnncore = rnncore.cli:main"]},
+    entry_points={"console_scripts": ["rnncore = rnncore.__main__:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Education",
