@@ -71,7 +71,7 @@ def show(shape: Sequence[int | str]) -> str:
     return f"({', '.join(str(n) for n in shape)}{',' if len(shape) == 1 else ''})"
 
 
-def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: str) -> np.dtype[Any] | None:
+def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object) -> np.dtype[Any] | None:
     """Require exactly these names and shapes in one dtype; return it, or None where there are no parameters."""
     if not hasattr(params, "keys"):
         raise ContractError("params", "a dict of arrays", f"a {type(params).__name__}", "make it with layer.init(seed)")
@@ -83,8 +83,11 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: str) -
         raise ContractError("params", f"exactly {names}", f"a dict {came}", f"they belong to {owner}")
     dtype = None
     for name, shape in shapes.items():
-        array(name, given[name], shape, dtype, f"it belongs to {owner}")
-        dtype = given[name].dtype
+        a = given[name]
+        good = isinstance(a, np.ndarray) and a.shape == shape and a.dtype == (dtype or a.dtype) and a.dtype.kind in "fc"
+        if not good or a.dtype.itemsize < 4:  # the message is made only where it is needed: this runs in every call
+            array(name, a, shape, dtype, f"it belongs to {owner}")
+        dtype = a.dtype
     return dtype
 
 

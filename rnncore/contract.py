@@ -176,7 +176,7 @@ class Layer(ABC):
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, State, Any]:
         """Return the outputs y, the final state and the cache for `backward`; shapes as in `rnncore.contract`."""
-        dtype = checks.parameters(params, self.parameter_shapes(), repr(self))
+        dtype = checks.parameters(params, self.parameter_shapes(), self)
         self._check_x(x, dtype)
         self._check_dtype(dtype or x.dtype)
         N = x.shape[1] if x.ndim > 1 else len(x)
@@ -187,7 +187,7 @@ class Layer(ABC):
         self, params: Params, cache: Any, dy: Array, dstate_T: State | None = None
     ) -> tuple[Grads, Array | None, State]:
         """Given dLoss/dy and dLoss/dstate_T (None: zeros), return the gradients of params, x and state_0."""
-        dtype = checks.parameters(params, self.parameter_shapes(), repr(self))
+        dtype = checks.parameters(params, self.parameter_shapes(), self)
         shape = self._output_shape(cache)
         checks.array("dy", dy, shape, dtype, "it has the shape and dtype of y")
         dstate = checks.state("dstate_T", dstate_T, self.state_sizes, shape[-2], dy.dtype)

@@ -46,7 +46,7 @@ def multiply(u: Dual, v: Dual) -> Dual:
 
 
 def tanh(a: Dual) -> Dual:
-    """Return tanh(a); the slope is taken from the rounded value, as every backward pass must that keeps outputs only."""
+    """Return tanh(a); the slope comes from the rounded value, as in every backward pass that keeps outputs only."""
     s = np.tanh(a[0])
     return s, a[1] * (1 - s * s)
 
@@ -151,7 +151,9 @@ def run_cell(
     """Carry values and tangents through T steps of a cell; a finished row keeps both."""
     T, N, _ = x[0].shape
     if layer.cell.name not in STEPS:
-        raise ContractError("method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method")
+        raise ContractError(
+            "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
+        )
     ends = np.full(N, T) if lengths is None else lengths
     y = np.zeros((T, N, layer.H)), np.zeros((len(x[1]), T, N, layer.H))
     state = [(v.copy(), t.copy()) for v, t in state]

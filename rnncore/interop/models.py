@@ -70,7 +70,7 @@ def describe(model: Layer, params: Params) -> dict[str, Any]:
     """
     if not isinstance(model, Layer):
         raise ContractError("model", "a layer", f"a {type(model).__name__}", "for instance rnncore.GRU(3, 4)")
-    dtype = checks.parameters(params, model.parameter_shapes(), repr(model)) or np.dtype(model.dtype)
+    dtype = checks.parameters(params, model.parameter_shapes(), model) or np.dtype(model.dtype)
     checks.one_of("dtype of params", dtype.name, checks.DTYPES)
     layer = model.describe()
     again = from_description(layer)

@@ -129,7 +129,7 @@ def _kind(value: object) -> str:
 
 
 def _check(job: Job, params: Params, epochs: int, patience: int | None, every: int) -> None:
-    checks.parameters(params, job.model.parameter_shapes(), repr(job.model))
+    checks.parameters(params, job.model.parameter_shapes(), job.model)
     checks.size("epochs", epochs)
     checks.size("every", every)
     checks.size("seed", job.seed, least=0)
