@@ -2,12 +2,12 @@
 
 import datetime
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from conftest import data_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -395,10 +395,7 @@ def test_a_negative_price_is_named_by_its_column():
 
 
 def test_online_retail_with_explicit_words():
-    folder = Path(os.environ.get("RNNCORE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-    path = folder / "online_retail_1" / "online_retail.parquet"
-    if not path.exists():
-        pytest.skip(f"{path} is absent; name the folder of the data sets in RNNCORE_DATA")
+    path = data_folder("online_retail_1") / "online_retail.parquet"
     words = {"customer": "CustomerID", "time": "InvoiceDate", "price": "UnitPrice", "items": "Quantity"}
     log = EventLog(path, **words, missing="drop", negative="drop")
     report = log.quality()
