@@ -47,6 +47,11 @@ class _Composition(Layer):
         }
 
     @property
+    def backends(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.backends for part in self.parts.values()))
+
+    @property
     def state_sizes(self) -> tuple[int, ...]:
         """The widths of the parts' states, one after another."""
         return tuple(size for part in self.parts.values() for size in part.state_sizes)

@@ -134,6 +134,11 @@ class Layer(ABC):
         return None, None
 
     @property
+    def backends(self) -> frozenset[str]:
+        """The twins that compute in this layer and its parts; empty where nothing runs over time."""
+        return frozenset()
+
+    @property
     def streamable(self) -> bool:
         """True where y[t] needs x[:t+1] only, so that a sequence can be cut into chunks that carry the state on."""
         return True

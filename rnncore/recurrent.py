@@ -58,6 +58,11 @@ class Recurrent(Layer):
         return type(self)(self.D, self.H, **said)  # type: ignore[arg-type]
 
     @property
+    def backends(self) -> frozenset[str]:
+        """The one twin that computes."""
+        return frozenset([self.backend])
+
+    @property
     def state_sizes(self) -> tuple[int, ...]:
         """(H,) for each state."""
         return (self.H,) * len(self.cell.states)

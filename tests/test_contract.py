@@ -175,5 +175,6 @@ def test_using_keeps_the_cell_of_a_layer_without_a_class_of_its_own():
 def test_using_changes_backend_and_dtype_everywhere_inside():
     model = rc.Stack(rc.Bidirectional(rc.GRU(2, 4)), rc.Dense(8, 1)).using(backend="numpy", dtype="float64")
     assert model.dtype == "float64"
-    assert "numba" not in repr(model)
+    assert model.backends == {"numpy"}
+    assert rc.Last().backends == set()
     assert "float32" not in repr(model)

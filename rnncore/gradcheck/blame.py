@@ -75,7 +75,7 @@ def unshared(layer: Layer, block: Block, inputs: Inputs, upstream: Upstream, len
     By complex step of the textbook, T evaluations; by central differences where a layer does not take complex numbers,
     which shows in a sum over the steps that is not the whole derivative.
     """
-    textbook = layer.using(backend="numpy") if "backend='numba'" in repr(layer) else layer
+    textbook = layer.using(backend="numpy") if "numba" in layer.backends else layer
     for twin, method in ((textbook, complex_step.oracle), (layer, central.oracle)):
         found = []
         try:

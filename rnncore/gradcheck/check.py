@@ -77,7 +77,7 @@ def check(
     >>> check(layer, layer.init(seed=0), np.ones((4, 2, 2), np.float32), method=["complex-step", "forward-mode"]).ok
     True
     """
-    twin = "backend='numba'" in repr(layer)
+    twin = "numba" in layer.backends
     methods = _words(method or ("central" if twin else "complex-step"), tuple(GATES))
     if "complex-step" in methods and twin:
         advice = 'say method="forward-mode" or "central", or check layer.using(backend="numpy")'

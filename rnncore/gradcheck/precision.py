@@ -31,7 +31,7 @@ def precision(layer: Layer, problem: Problem, entries: int = 20, seed: int = 0) 
     >>> found["float32"] < 1e-5, found["float64"] < 1e-14
     (True, True)
     """
-    fast = "backend='numba'" in repr(layer)
+    fast = "numba" in layer.backends
     widest = np.longdouble if WIDE else np.float64
     dtypes = [np.float32, np.float64, *([np.longdouble] if WIDE and not fast else [])]
     forward, _ = as_pair(layer.using(backend="numpy") if fast else layer, problem.lengths)

@@ -56,7 +56,7 @@ def hvp(
     largest = max((float(np.abs(vector[name]).max(initial=0)) for name in shapes), default=0.0)
     h = STEP / (largest or 1.0)
     moved = {name: params[name].astype(complex) + 1j * h * vector[name].astype(float) for name in shapes}
-    textbook = model.using(backend="numpy") if "backend='numba'" in repr(model) else model
+    textbook = model.using(backend="numpy") if "numba" in model.backends else model
     _, grads, _ = full_bptt(
         textbook,
         moved,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnncore as rc
+from rnncore.contract import CELLS
 from rnncore.gradcheck import random_problem
 from rnncore.gradcheck.measure import arrays_of
 
@@ -252,3 +253,25 @@ def test_float32_follows_float64(layer, problem):
     assert {a.dtype.name for a in narrow.values()} == {"float32"}
     if "relu" not in repr(layer):  # a rounding may switch a unit on or off
         assert_equal_results(narrow, wide, TOLERANCE["float32 against float64"])
+
+
+class Counting(np.ndarray):
+    """An array that counts the rows of every product in which it is the left factor."""
+
+    rows = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **words):
+        if ufunc is np.matmul and isinstance(inputs[0], Counting):
+            Counting.rows += len(inputs[0])
+        plain = [a.view(np.ndarray) if isinstance(a, Counting) else a for a in inputs]
+        words = words if out is None else {**words, "out": tuple(o.view(np.ndarray) for o in out)}
+        return getattr(ufunc, method)(*plain, **words)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_textbook_multiplies_no_row_past_its_end(name):
+    layer = make(name, 3, 4, backend="numpy")
+    p = random_problem(layer, seed=2, T=9, N=6)
+    Counting.rows = 0
+    layer.forward(p.params, p.x.view(Counting), p.state_0, p.lengths)
+    assert Counting.rows == p.lengths.sum() < p.x.shape[0] * p.x.shape[1]
