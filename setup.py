@@ -7,8 +7,8 @@ from setuptools import find_packages, setup
 MARKETING = ["narwhals>=2.0", "polars>=1.20", "scikit-learn>=1.5", "matplotlib>=3.8", "rich>=13", "typer>=0.15"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PEERS = ["torch>=2.4"]
-DEV = [*MARKETING, *ONNX, "pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "nbclient>=0.10"]
-DEV += ["ipykernel>=6", "safetensors>=0.4", "mpmath>=1.3"]
+DEV = [*MARKETING, *ONNX, "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
+DEV += ["nbclient>=0.10", "ipykernel>=6", "safetensors>=0.4", "mpmath>=1.3"]
 
 setup(
     name="rnncore",

@@ -116,7 +116,7 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope="module", params=PATHS)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in PATHS])
 def notebook(request):
     """The number of a notebook and the notebook as stored."""
     return request.param, nbformat.read(PATHS[request.param], as_version=4)
