@@ -15,7 +15,7 @@ from rnncore.feedforward import Dense, Dropout, Embedding, Last
 from rnncore.recurrent import GRU, LSTM, RNN
 
 if TYPE_CHECKING:
-    from rnncore import diagnostics, gradcheck
+    from rnncore import datasets, diagnostics, gradcheck
     from rnncore.interop.models import load, save
     from rnncore.streaming import Stream, predict
     from rnncore.training import (
@@ -57,6 +57,7 @@ __all__ = [
     "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",
+    "datasets",
     "diagnostics",
     "fit",
     "full_bptt",
@@ -71,7 +72,7 @@ __all__ = [
     "truncated_bptt",
 ]
 
-_ROOMS = ("diagnostics", "gradcheck")
+_ROOMS = ("datasets", "diagnostics", "gradcheck")
 _LATER = {
     "rnncore.interop.models": ("load", "save"),
     "rnncore.streaming": ("Stream", "predict"),

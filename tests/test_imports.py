@@ -41,7 +41,7 @@ ARROWS = {
         set(),
     ),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
-    "datasets": ({"datasets", "errors"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
+    "datasets": (GROUND | {"datasets"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
@@ -51,7 +51,10 @@ ARROWS = {
         {"rnncore", "cli", "cli_errors", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"},
         EXTRA,
     ),
-    "__init__": (ENGINE | {"diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"}, set()),
+    "__init__": (
+        ENGINE | {"datasets", "diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"},
+        set(),
+    ),
     "__main__": ({"cli"}, set()),
 }
 

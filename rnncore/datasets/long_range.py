@@ -1,0 +1,55 @@
+"""Made-up tasks whose answer lies many steps back: yardsticks of memory, with the score of who remembers nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnncore import checks
+from rnncore.typing import Array
+
+Task = tuple[Array, Array]
+
+
+def adding(T: int, N: int, seed: int | np.random.Generator, *, dtype: str = "float32") -> Task:
+    """The adding problem (Hochreiter and Schmidhuber 1997, exp. 4): the sum of the two marked numbers among T.
+
+    Returns x (T, N, 2) and target (N, 1). Feature 0 is uniform in [0, 1); feature 1 is 1 at two steps, one in the first
+    half of the steps and one in the second, and 0 elsewhere (Le et al. 2015, sec. 4.1). The target is the sum of the
+    numbers at those two. **Trivial baseline**: always saying 1 has a mean squared error of 1/6 = 0.1667, the variance
+    of the sum of two uniform numbers; a model remembers something when it is below. ContractError where T < 2 or N < 1.
+
+    >>> x, target = adding(50, 10_000, seed=0)
+    >>> x.shape, target.shape, round(float(((target - 1) ** 2).mean()), 2)
+    ((50, 10000, 2), (10000, 1), 0.17)
+    """
+    T, N = checks.size("T", T, least=2), checks.size("N", N)
+    checks.one_of("dtype", dtype, checks.DTYPES)
+    rng = np.random.default_rng(seed)
+    x = np.zeros((T, N, 2), dtype)
+    x[..., 0] = rng.random((T, N))
+    first, second, rows = rng.integers(0, T // 2, N), rng.integers(T // 2, T, N), np.arange(N)
+    x[first, rows, 1] = x[second, rows, 1] = 1
+    return x, (x[first, rows, 0] + x[second, rows, 0])[:, None]
+
+
+def copy(T: int, N: int, seed: int | np.random.Generator, *, symbols: int = 8, length: int = 10) -> Task:
+    """The copy task (Hochreiter and Schmidhuber 1997; as in Arjovsky et al. 2016, sec. 5.1): repeat what came long ago.
+
+    Returns ids x (T, N) and target (T, N), whole numbers below symbols + 2. The first `length` steps of x are symbols
+    0 to symbols - 1, then come blanks (the id `symbols`), and at step T - length - 1 the sign to begin (symbols + 1).
+    The target is blank, but for its last `length` steps, which are the first of x: each symbol is asked for
+    T - length steps after it was seen. **Trivial baseline**: blank where blank is due and any symbol with equal
+    probability elsewhere has a mean cross-entropy of length ln(symbols) / T (0.2079 for T = 100 and the defaults), and
+    gets 1 in `symbols` of the symbols right. ContractError where T < 2 length + 1, or a size is below 1.
+
+    >>> x, target = copy(7, 1, seed=0, symbols=8, length=2)
+    >>> x[:, 0], target[:, 0]
+    (array([6, 5, 8, 8, 9, 8, 8]), array([8, 8, 8, 8, 8, 6, 5]))
+    """
+    length, symbols = checks.size("length", length), checks.size("symbols", symbols)
+    T, N = checks.size("T", T, least=2 * length + 1), checks.size("N", N)
+    said = np.random.default_rng(seed).integers(0, symbols, (length, N))
+    x, target = (np.full((T, N), symbols) for _ in range(2))
+    x[:length] = target[T - length :] = said
+    x[T - length - 1] = symbols + 1
+    return x, target

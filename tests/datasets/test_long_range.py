@@ -1,0 +1,70 @@
+"""The tasks of memory: what stands where, the score of the trivial baseline, the same seed twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnncore as rc
+from rnncore.datasets import adding, copy
+from rnncore.errors import ContractError
+
+
+@given(
+    T=st.integers(2, 40), N=st.integers(1, 9), seed=st.integers(0, 10**6), dtype=st.sampled_from(["float32", "float64"])
+)
+def test_the_sum_is_that_of_two_marked_numbers_one_in_each_half(T, N, seed, dtype):
+    x, target = adding(T, N, seed, dtype=dtype)
+    assert (x.dtype, target.dtype) == (dtype, dtype)
+    assert (x[..., 1].sum(axis=0) == 2).all()
+    assert (x[: T // 2, :, 1].sum(axis=0) == 1).all()
+    assert ((x[..., 0] >= 0) & (x[..., 0] <= 1)).all()
+    np.testing.assert_allclose((x[..., 0] * x[..., 1]).sum(axis=0), target[:, 0], rtol=1e-6)
+
+
+def test_always_saying_one_has_a_squared_error_of_a_sixth():
+    _, target = adding(20, 200_000, seed=1)
+    assert rc.losses.mse(np.ones_like(target), target)[0] == pytest.approx(1 / 6, abs=2e-3)
+
+
+@given(st.data(), st.integers(1, 6), st.integers(1, 5), st.integers(0, 10**6))
+def test_what_was_said_first_is_asked_for_last(data, length, symbols, seed):
+    T = data.draw(st.integers(2 * length + 1, 30))
+    x, target = copy(T, 3, seed, symbols=symbols, length=length)
+    np.testing.assert_array_equal(x[:length], target[T - length :])
+    assert x[:length].max() < symbols
+    assert (target[: T - length] == symbols).all()
+    assert (x[T - length - 1] == symbols + 1).all()
+    assert (np.delete(x[length:], T - 2 * length - 1, axis=0) == symbols).all()
+
+
+def test_the_memoryless_score_of_copy_is_the_one_stated():
+    _, target = copy(100, 500, seed=0)
+    logits = np.full((100, 500, 10), -100.0)
+    logits[:90, :, 8] = 0
+    logits[90:, :, :8] = 0
+    assert rc.losses.softmax_cross_entropy(logits, target)[0] == pytest.approx(10 * np.log(8) / 100, rel=1e-9)
+
+
+@pytest.mark.parametrize("task", [adding, copy])
+def test_a_seed_gives_the_same_bits_and_another_others(task):
+    a, b, c = task(30, 4, 0), task(30, 4, np.random.default_rng(0)), task(30, 4, 1)
+    for one, same, other in zip(a, b, c, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: adding(1, 2, 0), "T"),
+        (lambda: adding(5, 0, 0), "N"),
+        (lambda: adding(5, 2, 0, dtype="int8"), "dtype"),
+        (lambda: copy(20, 2, 0), "T"),
+        (lambda: copy(30, 2, 0, symbols=0), "symbols"),
+        (lambda: copy(30, 2, 0, length=1.5), "length"),
+    ],
+)
+def test_a_size_that_makes_no_task_is_refused_by_name(call, name):
+    with pytest.raises(ContractError, match=f"^{name}:"):
+        call()
