@@ -14,14 +14,14 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import betaln, gammaln, hyp2f1
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rnncore.errors import ContractError, DataError
+from rnncore.errors import DataError
 from rnncore.marketing.encoding import Summary
+from rnncore.marketing.likelihood import customers, maximise
 
 Floats = NDArray[np.float64]
 
@@ -92,23 +92,16 @@ class BGNBD:
 
         Each in [1e-6, 1e6] (times the mean age for alpha): without a single repeat purchase there is no maximum inside.
         """
-        x, t_x, T = _customers(frequency, recency, age)
+        x, t_x, T = customers(frequency, recency, age)
         unit = float(T.mean()) or 1.0  # a search in natural units is the same search for days and for weeks
-        found = minimize(
-            lambda logs: -_log_likelihood(np.exp(logs), x, t_x / unit, T / unit).mean(),
-            np.zeros(4),
-            method="L-BFGS-B",
-            bounds=[(np.log(1e-6), np.log(1e6))] * 4,
-            options={"ftol": 1e-13, "gtol": 1e-8},
-        )
-        r, alpha, a, b = np.exp(found.x)
-        self.parameters_ = BGNBDParameters(float(r), float(alpha * unit), float(a), float(b))
+        r, alpha, a, b = maximise(lambda p: _log_likelihood(p, x, t_x / unit, T / unit), 4, bound=1e6)
+        self.parameters_ = BGNBDParameters(r, alpha * unit, a, b)
         self.log_likelihood_ = float(_log_likelihood(np.array(self.parameters_), x, t_x, T).sum())
         return self
 
     def probability_alive(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> Floats:
         """P(not yet left at T), (N,): 1 for everyone without a repeat purchase, so no measure of churn by itself."""
-        x, t_x, T = _customers(frequency, recency, age)
+        x, t_x, T = customers(frequency, recency, age)
         r, alpha, a, b = self.parameters_
         log_odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * np.log((alpha + T) / (alpha + t_x))
         return np.where(x > 0, 1 / (1 + np.exp(np.minimum(log_odds, 700))), 1.0)
@@ -119,14 +112,14 @@ class BGNBD:
         It is P(alive) times 1 - ((alpha + T) / (alpha + T + horizon))^(r + x): at T the rate of a living customer is
         Gamma(r + x, alpha + T).
         """
-        x, _, T = _customers(frequency, recency, age)
+        x, _, T = customers(frequency, recency, age)
         r, alpha, _, _ = self.parameters_
         none = np.exp(-(r + x) * np.log1p(horizon / (alpha + T)))
         return np.asarray(self.probability_alive(frequency, recency, age) * (1 - none), np.float64)
 
     def expected_purchases(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, horizon: float) -> Floats:
         """Expected number of purchases in (T, T + horizon], (N,): equation (10) of the paper."""
-        x, _, T = _customers(frequency, recency, age)
+        x, _, T = customers(frequency, recency, age)
         r, alpha, a, b = self.parameters_
         z = horizon / (alpha + T + horizon)
         shrink = np.exp((r + x) * np.log1p(-z)) * hyp2f1(r + x, b + x, a + b + x - 1, z)
@@ -151,21 +144,6 @@ def simple_methods(
         "rfm-windows": RFMLogistic().fit(summary, length, returned).predict(now, horizon),
         "bg/nbd": BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),
     }
-
-
-def _customers(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """The three columns as float64 (N,); ContractError where they contradict each other."""
-    x, t_x, T = (np.asarray(column, np.float64) for column in (frequency, recency, age))
-    if x.ndim != 1 or not x.shape == t_x.shape == T.shape or not len(x):
-        raise ContractError(
-            "frequency, recency, age", "three columns of one length", f"{x.shape}, {t_x.shape}, {T.shape}", "a row each"
-        )
-    if not ((x >= 0) & (t_x >= 0) & (t_x <= T) & np.isfinite(T) & ((t_x == 0) | (x > 0))).all():
-        advice = "recency runs from the first to the last purchase, age from the first to the origin"
-        raise ContractError(
-            "frequency, recency, age", "0 <= recency <= age, recency 0 where x = 0", "a row without", advice
-        )
-    return x, t_x, T
 
 
 def _log_likelihood(parameters: Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:
