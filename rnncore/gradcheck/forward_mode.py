@@ -22,49 +22,12 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.gradcheck.dual import Dual, add, affine, block, multiply, relu, sigmoid, tanh
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths
 
-Dual = tuple[Array, Array]  # a value and its tangents (K, *shape)
 Step = Callable[[dict[str, Dual], Dual, list[Dual], dict[str, str]], list[Dual]]
-
-
-def affine(x: Dual, W: Dual, b: Dual) -> Dual:
-    """Return x W + b."""
-    return x[0] @ W[0] + b[0], x[1] @ W[0] + x[0] @ W[1] + np.expand_dims(b[1], -2)
-
-
-def add(u: Dual, v: Dual) -> Dual:
-    """Return u + v."""
-    return u[0] + v[0], u[1] + v[1]
-
-
-def multiply(u: Dual, v: Dual) -> Dual:
-    """Return u * v."""
-    return u[0] * v[0], u[1] * v[0] + u[0] * v[1]
-
-
-def tanh(a: Dual) -> Dual:
-    """Return tanh(a); the slope comes from the rounded value, as in every backward pass that keeps outputs only."""
-    s = np.tanh(a[0])
-    return s, a[1] * (1 - s * s)
-
-
-def relu(a: Dual) -> Dual:
-    """Return a where a > 0, else 0."""
-    return a[0] * (a[0] > 0), a[1] * (a[0] > 0)
-
-
-def sigmoid(a: Dual) -> Dual:
-    """Return 1 / (1 + exp(-a)), rounded as 1/2 + 1/2 tanh(a/2); for its slope see `tanh`."""
-    s = 0.5 + 0.5 * np.tanh(0.5 * a[0])
-    return s, a[1] * (s - s * s)
-
-
-def block(a: Dual, k: int, H: int) -> Dual:
-    """Return gate block k of H columns."""
-    return a[0][..., k * H : (k + 1) * H], a[1][..., k * H : (k + 1) * H]
 
 
 def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
