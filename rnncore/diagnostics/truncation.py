@@ -18,7 +18,8 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.training.bptt import Loss, full_bptt, truncated_bptt
+from rnncore.training.bptt import full_bptt, truncated_bptt
+from rnncore.training.pieces import Loss
 from rnncore.typing import Array, Grads, Params, State
 
 OVERALL = "overall"

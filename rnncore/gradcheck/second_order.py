@@ -17,7 +17,8 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.gradcheck.complex_step import STEP
-from rnncore.training.bptt import Loss, full_bptt
+from rnncore.training.bptt import full_bptt
+from rnncore.training.pieces import Loss
 from rnncore.typing import Array, Grads, Params, State
 
 

@@ -14,7 +14,7 @@ step on the loss l steps later, the share min(1, max(0, (k2 - l) / k1)) survives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -23,11 +23,10 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.typing import Array, Grads, Lengths, Params, State
+from rnncore.training.pieces import Loss, added, by_segments, check_chunkable, loss_weight, total_weight
+from rnncore.typing import Array, Grads, Params, State
 
-Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
-
-__all__ = ["Loss", "full_bptt", "loss_weight", "total_weight", "truncated_bptt"]
+__all__ = ["full_bptt", "truncated_bptt"]
 
 
 def full_bptt(
@@ -37,6 +36,7 @@ def full_bptt(
     target: Array,
     loss: Loss,
     *,
+    every: int | None = None,
     state_0: State | None = None,
     lengths: Sequence[int] | Array | None = None,
     weight: Array | None = None,
@@ -46,8 +46,9 @@ def full_bptt(
 
     x (T, N, D) or ids (T, N); target as `loss` wants it beside the output, time-major where the output has time;
     loss(prediction, target, weight) -> (value, dprediction), for instance `rnncore.losses.mse`. lengths (N,): steps
-    past a row's end weigh nothing. weight: the leading axes of the output. rng: dropout draws from it. ContractError as
-    in `rnncore.contract`.
+    past a row's end weigh nothing. weight: the leading axes of the output. rng: dropout draws from it. every: sum in
+    segments of that many steps, where the model can be cut in time: bit for bit what `checkpointed_bptt` gives with the
+    same `every`, and the better sum over a long sequence in float32. ContractError as in `rnncore.contract`.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4, backend="numpy"), rc.Last(), rc.Dense(4, 1))
@@ -57,6 +58,8 @@ def full_bptt(
     ['0.Wx', '0.Wh', '0.bx', '0.bh', '2.W', '2.b']
     """
     valid = checks.lengths(lengths, x)
+    if every is not None:
+        return by_segments(model, params, x, target, loss, every, True, state_0, valid, weight, rng)
     y, state_T, cache = model.forward(params, x, state_0, valid, rng)
     value, dy = loss(y, target, loss_weight(model, x, valid, weight))
     dparams, _, _ = model.backward(params, cache, dy)
@@ -103,7 +106,7 @@ def truncated_bptt(
     k2 = k1 if k2 is None else checks.size("k2", k2, least=k1)
     valid = checks.lengths(lengths, x)
     weight = loss_weight(model, x, valid, weight)
-    _check_chunkable(model, x, target, weight)
+    check_chunkable(model, x, target, weight)
 
     def forward(start: int, stop: int, state: State | None) -> tuple[float, State, _Chunk]:
         """One piece: its part of the loss, the state behind it, and what its backward needs."""
@@ -129,7 +132,7 @@ def truncated_bptt(
             value += part
             window.append(chunk)
             del chunk  # a cache lives in the window and nowhere else
-        grads = _added(grads, _window_gradient(model, params, window))
+        grads = added(grads, _window_gradient(model, params, window))
     assert state is not None
     return value, grads, state
 
@@ -155,46 +158,5 @@ def _window_gradient(model: Layer, params: Params, window: list[_Chunk]) -> Grad
     dstate: State | None = None
     for chunk in reversed(window):
         dparams, _, dstate = model.backward(params, chunk.cache, chunk.dy, dstate)
-        grads = _added(grads, dparams)
+        grads = added(grads, dparams)
     return grads
-
-
-def _added(a: Grads, b: Grads) -> Grads:
-    return {name: a[name] + b[name] for name in b} if a else b
-
-
-def loss_weight(model: Layer, x: Array, lengths: Lengths | None, weight: Array | None) -> Array | None:
-    """The weight that the loss sees: zero past a row's end, where the output has a time axis."""
-    if lengths is None or not model.keeps_time:
-        return weight
-    T, N = x.shape[:2]
-    live = np.arange(T)[:, None] < lengths
-    if weight is None:
-        return live.astype(model.dtype)
-    weight = np.asarray(weight)
-    if weight.ndim == 0 or weight.shape[:2] != (T, N)[: weight.ndim]:
-        raise ContractError(
-            "weight", f"shape ({T}, {N}) or ({T},)", f"shape {weight.shape}", "one weight for each step"
-        )
-    if weight.ndim == 1:
-        weight = weight[:, None]
-    return np.where(live.reshape(live.shape + (1,) * (weight.ndim - 2)), weight, np.zeros_like(weight))
-
-
-def total_weight(model: Layer, x: Array, weight: Array | None) -> float:
-    """The sum of what `loss_weight` gave; None counts every output row as one."""
-    if weight is not None:
-        return float(np.sum(weight, dtype=np.float64))
-    return float(np.prod(x.shape[:2])) if model.keeps_time else float(x.shape[1])
-
-
-def _check_chunkable(model: Layer, x: Array, target: Array, weight: Array | None) -> None:
-    if not model.streamable:
-        advice = "use full_bptt; Last and Bidirectional need the whole sequence"
-        raise ContractError("model", "a model that can be cut in time", repr(model), advice)
-    if np.ndim(x) < 2:
-        raise ContractError("x", "shape (T, N, ...)", f"shape {np.shape(x)}", "time-major")
-    for name, array in (("target", target), ("weight", weight)):
-        if array is not None and np.shape(array)[:1] != (len(x),):
-            expected = f"T = {len(x)} steps in its first axis"
-            raise ContractError(name, expected, f"shape {np.shape(array)}", "time-major, as x")

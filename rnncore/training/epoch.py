@@ -13,10 +13,11 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError, NonFiniteError
 from rnncore.sequences import Batch
 from rnncore.training import checkpoint as checkpoints
-from rnncore.training.bptt import Loss, full_bptt, truncated_bptt
+from rnncore.training.bptt import full_bptt, truncated_bptt
 from rnncore.training.checkpoint import Run
 from rnncore.training.clipping import clip_by_global_norm, global_norm, non_finite
 from rnncore.training.evaluate import Batches, batch_weight, losses, mean
+from rnncore.training.pieces import Loss
 from rnncore.typing import Grads
 
 

@@ -10,7 +10,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.sequences import Batch
-from rnncore.training.bptt import Loss, loss_weight, total_weight
+from rnncore.training.pieces import Loss, loss_weight, total_weight
 from rnncore.typing import Params
 
 

@@ -17,13 +17,13 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, NonFiniteError
 from rnncore.training import checkpoint as checkpoints
-from rnncore.training.bptt import Loss
 from rnncore.training.checkpoint import History, Run
 from rnncore.training.clipping import non_finite
 from rnncore.training.epoch import Job, end_epoch, take_step
 from rnncore.training.evaluate import Batches
 from rnncore.training.interrupt import polite_interrupt
 from rnncore.training.optimizers import Optimizer
+from rnncore.training.pieces import Loss
 from rnncore.training.progress import Meter
 from rnncore.typing import Grads, Params
 

@@ -79,33 +79,51 @@ def test_the_final_state_is_that_of_the_whole_sequence_bit_for_bit(name, options
         np.testing.assert_array_equal(a, b)
 
 
-def with_all_caches(model, params, x, target, every, state, lengths, rng):
-    """Full BPTT over the same segments, with the cache of every segment kept; nothing is run twice."""
-    T, total, caches = len(x), np.sum(lengths), []
-    for start in range(0, T, every):
-        cut = np.clip(lengths - start, 0, len(x[start : start + every]))
-        y, state, cache = model.forward(params, x[start : start + every], state, cut, rng)
-        live = (np.arange(len(y))[:, None] < cut).astype(float)
-        dy = rc.losses.mse(y, target[start : start + every], live)[1] * (live.sum() / total)
-        caches.append((cache, dy))
-    grads, dstate = None, None
-    for cache, dy in reversed(caches):
-        new, _, dstate = model.backward(params, cache, dy, dstate)
-        grads = new if grads is None else {n: grads[n] + new[n] for n in new}
-    return grads
+def assert_same_bits(a, b):
+    assert a[0] == b[0]
+    assert list(a[1]) == list(b[1])
+    for name in a[1]:
+        np.testing.assert_array_equal(a[1][name], b[1][name], err_msg=name)
+    for one, other in zip(a[2], b[2], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_running_a_segment_again_gives_what_its_kept_cache_gives_bit_for_bit(backend):
-    model = MODELS["stack"].using(backend=backend)
-    params, x, target, state = problem(model, T=11)
-    lengths = np.array([11, 9, 5])
-    cut = checkpointed_bptt(
-        model, params, x, target, rc.losses.mse, every=4, state_0=state, lengths=lengths, rng=np.random.default_rng(5)
-    )
-    kept = with_all_caches(model, params, x, target, 4, state, lengths, np.random.default_rng(5))
-    for name, g in kept.items():
-        np.testing.assert_array_equal(cut[1][name], g, err_msg=name)
+SUMMED = [pytest.param(make(m.values[0], D, H, **m.values[1]), id=m.id) for m in MATRIX]
+SUMMED += [pytest.param(MODELS["stack"].using(backend=b), id=f"stack-{b}") for b in ("numpy", "numba")]
+
+
+@pytest.mark.parametrize("model", SUMMED)
+@settings(max_examples=10)
+@given(
+    T=st.integers(1, 20),
+    N=st.sampled_from([1, 3, 70]),
+    every=st.integers(1, 23),
+    ragged=st.booleans(),
+    weighted=st.booleans(),
+    seed=st.none() | st.integers(0, 9),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_it_is_full_bptt_over_the_same_segments_bit_for_bit(model, T, N, every, ragged, weighted, seed, dtype):
+    params, x, target, state = problem(model, T, N)
+    params = {name: p.astype(dtype) for name, p in params.items()}
+    x, target, state = x.astype(dtype), target.astype(dtype), tuple(s.astype(dtype) for s in state)
+    rng = np.random.default_rng(T)
+    lengths = np.sort([T, *rng.integers(0, T + 1, N - 1)])[::-1] if ragged else None
+    weight = rng.uniform(0.5, 2, size=(T, N)) if weighted else None
+    runs = []
+    for run in (rc.full_bptt, checkpointed_bptt):
+        masks = None if seed is None else np.random.default_rng(seed)
+        words = {"state_0": state, "lengths": lengths, "weight": weight, "rng": masks}
+        runs.append(run(model, params, x, target, rc.losses.mse, every=every, **words))
+    assert_same_bits(*runs)
+
+
+def test_full_bptt_over_segments_keeps_its_caches_and_runs_forward_once():
+    model = Watched()
+    params, x, target, _ = problem(MODELS["rnn"], T=20)
+    rc.full_bptt(model, params, x, target, rc.losses.mse, every=6)
+    assert model.calls == [6, 6, 6, 2]
+    assert model.most == 20
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
