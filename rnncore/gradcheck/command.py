@@ -82,5 +82,5 @@ def together(verdicts: Sequence[str]) -> str:
 def draw(cell: str, path: str, seed: int = 0) -> str:
     """Write the plots of a cell's textbook to a file; return a line that says so. ContractError for another suffix."""
     checks.one_of("cell", cell, tuple(CELLS))
-    picture(right_layer(cell, 3, 5), path, seed, f"{cell.upper()}, textbook, float64")
+    picture(right_layer(cell, 3, 5), path, seed, f"{CELLS[cell].printed}, textbook, float64")
     return f"error against step size, and by time step: {path}"

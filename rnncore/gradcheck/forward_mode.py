@@ -118,7 +118,8 @@ def run_cell(
             "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
         )
     ends = np.full(N, T) if lengths is None else lengths
-    y = np.zeros((T, N, layer.H)), np.zeros((len(x[1]), T, N, layer.H))
+    width = layer.state_sizes[0]
+    y = np.zeros((T, N, width)), np.zeros((len(x[1]), T, N, width))
     state = [(v.copy(), t.copy()) for v, t in state]
     for t in range(T):
         n = int((ends > t).sum())

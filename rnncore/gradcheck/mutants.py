@@ -53,7 +53,7 @@ class Mutant:
         if isinstance(layer, Recurrent):
             row = layer.cell
             broken = _BrokenCell(**{f.name: getattr(row, f.name) for f in fields(Cell)}, mutant=self)
-            return Recurrent(broken, layer.D, layer.H, backend="numpy", dtype="float64", **layer.options)
+            return Recurrent(broken, **layer.letters, backend="numpy", dtype="float64", **layer.options)
         kind = COMPOSITIONS[self.cell]
         names = dict(vars(compose))
         source = textwrap.dedent(inspect.getsource(kind._backward))
@@ -85,8 +85,8 @@ def _module(cell: str, name: str, old: str, new: str) -> ModuleType:
     right = CELLS[cell].twin("numpy")
     broken = ModuleType(right.__name__)
     exec(compile(mutant.edited(inspect.getsource(right), right.__name__), mutant.label, "exec"), vars(broken))
-    cache = f"{cell.upper()}Cache"
-    setattr(broken, cache, getattr(right, cache))
+    cache = CELLS[cell].cache
+    setattr(broken, cache.__name__, cache)
     return broken
 
 
@@ -135,7 +135,7 @@ def without_error(layer: Layer) -> Layer:
     """Return what `Mutant.planted_in` starts from: a cell's textbook in float64, a composition of the same parts."""
     if isinstance(layer, Recurrent):
         row = CELLS[layer.cell.name]
-        return Recurrent(row, layer.D, layer.H, backend="numpy", dtype="float64", **layer.options)
+        return Recurrent(row, **layer.letters, backend="numpy", dtype="float64", **layer.options)
     return Stack(*layer.parts.values()) if isinstance(layer, Stack) else Bidirectional(layer.layer)  # type: ignore[attr-defined]
 
 

@@ -105,9 +105,9 @@ def adversarial_problems(
     def layer(D: int, H: int) -> Recurrent:
         return Recurrent(CELLS[cell], D, H, backend=backend, dtype="float64", **words)
 
-    one, three = layer(3, 5), Stack(layer(3, 5), layer(5, 2), layer(2, 4))
+    one, three = layer(3, 5), chain(layer(3, 5), layer(5, 2), layer(2, 4))
     both = Bidirectional(layer(3, 5))
-    deep = Stack(Bidirectional(layer(3, 2)), Bidirectional(layer(4, 3)), Dense(6, 2, dtype="float64"))
+    deep = chain(Bidirectional(layer(3, 2)), Bidirectional(layer(4, 3)), Dense(6, 2, dtype="float64"))
     yield Adversary("ragged rows", one, random_problem(one, seed, T=7), 3)
     yield Adversary("full rows", one, random_problem(one, seed + 1, T=7, ragged=False), 4)
     yield Adversary("saturated gates", one, random_problem(one, seed + 2, T=7, scale=3.0), 2)
@@ -120,6 +120,17 @@ def adversarial_problems(
     for name, T, N, D, H in (("one step", 1, 3, 2, 4), ("one row", 7, 1, 2, 4), ("one unit, one feature", 5, 3, 1, 1)):
         small = layer(D, H)
         yield Adversary(name, small, random_problem(small, seed + 9, T=T, N=N), 2)
+
+
+def chain(*parts: Layer) -> Stack:
+    """Return the parts as a stack, with a dense layer wherever two sizes do not meet, as after a projection."""
+    met: list[Layer] = []
+    for part in parts:
+        out, columns = met[-1].sizes[1] if met else None, part.sizes[0]
+        if out and columns and out != columns:
+            met.append(Dense(out, columns, dtype="float64"))
+        met.append(part)
+    return Stack(*met)
 
 
 def carried_on(layer: Layer, problem: Problem) -> Problem:

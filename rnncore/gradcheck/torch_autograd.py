@@ -57,7 +57,7 @@ def run(
                 now = step(layer, p, x, now)
                 y.append(now[0])
             ends.append(now)
-            outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.H)))
+            outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.state_sizes[0])))
         return outputs, [torch.stack([end[k] for end in ends]) for k in range(len(state))]
     if isinstance(layer, (Stack, Bidirectional)):
         sides: list[list[Torch]] = []

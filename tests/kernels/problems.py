@@ -3,9 +3,7 @@
 import importlib
 
 import numpy as np
-from conftest import CASES
-
-from rnncore import contract
+from conftest import CASES, make
 
 CELLS = CASES
 IDS = ["-".join([name, *options.values()]) for name, options in CELLS]
@@ -23,16 +21,17 @@ def problem(cell, T, N, D, H, dtype="float64", lengths=None):
     def draw(*shape, scale=1.0):
         return (scale * rng.standard_normal(shape)).astype(dtype)
 
-    row = contract.CELLS[cell]
-    G = row.blocks
-    params = {"Wx": draw(D, G * H, scale=D**-0.5), "Wh": draw(H, G * H, scale=0.8 * H**-0.5)}
-    params |= {name: draw(G * H, scale=0.3) for name in row.biases}
-    states = row.states
-    state_0, dstate_T = tuple(draw(N, H, scale=0.5) for _ in states), tuple(draw(N, H) for _ in states)
+    layer = make(cell, D, H)
+    params = {
+        name: draw(*shape, scale={"Wx": shape[0] ** -0.5, "Wh": 0.8 * shape[0] ** -0.5}.get(name, 0.3))
+        for name, shape in layer.parameter_shapes().items()
+    }
+    columns, width = layer.sizes
+    state_0, dstate_T = (tuple(draw(N, size, scale=scale) for size in layer.state_sizes) for scale in (0.5, 1.0))
     if lengths == "ragged":
         lengths = np.sort(rng.integers(0, T + 1, N))[::-1].copy()
         lengths[0], lengths[-1] = T, 0
-    return params, draw(T, N, D), state_0, lengths, draw(T, N, H), dstate_T
+    return params, draw(T, N, columns), state_0, lengths, draw(T, N, width), dstate_T
 
 
 def named(y, state_T, cache, dparams, dx, dstate_0):

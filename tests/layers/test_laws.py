@@ -29,6 +29,7 @@ COMPOSED = [
 ]
 SUBJECTS = CELL_LAYERS + COMPOSED
 STREAMS = [subject for subject in SUBJECTS if subject.values[0].streamable]
+EXACT = [subject for subject in SUBJECTS if getattr(subject.values[0], "exact", True)]
 problems = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 10**6),
@@ -203,17 +204,18 @@ def test_nan_in_gives_nan_out(layer, where):
 @pytest.mark.parametrize(("T", "N"), [(0, 2), (3, 0), (0, 0)])
 def test_no_steps_or_no_rows_give_empty_results(layer, T, N):
     state_0 = tuple(np.ones((N, H)) for H in layer.state_sizes)
-    y, state_T, cache = layer.forward(layer.init(0), np.zeros((T, N, 3)), state_0)
+    columns, width = layer.sizes
+    y, state_T, cache = layer.forward(layer.init(0), np.zeros((T, N, columns)), state_0)
     grads, dx, dstate_0 = layer.backward(layer.init(0), cache, np.ones_like(y), state_0)
-    assert y.shape == (T, N, 4)
-    assert dx.shape == (T, N, 3)
+    assert y.shape == (T, N, width)
+    assert dx.shape == (T, N, columns)
     assert not any(g.any() for g in grads.values())
     for a, b, c in zip(state_0, state_T, dstate_0, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
 
 
-@pytest.mark.parametrize("layer", SUBJECTS)
+@pytest.mark.parametrize("layer", EXACT)
 @given(problem=problems)
 def test_forward_tangents_and_backward_gradients_are_adjoint(layer, problem):
     """<u, J v> = <J' u, v>: the derivative along a direction, by differences, is the gradient's share in it."""
