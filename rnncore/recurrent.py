@@ -62,10 +62,14 @@ class Recurrent(Layer):
         self.backend, self.dtype = backend, dtype
         self.options = {name: options.get(name, words[0]) for name, words in cell.options.items()}
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the layer was made with, beside its cell: sizes, options, backend and dtype."""
+        return {**self.letters, **self.options, "backend": self.backend, "dtype": self.dtype}
+
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        head = {"layer": type(self).__name__, **self.letters}
-        return {**head, **self.options, "backend": self.backend, "dtype": self.dtype}
+        return {"layer": type(self).__name__, **self.words}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter."""
@@ -73,11 +77,10 @@ class Recurrent(Layer):
 
     def using(self, **words: str) -> Recurrent:
         """Return the same layer with another `backend` or `dtype`."""
-        said = {"backend": self.backend, "dtype": self.dtype, **self.options}
-        said |= {name: value for name, value in words.items() if name in said}
+        said = {**self.words, **{name: word for name, word in words.items() if name in self.words}}
         if type(self) is Recurrent:  # a cell of one's own has no class that knows its row
-            return Recurrent(self.cell, **self.letters, **said)
-        return type(self)(**self.letters, **said)  # type: ignore[arg-type]
+            return Recurrent(self.cell, **said)
+        return type(self)(**said)
 
     @property
     def backends(self) -> frozenset[str]:

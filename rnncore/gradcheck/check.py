@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -138,7 +139,8 @@ def check_cell(
     cell = CELLS[name]
     choices = [[(option, value) for value in values] for option, values in cell.options.items()]
     for backend, words, ragged in itertools.product(backends, itertools.product(*choices), (False, True)):
-        layer = Recurrent(cell, 3, 5, backend=backend, dtype="float64", **dict(words))
+        options: dict[str, Any] = dict(words)
+        layer = Recurrent(cell, 3, 5, backend=backend, dtype="float64", **options)
         p = random_problem(layer, seed, ragged=ragged)
         exact = ["forward-mode"] if name in forward_mode.STEPS else []
         methods = method or (["complex-step"] if backend == "numpy" else [*exact, "central"])

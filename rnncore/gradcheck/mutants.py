@@ -12,6 +12,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass, field, fields
 from types import ModuleType
+from typing import Any
 
 from rnncore import checks, compose
 from rnncore.compose import Bidirectional, Stack
@@ -53,7 +54,7 @@ class Mutant:
         if isinstance(layer, Recurrent):
             row = layer.cell
             broken = _BrokenCell(**{f.name: getattr(row, f.name) for f in fields(Cell)}, mutant=self)
-            return Recurrent(broken, **layer.letters, backend="numpy", dtype="float64", **layer.options)
+            return Recurrent(broken, **{**layer.words, "backend": "numpy", "dtype": "float64"})
         kind = COMPOSITIONS[self.cell]
         names = dict(vars(compose))
         source = textwrap.dedent(inspect.getsource(kind._backward))
@@ -127,7 +128,7 @@ def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
         parts = LSTM(D, H, backend="numpy"), GRU(H, H, backend="numpy"), RNN(H, H, backend="numpy")
         return Stack(*parts).using(dtype="float64")
     row = CELLS[cell]
-    words = {**{name: values[0] for name, values in row.options.items()}, **options}
+    words: dict[str, Any] = dict(options)
     return Recurrent(row, D, H, backend="numpy", dtype="float64", **words)
 
 
@@ -135,7 +136,7 @@ def without_error(layer: Layer) -> Layer:
     """Return what `Mutant.planted_in` starts from: a cell's textbook in float64, a composition of the same parts."""
     if isinstance(layer, Recurrent):
         row = CELLS[layer.cell.name]
-        return Recurrent(row, **layer.letters, backend="numpy", dtype="float64", **layer.options)
+        return Recurrent(row, **{**layer.words, "backend": "numpy", "dtype": "float64"})
     return Stack(*layer.parts.values()) if isinstance(layer, Stack) else Bidirectional(layer.layer)  # type: ignore[attr-defined]
 
 

@@ -8,7 +8,7 @@ ragged with lengths 0 and 1 among them, and `scale` saturates the gates or leave
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def adversarial_problems(
     ['ragged rows', 'full rows', 'saturated gates']
     """
     checks.one_of("cell", cell, tuple(CELLS))
-    words = {**{name: values[0] for name, values in CELLS[cell].options.items()}, **options}
+    words: dict[str, Any] = dict(options)
 
     def layer(D: int, H: int) -> Recurrent:
         return Recurrent(CELLS[cell], D, H, backend=backend, dtype="float64", **words)
