@@ -1,13 +1,17 @@
 """The event log: who did something when, and of what value. Every marketing task takes one.
 
 Inside, the events lie sorted by customer and time in flat arrays, closed against writing. Those of customer i are
-`offsets[i]:offsets[i + 1]`; events at the same time keep the order of the source.
+`offsets[i]:offsets[i + 1]`. Events at the same time are ordered by the column `order`, or else by their other columns:
+the order of the rows in the source never matters.
 
     customers     (C,)    unique ids, sorted: integers or text
     offsets       (C+1,)  int64
     time          (n,)    datetime64[us], the clock as written
-    value, items  (n,)    float64, or None if no column was named
+    value, items  (n,)    float64, NaN where a cell is empty and missing="keep", or None if no column was named
     count         (n,)    int64, rows of the source behind each event: 1 until per_day()
+    cells         `columns.Columns` of n rows: event, channel, item, action, text, outcome, propensity and extra columns
+    static        `columns.Columns` of C rows
+    calendar      `tables.Calendar` or None; a cut leaves it whole, for it is known in advance
 
 A cut is a calendar day: what happened on or before that day is history, what happened after it is future.
 """
@@ -16,19 +20,19 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from rnncore.errors import ContractError
-from rnncore.marketing import parsing
+from rnncore.marketing import making
+from rnncore.marketing.columns import Category, Columns
 from rnncore.marketing.days import Day, to_day
-from rnncore.marketing.quality import Check, Quality, describe, sift
-from rnncore.marketing.reading import read
+from rnncore.marketing.quality import Quality
+from rnncore.marketing.tables import Calendar
 from rnncore.marketing.wording import counted
 
 Array = npt.NDArray[Any]
@@ -43,11 +47,19 @@ class EventLog:
         text in ISO 8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone.
     value, items: names of the columns with the amount of money and the number of things, or None.
     price: name of the column with the price of one thing, where there is no amount: value is then price times items.
+    event, channel, item, action: names of columns of categories (text; whole numbers become text): what happened, by
+        which way, with which thing, and what we did. propensity: of the probability with which we did it, in (0, 1].
+    text: name of the column in somebody's own words. outcome: of what came of the event: numbers, true and false, or
+        categories. order: of a column of numbers that orders the events of one time.
+    extras: names of further columns, numbers or categories, as their cells are. categories: those of extras, outcome
+        and the tables below that are categories although written in digits.
+    static, calendar: dataframes or paths with columns of the customers, and of days known in advance; see `tables.py`.
     time_format: how the times are written if they are not ISO text, in strftime's letters: `"%Y%m%d"` also reads whole
         numbers.
-    missing: "error", or "drop" to leave out rows in which a named column is empty or NaN.
-    negative: "error", or "drop" to leave out rows with a negative value or a negative number of items (returns,
-        cancellations).
+    missing: "error", "drop" to leave out rows without customer, time, value, items or price, or "keep": numbers are
+        then NaN. Other empty cells are always kept.
+    negative: "error", "drop" to leave out rows with a negative value or a negative number of items (returns,
+        cancellations), or "keep".
     separator: between the fields of a CSV file.
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
@@ -57,13 +69,16 @@ class EventLog:
     A log of one customer is a log: whoever needs more customers checks that. Warns of dates before 1971 or in the
     future.
 
+    >>> import polars as pl
     >>> days = ["2024-03-01", "2024-01-05", "2024-01-02"]
-    >>> frame = pl.DataFrame({"id": ["b", "a", "b"], "day": days, "paid": [9.5, 2, 1]})
-    >>> log = EventLog(frame, customer="id", time="day", value="paid")
+    >>> frame = pl.DataFrame({"id": ["b", "a", "b"], "day": days, "paid": [9.5, 2, 1], "way": ["web", None, "mail"]})
+    >>> log = EventLog(frame, customer="id", time="day", value="paid", channel="way")
     >>> log
     EventLog(3 events of 2 customers, 2024-01-02 to 2024-03-01)
     >>> log.customers, log.value
     (array(['a', 'b'], dtype=object), array([2. , 1. , 9.5]))
+    >>> log.category("channel")
+    Category(codes=array([-1,  0,  1], dtype=int32), levels=array(['mail', 'web'], dtype=object))
     """
 
     customers: Array
@@ -72,6 +87,9 @@ class EventLog:
     value: npt.NDArray[np.float64] | None
     items: npt.NDArray[np.float64] | None
     count: npt.NDArray[np.int64]
+    cells: Columns
+    static: Columns
+    calendar: Calendar | None
 
     def __init__(
         self,
@@ -82,53 +100,47 @@ class EventLog:
         value: str | None = None,
         items: str | None = None,
         price: str | None = None,
+        event: str | None = None,
+        channel: str | None = None,
+        item: str | None = None,
+        text: str | None = None,
+        outcome: str | None = None,
+        action: str | None = None,
+        propensity: str | None = None,
+        order: str | None = None,
+        extras: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        static: Any = None,
+        calendar: Any = None,
         time_format: str | None = None,
         missing: str = "error",
         negative: str = "error",
         separator: str = ",",
     ) -> None:
-        _require_words(missing=missing, negative=negative)
-        roles = {"customer": customer, "time": time, "value": value, "items": items, "price": price}
-        self.columns = {role: name for role, name in roles.items() if name is not None}
-        _require_names(self.columns)
+        roles = {"customer": customer, "time": time, "value": value, "items": items, "price": price, "event": event}
+        roles |= {"channel": channel, "item": item, "text": text, "outcome": outcome, "action": action}
+        roles |= {"propensity": propensity, "order": order}
         how = {"time_format": time_format, "missing": missing, "negative": negative, "separator": separator}
-        self.reading = {**self.columns, **{word: said for word, said in how.items() if said is not None}}
-        raw = read(source, list(self.columns.values()), separator)
-        frame = parsing.parse(raw, self.columns, time_format)
-        frame, checks = sift(frame, raw.label, self.columns, missing, negative)
-        if price is not None:
-            frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
-            checks.append(Check("value", frame.height, f"{price!r} times {items!r}"))
-        frame = frame.sort("customer", "time", maintain_order=True)
-        first = frame.select((pl.col("customer") != pl.col("customer").shift()).fill_null(True)).to_series()
-        starts = first.arg_true().to_numpy().astype(np.int64)
-        self._set(
-            customers=frame["customer"].filter(first).to_numpy(),
-            offsets=np.append(starts, frame.height),
-            time=frame["time"].to_numpy(),
-            value=frame["value"].to_numpy() if "value" in frame.columns else None,
-            items=frame["items"].to_numpy() if items is not None else None,
-            count=np.ones(frame.height, np.int64),
-        )
-        checks += [*parsing.conversions(raw, self.columns, time_format), *describe(frame)]
-        self._quality = Quality(raw.label, (*checks, Check("customers", len(self.customers), "")))
-        self._raw = raw._replace(columns={})  # the cells are in the arrays now
-        if self._quality["unlikely dates"]:
-            n = self._quality["unlikely dates"]
+        words = making.Words.checked(roles, extras, categories, how)
+        self.columns, self.reading = words.columns, words.reading
+        made = making.make(source, words, static, calendar)
+        self._raw, self._quality, self.calendar = made.raw, made.quality, made.calendar
+        self._set(**made.arrays)
+        if n := self._quality["unlikely dates"]:
             what = f"{counted(n, 'date')} before 1971 or in the future"
-            warnings.warn(f"{raw.label} has {what}, kept: 'unlikely dates' in its report", stacklevel=2)
+            warnings.warn(f"{made.raw.label} has {what}, kept: 'unlikely dates' in its report", stacklevel=2)
 
-    def _set(self, **arrays: Array | None) -> None:
+    def _set(self, **arrays: Array | Columns | None) -> None:
         """Hold the arrays, each closed against writing."""
         for name, array in arrays.items():
-            if array is not None:
+            if isinstance(array, np.ndarray):
                 array = np.ascontiguousarray(array)
                 array.flags.writeable = False
             setattr(self, name, array)
         self.__dict__.pop("day", None)
         self.__dict__.pop("codes", None)
 
-    def _derive(self, **arrays: Array | None) -> Self:
+    def _derive(self, **arrays: Array | Columns | None) -> Self:
         """A log with other events from the same source."""
         log = copy.copy(self)
         log._set(**arrays)
@@ -170,17 +182,20 @@ class EventLog:
         return self._quality
 
     def per_day(self) -> Self:
-        """One event per customer and day: value, items and `count` added up, time at the start of the day."""
+        """One event per customer and day: value, items and `count` added up, time at the start of the day.
+
+        A sum leaves out empty cells, and is empty where all are. The other cells have no sum: they are left behind.
+        """
         day, codes = self.day, self.codes
         new = np.ones(len(self), bool)
         new[1:] = (day[1:] != day[:-1]) | (codes[1:] != codes[:-1])
         starts = np.flatnonzero(new)
         sums = {
-            name: None if array is None else np.add.reduceat(array, starts)
+            name: None if array is None else _sums(array, starts)
             for name, array in (("value", self.value), ("items", self.items), ("count", self.count))
         }
         offsets = np.searchsorted(starts, self.offsets).astype(np.int64)
-        return self._derive(offsets=offsets, time=day[starts].astype("datetime64[us]"), **sums)
+        return self._derive(offsets=offsets, time=day[starts].astype("datetime64[us]"), cells=Columns(), **sums)
 
     def population(self, day: Day) -> npt.NDArray[np.int64]:
         """Positions in `customers` of those whose first event is on or before `day`, ascending."""
@@ -198,6 +213,8 @@ class EventLog:
             value=None if self.value is None else self.value[keep],
             items=None if self.items is None else self.items[keep],
             count=self.count[keep],
+            cells=self.cells.take(keep),
+            static=self.static.take(index),
         )
 
     def count_between(self, after: Day, until: Day) -> npt.NDArray[np.int64]:
@@ -212,6 +229,28 @@ class EventLog:
         inside = (self.day > to_day(after)) & (self.day <= to_day(until))
         return np.bincount(self.codes[inside], self.value[inside], len(self.customers)).astype(np.float64)
 
+    def category(self, name: str) -> Category:
+        """The cells of a role or extra column that holds categories; ContractError where there is none of that name."""
+        category: Category = self._cell(name, self.cells.categories, "a column of categories")
+        return category
+
+    def number(self, name: str) -> npt.NDArray[np.float64]:
+        """The cells of a role or extra column that holds numbers, (n,); ContractError where there is none."""
+        summed = {role: a for role, a in (("value", self.value), ("items", self.items)) if a is not None}
+        numbers: npt.NDArray[np.float64] = self._cell(name, {**self.cells.numbers, **summed}, "a column of numbers")
+        return numbers
+
+    def words(self, name: str = "text") -> Array:
+        """The texts of a column, (n,), None where there is none; ContractError where the log has no such column."""
+        texts: Array = self._cell(name, self.cells.texts, "a column of texts")
+        return texts
+
+    def _cell(self, name: str, cells: Mapping[str, Any], expected: str) -> Any:
+        if name not in cells:
+            came = "another kind of column" if name in self.cells else "none"
+            raise ContractError(name, expected, came, f"name it when the log is made: {name}=...")
+        return cells[name]
+
     def frame(self, columns: Mapping[str, Array], index: npt.NDArray[np.int64] | None = None) -> Any:
         """A dataframe of the caller's kind: a row per customer, first the ids under their own name and type, then
         `columns`.
@@ -219,6 +258,7 @@ class EventLog:
         index: positions in `customers`, one per row; all of them if None. A log made from a file gives a polars
             dataframe.
 
+        >>> import polars as pl
         >>> log = EventLog(pl.DataFrame({"id": [7, 9], "day": ["2024-01-05", "2024-01-02"]}), customer="id", time="day")
         >>> log.frame({"p": np.array([0.25, 0.5])}).rows()
         [(7, 0.25), (9, 0.5)]
@@ -227,22 +267,10 @@ class EventLog:
         return self._raw.to_native(self.columns["customer"], ids, columns)
 
 
-def _require_words(**choices: str) -> None:
-    """ContractError unless each choice is "error" or "drop"."""
-    for argument, choice in choices.items():
-        if choice not in ("error", "drop"):
-            raise ContractError(argument, "'error' or 'drop'", repr(choice), "say what to do with such rows")
-
-
-def _require_names(columns: Mapping[str, str]) -> None:
-    """ContractError unless customer and time are named, and every name is text."""
-    for role in ("customer", "time", *columns):
-        if not isinstance(columns.get(role), str):
-            raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
-    for role in ("customer", "time"):
-        name = columns[role]
-        twins = [other for other, called in columns.items() if called == name and other != role]
-        if twins:
-            raise ContractError(role, "a column of its own", f"{name!r}, also named for {twins[0]}", "name another one")
-    if "price" in columns and ("value" in columns or "items" not in columns):
-        raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")
+def _sums(array: Array, starts: npt.NDArray[np.int64]) -> Array:
+    """Sums of the pieces that begin at `starts`, NaN counting for nothing unless a piece has nothing else."""
+    if array.dtype.kind != "f" or not np.isnan(array).any():
+        return np.asarray(np.add.reduceat(array, starts))
+    empty = np.isnan(array)
+    sums = np.add.reduceat(np.where(empty, 0.0, array), starts)
+    return np.where(np.logical_and.reduceat(empty, starts), np.nan, sums)

@@ -6,7 +6,7 @@ Rows are counted from 1, without the header, in the order of the file or datafra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -14,37 +14,64 @@ from rnncore.errors import DataError
 from rnncore.marketing.quality import NUMBERS, Check
 from rnncore.marketing.reading import Raw
 
+CATEGORIES = ("event", "channel", "item", "action")  # roles of columns that hold words or codes
+MEASURES = (*NUMBERS, "propensity", "order")  # roles of columns that hold numbers
+TEXT = "text"  # the role of a column in somebody's own words
+
 LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
 _OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
-def parse(raw: Raw, names: Mapping[str, str], time_format: str | None) -> pl.DataFrame:
-    """The columns `row` (from 1), `customer`, `time` and, where named, those of `NUMBERS`; missing is null.
+def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categories: Sequence[str] = ()) -> pl.DataFrame:
+    """The columns `row` (from 1), `customer`, `time`, and every other of `names` as Float64 or text; missing is null.
 
-    names: role -> the caller's column name. DataError: a cell or a type that cannot be read; no rows at all.
+    names: role, or an extra column's own name -> the caller's column name. The role says whether a column holds numbers
+    or categories; for outcome and extras the cells do, see `parse_any`, unless `categories` names the column.
+    DataError: a cell or a type that cannot be read; no rows at all.
     """
     columns = {role: raw.columns[name] for role, name in names.items()}
     if len(columns["customer"]) == 0:
         raise DataError(f"{raw.label} has no rows")
-    parsed = {
-        "customer": parse_customer(columns["customer"], raw.label),
-        "time": parse_time(columns["time"], raw.label, time_format),
-    }
-    parsed |= {role: parse_number(columns[role], raw.label) for role in NUMBERS if role in columns}
+    parsed = {}
+    for role, column in columns.items():
+        if role == "customer":
+            parsed[role] = parse_customer(column, raw.label)
+        elif role == "time":
+            parsed[role] = parse_time(column, raw.label, time_format)
+        elif role in MEASURES:
+            parsed[role] = parse_number(column, raw.label)
+        elif role in CATEGORIES or role == TEXT or column.name in categories:
+            parsed[role] = parse_category(column, raw.label)
+        else:
+            parsed[role] = parse_any(column, raw.label)
+    _require_propensities(parsed.get("propensity"), raw)
     return pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
 
 
-def conversions(raw: Raw, names: Mapping[str, str], time_format: str | None) -> list[Check]:
-    """Lines of the report for every column that is not used in the type in which it came."""
+def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
+    """DataError unless all are probabilities above 0."""
+    broken = None if p is None else ((p <= 0) | (p > 1)).fill_null(False)
+    if p is not None and broken is not None and broken.any():
+        row = first_row(broken)
+        raise DataError(
+            f"{raw.label}: the propensity {p[row - 1]:g} in row {row} of {p.name!r} is no probability in (0, 1]"
+        )
+
+
+def conversions(
+    raw: Raw, names: Mapping[str, str], parsed: Mapping[str, pl.DataType], time_format: str | None
+) -> list[Check]:
+    """Lines of the report for every column that is not used in the type in which it came; parsed: role -> type."""
     checks = []
     for role, name in names.items():
         column, dtype = raw.columns[name], raw.dtypes[name]
         if role == "customer" and column.dtype.is_float():
             checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
-        elif role in NUMBERS and column.dtype == pl.String:
-            checks.append(Check("text as numbers", len(column), repr(name)))
+        elif role not in ("customer", "time") and (column.dtype == pl.String) == (parsed[role] == pl.Float64):
+            kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
+            checks.append(Check(kind, len(column), repr(name)))
         elif role == "time" and not column.dtype.is_temporal():
             checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))
         zone = getattr(dtype, "time_zone", None)
@@ -108,6 +135,34 @@ def parse_number(column: pl.Series, label: str) -> pl.Series:
             "up; correct it, or count in larger units"
         )
     return numbers
+
+
+def parse_category(column: pl.Series, label: str) -> pl.Series:
+    """Text; empty text is missing. Whole numbers and booleans are taken as the text that shows them, 7.0 as "7"."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        whole = ((column == column.round()) | column.is_null()).all()
+        column = column.cast(pl.Int64) if whole else column
+    if column.dtype == pl.Null or column.dtype == pl.Boolean or column.dtype.is_numeric():
+        return column.cast(pl.String)
+    if column.dtype == pl.String:
+        return column.set(column.str.strip_chars() == "", None)
+    raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; categories must be text or numbers")
+
+
+def parse_any(column: pl.Series, label: str) -> pl.Series:
+    """Numbers, where the type says so or all cells are numbers, or all are true or false (1 and 0); else categories."""
+    if column.dtype == pl.Boolean:
+        return column.cast(pl.Float64)
+    if column.dtype != pl.String:
+        return parse_number(column, label)
+    cells = column.str.strip_chars().replace("", None)
+    truth = cells.str.to_lowercase().replace_strict({"true": 1.0, "false": 0.0}, default=None)
+    if cells.drop_nulls().len() == truth.drop_nulls().len():
+        return truth.cast(pl.Float64)
+    if cells.cast(pl.Float64, strict=False).is_null().sum() == cells.null_count():
+        return parse_number(column, label)
+    return parse_category(column, label)
 
 
 def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:

@@ -18,7 +18,8 @@ from rnncore.errors import DataError
 EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what software writes for "no date"
 
 
-NUMBERS = ("value", "items", "price")  # the roles of columns that hold numbers
+NUMBERS = ("value", "items", "price")  # the roles of columns that are added up
+NEEDED = ("customer", "time")  # without these an event cannot be kept
 
 
 class Check(NamedTuple):
@@ -68,22 +69,33 @@ class Quality:
 def sift(
     frame: pl.DataFrame, label: str, names: Mapping[str, str], missing: str, negative: str
 ) -> tuple[pl.DataFrame, list[Check]]:
-    """Leave out rows with missing cells and negative numbers where "drop" asks for it, else raise DataError if there
-    are any.
+    """Leave out rows without customer, time or a number to add up, and negative numbers, where "drop" asks for it; else
+    raise DataError if there are any, unless "keep" says that they belong there.
 
     frame: `row` and the roles of `names` (role -> the caller's column name). Returns the rows left and a line for each
-        check.
+        check. Other empty cells are kept: a model is told that they are empty.
     """
     numbers = [role for role in NUMBERS if role in names]
     checks = [Check("rows read", frame.height, "")]
-    bad = {f"missing {role}": frame[role].is_null() for role in names}
-    _refuse(bad, frame, label, names, missing, "leaves such rows out; or fill the cells in the source")
+    bad = {f"missing {role}": frame[role].is_null() for role in (*NEEDED, *numbers)}
+    kept = {name for name in bad if missing == "keep" and name.split()[1] in numbers}
+    refused = {name: mask for name, mask in bad.items() if name not in kept}
+    _refuse(refused, frame, label, names, missing, "leaves such rows out; or fill the cells in the source")
     below = {f"negative {role}": (frame[role] < 0).fill_null(False) for role in numbers}
-    _refuse(below, frame, label, names, negative, "leaves such rows out, for instance returns and cancellations")
+    if negative == "keep":
+        kept |= set(below)
+    else:
+        _refuse(below, frame, label, names, negative, "leaves such rows out, for instance returns and cancellations")
     keep = pl.repeat(True, frame.height, eager=True)
     for name, mask in (bad | below).items():
-        checks.append(Check(name, int(mask.sum()), "dropped" if mask.any() else ""))
-        keep &= ~mask
+        done = "kept" if name in kept else "dropped"
+        checks.append(Check(name, int(mask.sum()), done if mask.any() else ""))
+        if name not in kept:
+            keep &= ~mask
+    for role in names:
+        if role not in (*NEEDED, *numbers):
+            empty = frame[role].null_count()
+            checks.append(Check(f"missing {role}", empty, "kept; models are told that it is empty" if empty else ""))
     if not keep.any():
         raise DataError(f"{label}: no row is left once rows with missing cells or negative numbers are dropped")
     return frame.filter(keep), checks
@@ -107,22 +119,29 @@ def _refuse(
     raise DataError(f'{label} has {what}: {"; ".join(parts)}. {argument}="drop" {effect}')
 
 
-def describe(frame: pl.DataFrame) -> list[Check]:
-    """Lines about the rows used; `frame` is sorted by customer and time, and `row` is the place in the source."""
+def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
+    """Lines about the rows used; `frame` is sorted by customer and time, and `row` is the place in the source.
+
+    ordered: whether a column says the order of events at one time.
+    """
     same = pl.col("customer") == pl.col("customer").shift()
+    tie = pl.col("time") == pl.col("time").shift()
     day = pl.col("time").dt.date()
     counts = frame.select(
         day=(same & (day == day.shift())).sum(),
-        order=(same & (pl.col("row") < pl.col("row").shift())).sum(),
+        order=(same & ~tie & (pl.col("row") < pl.col("row").shift())).sum(),
+        tied=(same & tie).sum(),
         unlikely=((pl.col("time") < EARLIEST) | (pl.col("time") > datetime.datetime.now())).sum(),
-    ).row(0)
+    ).row(0, named=True)
     repeats = frame.height - frame.drop("row").n_unique()
+    tied = f"kept; their order is that of {'the order column' if ordered else 'their cells'}, whatever the rows'"
     zeros = int((frame["value"] == 0).sum()) if "value" in frame.columns else 0
     lines = [
         Check("zero value", zeros, "kept" if zeros else ""),
         Check("exact repeats", repeats, "kept; equal to an earlier row in all named columns" if repeats else ""),
-        Check("repeated customer and day", counts[0], "kept; models add up each day" if counts[0] else ""),
-        Check("out of order", counts[1], "sorted by time" if counts[1] else ""),
-        Check("unlikely dates", counts[2], "kept; before 1971 or in the future" if counts[2] else ""),
+        Check("repeated customer and day", counts["day"], "kept; models add up each day" if counts["day"] else ""),
+        Check("out of order", counts["order"], "sorted by time" if counts["order"] else ""),
+        Check("events of one time", counts["tied"], tied if counts["tied"] else ""),
+        Check("unlikely dates", counts["unlikely"], "kept; before 1971 or in the future" if counts["unlikely"] else ""),
     ]
     return [*lines, Check("rows used", frame.height, "")]

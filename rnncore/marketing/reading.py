@@ -36,25 +36,27 @@ class Raw(NamedTuple):
         return frame.with_columns(nw.col(name).cast(self.dtypes[name])).to_native()
 
 
-def read(source: Any, names: Sequence[str], separator: str = ",") -> Raw:
-    """Read the columns `names` of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet path.
+def read(source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source") -> Raw:
+    """Read the columns `names` (None: all) of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet
+    path.
 
     DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing.
-    ContractError: `source` is neither a dataframe nor a path.
+    ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path.
     """
-    wanted = list(dict.fromkeys(names))
+    wanted = None if names is None else list(dict.fromkeys(names))
     if len(separator.encode()) != 1:
         raise ContractError("separator", "one ASCII character", repr(separator), r'for example ";" or "\t"')
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
         eager, label = nw.from_native(_read_file(path, wanted, separator), eager_only=True), path.name
     else:
-        eager, label = _select(source, wanted), "the dataframe"
-    columns = {name: to_polars(eager[name], label) for name in wanted}
+        label = "the dataframe" if argument == "source" else f"the dataframe {argument}"
+        eager = _select(source, wanted, label, argument)
+    columns = {name: to_polars(eager[name], label) for name in eager.columns}
     return Raw(columns, label, eager.implementation, dict(eager.schema))
 
 
-def _select(source: Any, wanted: list[str]) -> nw.DataFrame[Any]:
+def _select(source: Any, wanted: list[str] | None, label: str, argument: str) -> nw.DataFrame[Any]:
     """The wanted columns of a dataframe of any kind; a lazy one is collected."""
     try:
         table = nw.from_native(source)
@@ -62,11 +64,12 @@ def _select(source: Any, wanted: list[str]) -> nw.DataFrame[Any]:
     except TypeError:
         kind = type(source).__name__
         advice = "pass a pandas, polars or pyarrow dataframe, or the path of a CSV or Parquet file"
-        raise ContractError("source", "a dataframe or a path", kind, advice) from None
+        raise ContractError(argument, "a dataframe or a path", kind, advice) from None
     except nw.exceptions.DuplicateError as error:
-        raise DataError(f"the dataframe has columns of the same name: {' '.join(str(error).split())}") from None
-    require_columns(wanted, present, "the dataframe")
-    table = table.select(wanted)
+        raise DataError(f"{label} has columns of the same name: {' '.join(str(error).split())}") from None
+    if wanted is not None:
+        require_columns(wanted, present, label)
+        table = table.select(wanted)
     return table.collect() if isinstance(table, nw.LazyFrame) else table
 
 
@@ -85,7 +88,7 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
         raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
 
 
-def _read_file(path: Path, names: list[str], separator: str) -> pl.DataFrame:
+def _read_file(path: Path, names: list[str] | None, separator: str) -> pl.DataFrame:
     """The wanted columns of a file. Parquet is known by its first bytes; other bytes that are not text are refused."""
     try:
         with path.open("rb") as file:
@@ -104,8 +107,10 @@ def _read_file(path: Path, names: list[str], separator: str) -> pl.DataFrame:
             lazy = pl.scan_parquet(path, glob=False)
         else:
             lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
-        require_columns(names, lazy.collect_schema().names(), path.name, separator)
-        return lazy.select(names).collect()
+        if names is not None:
+            require_columns(names, lazy.collect_schema().names(), path.name, separator)
+            lazy = lazy.select(names)
+        return lazy.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
         raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from rnncore.errors import ContractError
 from rnncore.interop import models, safetensors
 from rnncore.marketing.days import to_day
+from rnncore.marketing.events import EventLog
 from rnncore.marketing.verdict import Judgement
 from rnncore.marketing.windows import Recipe
 
@@ -21,11 +23,15 @@ def expect(metadata: dict[str, Any]) -> safetensors.Expected:
     if network != recipe.network():
         raise ContractError("model", repr(recipe.network()), repr(network)[:200], "the arguments ask for another")
     reading = metadata["reading"]
-    words = {"customer", "time", "value", "items", "price", "time_format", "missing", "negative", "separator"}
-    if type(reading) is not dict or not words >= set(reading) or not all(type(v) is str for v in reading.values()):
+    words = set(inspect.signature(EventLog).parameters) - {"source", "static", "calendar"}
+    if type(reading) is not dict or not words >= set(reading) or not all(map(_word, reading.values())):
         raise ContractError("reading", "words of EventLog", repr(reading)[:80], "write it with save")
     to_day(metadata["trained_until"])
     for record in metadata["history"]:
         sum(record.values())  # TypeError unless it holds numbers
     Judgement.from_json(metadata["judgement"])
     return recipe.arrays()
+
+
+def _word(value: Any) -> bool:
+    return type(value) is str or (type(value) is list and all(type(name) is str for name in value))

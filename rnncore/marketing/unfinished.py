@@ -102,7 +102,19 @@ def _fingerprint(log: EventLog) -> str:
     """A digest of every event that was read."""
     total = hashlib.sha256("\0".join(map(str, log.customers.tolist())).encode())
     for array in (log.offsets, log.time, log.value, log.items, log.count):
-        total.update(b"\0none" if array is None else np.ascontiguousarray(array).tobytes())
+        total.update(b"\0none" if array is None else np.ascontiguousarray(array).view(np.uint8).data)
+    calendar = log.calendar
+    if calendar is not None:
+        total.update(calendar.days.tobytes() + repr(calendar.customers).encode())
+    for columns in (log.cells, log.static, *([] if calendar is None else [calendar.columns])):
+        total.update("\0".join(columns.names).encode())
+        for array in columns.numbers.values():
+            total.update(np.ascontiguousarray(array).view(np.uint8).data)
+        for category in columns.categories.values():
+            total.update(category.codes.view(np.uint8).data)
+            total.update("\0".join(category.levels.tolist()).encode())
+        for array in columns.texts.values():
+            total.update(repr(array.tolist()).encode())
     return total.hexdigest()
 
 

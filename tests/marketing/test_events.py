@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
+from rnncore.marketing.columns import EMPTY, OTHER
 from rnncore.marketing.days import to_day
 from rnncore.marketing.reading import require_columns
 
@@ -44,10 +45,15 @@ def test_events_are_sorted_by_customer_and_time():
     assert made.value.tolist() == [2.0, 1.0, 3.0]
 
 
-def test_events_at_the_same_time_keep_the_order_of_the_source():
-    value = np.random.default_rng(0).permutation(20_000).astype(float)
-    made = log(pl.DataFrame({"id": np.arange(20_000) % 7, "t": [datetime.date(2024, 1, 1)] * 20_000, "v": value}))
-    assert made.value[made.offsets[3] : made.offsets[4]].tolist() == value[3::7].tolist()
+@pytest.mark.parametrize("order", [None, "place"])
+def test_events_at_the_same_time_are_ordered_by_the_order_column_or_else_by_their_cells(order):
+    rng = np.random.default_rng(0)
+    value, place = rng.permutation(2000).astype(float), rng.permutation(2000)
+    columns = {"id": np.arange(2000) % 7, "t": [datetime.date(2024, 1, 1)] * 2000, "v": value, "place": place}
+    for seed in (1, 2):
+        made = log(pl.DataFrame(columns).sample(fraction=1.0, shuffle=True, seed=seed), order=order)
+        want = np.sort(value[3::7]) if order is None else value[3::7][np.argsort(place[3::7])]
+        assert made.value[made.offsets[3] : made.offsets[4]].tolist() == want.tolist()
 
 
 def test_input_frame_is_not_changed():
@@ -226,7 +232,7 @@ def test_format_for_a_column_of_dates_is_refused():
 
 
 @pytest.mark.parametrize(
-    "words", [{"missing": "ignore"}, {"negative": "keep"}, {"customer": None}, {"value": 3}, {"separator": ""}]
+    "words", [{"missing": "ignore"}, {"negative": "ignore"}, {"customer": None}, {"value": 3}, {"separator": ""}]
 )
 def test_wrong_argument_is_a_contract_error(words):
     with pytest.raises(ContractError):
@@ -351,7 +357,7 @@ def small_log(rows) -> EventLog:
 def test_offsets_hold_each_customers_events_in_order(rows):
     made = small_log(rows)
     for i, customer in enumerate(made.customers):
-        mine = sorted((r for r in rows if r[0] == customer), key=lambda r: r[1])
+        mine = sorted(r for r in rows if r[0] == customer)
         assert made.value[made.offsets[i] : made.offsets[i + 1]].tolist() == [r[2] for r in mine]
 
 
@@ -371,6 +377,116 @@ def test_history_and_future_share_out_the_events(rows, cut):
     past = np.zeros(len(made.customers), int)
     past[made.population(day)] = np.diff(made.until(day).offsets)
     assert (past + future).tolist() == np.diff(made.offsets).tolist()
+
+
+# the other columns and the tables beside the log
+
+
+def full(**words):
+    columns = {"way": ["web", None, "mail"], "what": [7, 8, 7], "p": [0.5, 0.25, 1.0], "said": ["Hi", "", None]}
+    extra = {"rebate": ["1", "", "2.5"], "zip": ["01", "02", "01"], "shop": ["x", "y", "x"], "ok": [True, None, False]}
+    roles = {"channel": "way", "item": "what", "propensity": "p", "text": "said", "outcome": "ok"}
+    return log(frame(**columns, **extra), **roles, extras=["rebate", "zip", "shop"], **words)
+
+
+def test_categories_have_codes_and_gaps():
+    made = full()
+    assert made.category("channel").codes.tolist() == [EMPTY, 0, 1]  # in the order of customer and time
+    assert made.category("channel").levels.tolist() == ["mail", "web"]
+    assert made.category("item").levels.tolist() == ["7", "8"]
+
+
+def test_numbers_keep_gaps_and_texts_stay_as_they_are():
+    made = full()
+    assert made.number("outcome").tolist()[1:] == [0.0, 1.0] and np.isnan(made.number("outcome")[0])
+    assert made.number("propensity").tolist() == [0.25, 1.0, 0.5]
+    assert made.words().tolist() == [None, None, "Hi"]
+    assert made.number("value") is made.value
+
+
+def test_extras_are_numbers_where_all_cells_are_unless_named_as_categories():
+    assert np.isnan(full().number("rebate")[0]) and full().number("zip").tolist() == [2.0, 1.0, 1.0]
+    assert full(categories=["zip"]).category("zip").levels.tolist() == ["01", "02"]
+    assert full().category("shop").levels.tolist() == ["x", "y"]
+
+
+def test_gaps_in_other_columns_are_kept_and_reported():
+    report = full().quality()
+    names = ("rows used", "missing channel", "missing text", "missing outcome", "numbers as categories")
+    assert [report[name] for name in names] == [3, 1, 2, 1, 3]
+
+
+def test_gaps_in_numbers_are_kept_when_told():
+    made = log(frame(v=[1.0, None, -2.0]), missing="keep", negative="keep")
+    assert np.isnan(made.value[0]) and made.value[1:].tolist() == [-2.0, 1.0]
+    assert (made.quality()["missing value"], made.quality()["negative value"]) == (1, 1)
+    assert np.isnan(made.per_day().value[0])
+
+
+def test_a_column_of_another_kind_is_a_clear_error():
+    with pytest.raises(ContractError, match=r"event: expected a column of categories, received none; name it when"):
+        full().category("event")
+    with pytest.raises(ContractError, match="shop: expected a column of numbers, received another kind of column"):
+        full().number("shop")
+
+
+@pytest.mark.parametrize("p", [0.0, 1.5])
+def test_a_propensity_is_a_probability(p):
+    with pytest.raises(DataError, match=r"in row 2 of 'p' is no probability in \(0, 1\]"):
+        log(frame(p=[1.0, p, 0.5]), propensity="p")
+
+
+@pytest.mark.parametrize("extras", ["shop", [1], ["value"], ["row"]])
+def test_extras_are_a_list_of_names_without_another_role(extras):
+    with pytest.raises(ContractError, match="extras"):
+        log(extras=extras)
+
+
+def test_cuts_take_the_cells_along():
+    early = full(static=pl.DataFrame({"id": [2, 1], "age": [30, 40]})).until("2024-01-02")
+    assert early.number("propensity").tolist() == [0.25, 1.0]
+    assert full(static=pl.DataFrame({"id": [2, 1], "age": [30, 40]})).until("2024-01-01").static.numbers[
+        "age"
+    ].tolist() == [30.0]
+    assert early.per_day().cells.names == []
+
+
+def test_static_columns_stand_in_the_order_of_the_customers():
+    made = log(static=pl.DataFrame({"id": [3, 2], "age": [50.0, None], "sex": ["f", "m"]}))
+    assert np.isnan(made.static.numbers["age"]).all()
+    assert made.static.categories["sex"].coded(["m"]).tolist() == [OTHER, 1]
+    assert [made.quality()[name] for name in ("customers without static row", "static rows of others")] == [1, 1]
+
+
+def test_a_calendar_answers_for_days_to_come_and_leaves_others_empty():
+    days = [datetime.date(2024, 12, 25), datetime.date(2024, 1, 1)]
+    made = log(calendar=pl.DataFrame({"t": days, "holiday": ["Christmas", "New Year"], "rain": [0.5, 1]}))
+    asked = made.until("2024-01-02").calendar.at(np.array(["2024-12-25", "2024-12-26"], "datetime64[D]"))
+    assert asked.categories["holiday"].codes.tolist() == [0, EMPTY]
+    assert asked.numbers["rain"][0] == 0.5 and np.isnan(asked.numbers["rain"][1])
+
+
+def test_a_calendar_may_have_rows_per_customer():
+    rows = {"t": ["2024-01-02", "2024-01-01", "2024-01-02"], "id": [2, 1, 1], "price": [3.0, 1.0, 2.0]}
+    days = np.array(["2024-01-02", "2024-01-02", "2024-01-01", "2024-01-01"], "datetime64[D]")
+    asked = log(calendar=pl.DataFrame(rows)).calendar.at(days, np.array([1, 2, 2, 1])).numbers["price"]
+    assert asked[[0, 1, 3]].tolist() == [2.0, 3.0, 1.0] and np.isnan(asked[2])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"static": pl.DataFrame({"id": [1, 1], "a": [1, 2]})}, "row 2 is a second one for 1"),
+        ({"static": pl.DataFrame({"id": ["1"], "a": [1]})}, "'id' holds text, in the log it holds numbers"),
+        ({"static": pl.DataFrame({"who": [1]})}, "the dataframe static has no column 'id'"),
+        ({"static": pl.DataFrame({"id": [1, None]})}, "row 2 has no customer 'id'"),
+        ({"calendar": pl.DataFrame({"t": ["2024-01-01", "2024-01-01 12:00"]})}, "row 2 is a second one"),
+        ({"calendar": pl.DataFrame({"t": ["soon"]})}, "'soon' in row 1 of 't'"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_a_clear_error(words, message):
+    with pytest.raises(DataError, match=message):
+        log(**words)
 
 
 # real data

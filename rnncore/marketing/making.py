@@ -1,0 +1,136 @@
+"""How an event log is made: the words of the call checked, columns read, parsed, sifted, sorted, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from rnncore.errors import ContractError
+from rnncore.marketing import parsing
+from rnncore.marketing.columns import Columns, gather
+from rnncore.marketing.quality import Check, Quality, describe, sift
+from rnncore.marketing.reading import Raw, read
+from rnncore.marketing.tables import Calendar, read_calendar, read_static
+
+Array = npt.NDArray[Any]
+CHOICES = ("error", "drop", "keep")
+
+
+class Words(NamedTuple):
+    """The words of a call of EventLog."""
+
+    columns: dict[str, str]
+    """Role, or an extra column's own name -> name of the column."""
+    extras: list[str]
+    categories: list[str]
+    reading: dict[str, Any]
+    """What reads another source of the same form alike."""
+
+    @classmethod
+    def checked(
+        cls, roles: Mapping[str, Any], extras: Sequence[str], categories: Sequence[str], how: Mapping[str, Any]
+    ) -> Words:
+        """ContractError for a wrong word."""
+        for argument in ("missing", "negative"):
+            if how[argument] not in CHOICES:
+                raise ContractError(
+                    argument, "'error', 'drop' or 'keep'", repr(how[argument]), "say what to do with such rows"
+                )
+        columns = {role: name for role, name in roles.items() if name is not None}
+        _require_names(columns)
+        lists = {"extras": _names("extras", extras), "categories": _names("categories", categories)}
+        for name in lists["extras"]:
+            if name in columns or name in ("row", "count"):
+                advice = f"name it for its role, or call the column something else than {name!r}"
+                raise ContractError("extras", "columns without another role", repr(name), advice)
+            columns[name] = name
+        reading = {role: name for role, name in roles.items() if name is not None}
+        reading |= {word: said for word, said in {**how, **lists}.items() if said is not None and said != []}
+        return cls(columns, lists["extras"], lists["categories"], reading)
+
+
+class Made(NamedTuple):
+    """What an EventLog holds."""
+
+    arrays: dict[str, Array | Columns | None]
+    calendar: Calendar | None
+    quality: Quality
+    raw: Raw
+
+
+def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
+    """Read, check and sort; see EventLog for the errors."""
+    names, reading = words.columns, words.reading
+    how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
+    raw = read(source, list(names.values()), how["separator"])
+    frame = parsing.parse(raw, names, how["time_format"], words.categories)
+    types = dict(frame.schema)
+    frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
+    if "price" in names:
+        frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
+        checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))
+    frame = arrange(frame)
+    checks += [*parsing.conversions(raw, names, types, how["time_format"]), *describe(frame, "order" in names)]
+    raw = raw._replace(columns={})  # the cells are in the arrays from here on
+    arrays = _arrays(frame)
+    customers, tables = arrays["customers"], Columns()
+    checks.append(Check("customers", len(customers), ""))
+    if static is not None:
+        tables, more = read_static(static, names["customer"], customers, words.categories, how["separator"])
+        checks += more
+    dates = None
+    if calendar is not None:
+        keys = (names["time"], names["customer"])
+        dates, more = read_calendar(calendar, *keys, customers, words.categories, how)
+        checks += more
+    return Made({**arrays, "static": tables}, dates, Quality(raw.label, tuple(checks)), raw)
+
+
+def arrange(frame: pl.DataFrame) -> pl.DataFrame:
+    """Sorted by customer, time and `order`, then, where there are ties, by all other columns but `row`."""
+    keys = ["customer", "time", *(["order"] if "order" in frame.columns else [])]
+    frame = frame.sort(keys, maintain_order=True)
+    tied = frame.select(pl.all_horizontal(pl.col(keys) == pl.col(keys).shift()).any()).item()
+    rest = [name for name in frame.columns if name not in (*keys, "row")]
+    return frame.sort([*keys, *rest], maintain_order=True) if tied and rest else frame
+
+
+def _arrays(frame: pl.DataFrame) -> dict[str, Any]:
+    """The flat arrays of a sorted frame."""
+    first = frame.select((pl.col("customer") != pl.col("customer").shift()).fill_null(True)).to_series()
+    starts = first.arg_true().to_numpy().astype(np.int64)
+    numbers = {role: frame[role].fill_null(np.nan).to_numpy() for role in ("value", "items") if role in frame.columns}
+    return {
+        "customers": frame["customer"].filter(first).to_numpy(),
+        "offsets": np.append(starts, frame.height),
+        "time": frame["time"].to_numpy(),
+        "value": numbers.get("value"),
+        "items": numbers.get("items"),
+        "count": np.ones(frame.height, np.int64),
+        "cells": gather(frame.drop("row", "customer", "time", *numbers), texts=(parsing.TEXT,)),
+    }
+
+
+def _names(argument: str, given: object) -> list[str]:
+    """A list of texts; ContractError for anything else, a bare text among it."""
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
+        raise ContractError(argument, "a list of column names", repr(given)[:80], 'for example ["discount"]')
+    return list(dict.fromkeys(given))
+
+
+def _require_names(columns: Mapping[str, Any]) -> None:
+    """ContractError unless customer and time are named, and every name is text."""
+    for role in ("customer", "time", *columns):
+        if not isinstance(columns.get(role), str):
+            raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
+    for role in ("customer", "time"):
+        name = columns[role]
+        twins = [other for other, called in columns.items() if called == name and other != role]
+        if twins:
+            raise ContractError(role, "a column of its own", f"{name!r}, also named for {twins[0]}", "name another one")
+    if "price" in columns and ("value" in columns or "items" not in columns):
+        raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")
