@@ -18,8 +18,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11,<3.15",
-    packages=find_packages(include=["rnncore", "rnncore.*"]),
-    package_data={"rnncore": ["py.typed", "datasets/*.csv.gz"]},
+    packages=[*find_packages(include=["rnncore", "rnncore.*"]), "rnncore.notebooks"],
+    package_dir={"rnncore.notebooks": "notebooks"},  # so that `rnncore learn` finds them
+    package_data={"rnncore": ["py.typed", "datasets/*.csv.gz"], "rnncore.notebooks": ["*.ipynb", "*.mplstyle", "*.md"]},
     install_requires=["numpy>=1.26", "scipy>=1.11", "numba>=0.60"],
     extras_require={"marketing": MARKETING, "onnx": ONNX, "peers": PEERS, "dev": DEV},
     entry_points={"console_scripts": ["rnncore = rnncore.__main__:main"]},

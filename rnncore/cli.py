@@ -1,4 +1,4 @@
-"""The command line: rnncore demo | fit | predict | gradcheck.
+"""The command line: rnncore demo | fit | predict | gradcheck | learn.
 
 Exit code 0: done; 1: a gradient check failed; 2: the input cannot be used (a message says why, and nothing is written);
 130: stopped with Ctrl-C.
@@ -195,6 +195,25 @@ def gradcheck_command(
     print(f"{cell}: {parts.LAST[last]}")
     if last != "pass":
         raise typer.Exit(1)
+
+
+@command()
+def learn(
+    number: Annotated[str | None, typer.Argument(help="Open this notebook in Jupyter.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Copy them to this folder.", metavar="FOLDER")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace copies that are there.")] = False,
+) -> None:
+    """List the notebooks, which teach the mechanics from one step with a pencil on; copy them, or open one."""
+    from rnncore import learn as parts
+
+    if to is not None and (force or number is None):
+        print(f"{len(parts.copy(to, force))} files are in {to}")
+    if number is not None:
+        parts.open_lesson(number, to or Path("rnncore-notebooks"))
+    elif to is None:
+        for lesson in parts.lessons():
+            print(f"{lesson.number}  {lesson.question}\n    you need {lesson.need}; {lesson.time}")
+        print("\nrnncore learn 01 opens one, rnncore learn --to FOLDER copies them all")
 
 
 def _tab(separator: Any) -> Any:

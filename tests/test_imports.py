@@ -47,8 +47,20 @@ ARROWS = {
         {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
     ),
     "cli_errors": ({"errors"}, {"typer"}),
+    "learn": ({"errors"}, set()),
     "cli": (
-        {"rnncore", "cli", "cli_errors", "errors", "contract", "gradcheck", "interop", "marketing", "datasets"},
+        {
+            "rnncore",
+            "learn",
+            "cli",
+            "cli_errors",
+            "errors",
+            "contract",
+            "gradcheck",
+            "interop",
+            "marketing",
+            "datasets",
+        },
         EXTRA,
     ),
     "__init__": (
