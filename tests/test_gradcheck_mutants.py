@@ -92,6 +92,33 @@ def test_the_gate_of_a_part_inside_a_stack_is_named():
     assert {b.name: b.gates for b in report.blocks}["1.bx"] == "rzn"
 
 
+def inside(kind, planted):
+    """A composition with planted errors in some of its parts, and the words for the place of the first."""
+    words = {"backend": "numpy", "dtype": "float64"}
+    return {
+        "stack": (rc.Stack(rc.GRU(3, 4, **words), planted(4, 5)), " (in part 1)"),
+        "directions": (rc.Bidirectional(planted(3, 4)), " (in each direction)"),
+        "deep": (
+            rc.Stack(rc.Bidirectional(rc.Stack(planted(3, 2), rc.RNN(2, 4, **words))), rc.Dense(8, 2, dtype="float64")),
+            " (in part 0, in each direction, in part 0)",
+        ),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["stack", "directions", "deep"])
+@pytest.mark.parametrize("name", ["no dh_0", "c_{t-1} taken as c_t", "dWx overwritten, not summed"])
+def test_a_known_error_of_a_part_is_named_with_its_place(kind, name):
+    planted = next(m for m in mutants("lstm") if m.name == name)
+    layer, place = inside(kind, planted.layer)
+    assert checked(layer, entries=20).suspects == (name + place,)
+
+
+def test_an_error_of_the_composition_with_a_fast_twin_inside_is_named():
+    right = rc.Stack(rc.LSTM(3, 5, dtype="float64"), rc.GRU(5, 4, dtype="float64"))
+    planted = next(m for m in mutants("stack") if m.name == "lower layers get no gradient")
+    assert checked(planted.planted_in(right), method="forward-mode").suspects == ("lower layers get no gradient",)
+
+
 def test_an_error_that_is_not_on_the_list_is_given_no_name():
     odd = Mutant("lstm", "odd", "dc[:n] = dc_t * f", "dc[:n] = dc_t * f * 1.01")
     report = checked(odd.layer(3, 5))

@@ -7,6 +7,7 @@ with the code: an edit that no longer applies exactly once is an error.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import textwrap
@@ -133,11 +134,26 @@ def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
 
 
 def without_error(layer: Layer) -> Layer:
-    """Return what `Mutant.planted_in` starts from: a cell's textbook in float64, a composition of the same parts."""
+    """Return what `Mutant.planted_in` starts from: the layer with each cell inside as its textbook in float64."""
     if isinstance(layer, Recurrent):
-        row = CELLS[layer.cell.name]
+        row = CELLS.get(layer.cell.name, layer.cell)
         return Recurrent(row, **{**layer.words, "backend": "numpy", "dtype": "float64"})
-    return Stack(*layer.parts.values()) if isinstance(layer, Stack) else Bidirectional(layer.layer)  # type: ignore[attr-defined]
+    if not isinstance(layer, (Stack, Bidirectional)):
+        return layer
+    right: Layer = copy.copy(layer)
+    right.__class__ = COMPOSITIONS[subject_of(layer)]  # a class with an error becomes the one it was made from
+    for part in {id(part): part for part in layer.parts.values()}.values():
+        right = with_part(right, part, without_error(part))
+    return right
+
+
+def with_part(whole: Layer, old: Layer, new: Layer) -> Layer:
+    """Return a composition that has `new` in each place where it had `old`."""
+    made: Any = copy.copy(whole)
+    made.parts = {key: new if part is old else part for key, part in made.parts.items()}
+    if isinstance(made, Bidirectional):
+        made.layer = new
+    return made  # type: ignore[no-any-return]
 
 
 def subject_of(layer: Layer) -> str:
