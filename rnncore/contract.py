@@ -144,6 +144,34 @@ CELLS: dict[str, Cell] = {
     "rnn": Cell("rnn", "a", ("h",), ("b",), {"activation": ("tanh", "relu")}),
     "lstm": Cell("lstm", "ifgo", ("h", "c"), ("b",), {"activation": ("tanh", "relu")}, open_gates="f"),
     "gru": Cell("gru", "rzn", ("h",), ("bx", "bh"), {"reset": ("after", "before")}),
+    "time_lstm": Cell(
+        "time_lstm",
+        "ifgo",
+        ("h", "c"),
+        ("b",),
+        {"decay": ("log", "inverse")},
+        open_gates="f",
+        title="TimeLSTM",
+        extra={"Wd": ("H H", "orthogonal"), "bd": ("H", "zeros")},
+        x="D+1",
+    ),
+    "grud": Cell(
+        "grud",
+        "rzn",
+        ("h", "u"),
+        ("bx", "bh"),
+        {"reset": ("before", "after")},
+        extra={
+            "Wx": ("2D 3H", "glorot"),
+            "mean": ("D", "zeros"),
+            "Wgx": ("D", "ones"),
+            "bgx": ("D", "zeros"),
+            "Wgh": ("D H", "glorot"),
+            "bgh": ("H", "zeros"),
+        },
+        widths={"u": "D"},
+        x="3D",
+    ),
 }
 
 

@@ -41,6 +41,27 @@ def sigmoid(a: Dual) -> Dual:
     return s, a[1] * (s - s * s)
 
 
+def exp(a: Dual) -> Dual:
+    """Return e^a."""
+    s = np.exp(a[0])
+    return s, a[1] * s
+
+
+def log(a: Dual) -> Dual:
+    """Return the natural logarithm of a."""
+    return np.log(a[0]), a[1] / a[0]
+
+
+def reciprocal(a: Dual) -> Dual:
+    """Return 1 / a."""
+    return 1 / a[0], -a[1] / (a[0] * a[0])
+
+
+def at_least(a: Dual, low: float) -> Dual:
+    """Return a where a >= low, else low."""
+    return np.where(a[0] >= low, a[0], low), a[1] * (a[0] >= low)
+
+
 def block(a: Dual, k: int, H: int) -> Dual:
     """Return gate block k of H columns."""
     return a[0][..., k * H : (k + 1) * H], a[1][..., k * H : (k + 1) * H]

@@ -22,7 +22,20 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
-from rnncore.gradcheck.dual import Dual, add, affine, block, multiply, relu, sigmoid, tanh
+from rnncore.gradcheck.dual import (
+    Dual,
+    add,
+    affine,
+    at_least,
+    block,
+    exp,
+    log,
+    multiply,
+    reciprocal,
+    relu,
+    sigmoid,
+    tanh,
+)
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths
@@ -64,7 +77,42 @@ def step_gru(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, 
     return [add(n, keep)]
 
 
-STEPS: dict[str, Step] = {"rnn": step_rnn, "lstm": step_lstm, "gru": step_gru}
+def step_time_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
+    """One step of the time-aware LSTM: the LSTM's, on a memory whose short-term part is multiplied by the decay."""
+    h, c = state
+    elapsed = x[0][..., -1:], x[1][..., -1:]
+    if options.get("decay", "log") == "log":
+        t = at_least(elapsed, 0)
+        left = reciprocal(log((t[0] + np.e, t[1])))
+    else:
+        left = reciprocal(at_least(elapsed, 1))
+    gone = multiply((1 - left[0], -left[1]), tanh(affine(c, p["Wd"], p["bd"])))
+    memory = add(c, (-gone[0], -gone[1]))
+    return step_lstm(p, (x[0][..., :-1], x[1][..., :-1]), [h, memory], {})
+
+
+def step_grud(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
+    """One step of GRU-D: the GRU's, on a decayed state and on values that decay where they are missing."""
+    h, u = state
+    value, mask, elapsed = (block(x, k, u[0].shape[-1]) for k in range(3))
+    mean, Wgx, bgx = ((p[name][0], p[name][1][:, None]) for name in ("mean", "Wgx", "bgx"))
+    of_values = relu(add(multiply(elapsed, Wgx), bgx))
+    of_units = relu(affine(elapsed, p["Wgh"], p["bgh"]))
+    seen = multiply(mask, add(value, (-mean[0], -mean[1])))
+    kept = multiply((1 - mask[0], -mask[1]), u)
+    filled = add(mean, add(seen, multiply(kept, exp((-of_values[0], -of_values[1])))))
+    decayed = multiply(h, exp((-of_units[0], -of_units[1])))
+    given = np.concatenate([filled[0], mask[0]], -1), np.concatenate([filled[1], mask[1]], -1)
+    return [*step_gru(p, given, [decayed], {"reset": "before", **options}), add(seen, kept)]
+
+
+STEPS: dict[str, Step] = {
+    "rnn": step_rnn,
+    "lstm": step_lstm,
+    "gru": step_gru,
+    "time_lstm": step_time_lstm,
+    "grud": step_grud,
+}
 
 
 def run(
