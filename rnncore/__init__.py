@@ -12,7 +12,7 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
-from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.recurrent import GRU, GRUD, LSTM, RNN, TimeLSTM
 
 if TYPE_CHECKING:
     from rnncore import datasets, diagnostics, gradcheck
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GRU",
+    "GRUD",
     "LSTM",
     "RNN",
     "SGD",
@@ -54,6 +55,7 @@ __all__ = [
     "RMSProp",
     "Stack",
     "Stream",
+    "TimeLSTM",
     "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",

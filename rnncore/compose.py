@@ -15,7 +15,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
-from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
+from rnncore.recurrent import GRU, GRUD, LSTM, RNN, Recurrent, TimeLSTM
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
@@ -250,7 +250,8 @@ def _common_dtype(parts: Sequence[Layer]) -> str:
 
 
 LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense, Embedding, Last, Dropout, Stack, Bidirectional)
+    kind.__name__: kind
+    for kind in (RNN, LSTM, GRU, TimeLSTM, GRUD, Dense, Embedding, Last, Dropout, Stack, Bidirectional)
 }
 
 

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU as layers: a row of the table of cells, two sizes, and the twin that computes."""
+"""RNN, LSTM, GRU and their kin as layers: a row of the table of cells, two sizes, and the twin that computes."""
 
 from __future__ import annotations
 
@@ -196,3 +196,47 @@ class GRU(Recurrent):
 
     def __init__(self, D: int, H: int, reset: str = "after", *, backend: str = "numba", dtype: str = "float32") -> None:
         super().__init__(CELLS["gru"], D, H, backend=backend, dtype=dtype, reset=reset)
+
+
+class TimeLSTM(Recurrent):
+    """Time-aware LSTM (Baytas et al. 2017) for events at irregular times; equations in `rnncore.layers.time_lstm`.
+
+    x (T, N, D+1): D features, and last the time since the row's previous step, 0 at its first. The longer it is, the
+    less is left of the short-term part of the memory: 1 / log(e + time) for `decay` "log", 1 / time from one unit of
+    time on for "inverse". dx has the derivative by the time. Parameters, gate blocks i f g o: Wx (D, 4H), Wh (H, 4H),
+    b (4H,), and of the short-term part Wd (H, H), bd (H,). State: (h, c).
+
+    >>> layer = TimeLSTM(1, 4, backend="numpy")
+    >>> times, amounts = np.array([0.0, 1.0, 31.0]), np.array([5.0, 2.0, 9.0])
+    >>> x = np.stack([amounts, np.diff(times, prepend=times[0])], axis=1)[:, None].astype(np.float32)
+    >>> y, (h, c), cache = layer.forward(layer.init(seed=0), x)
+    >>> x.shape, y.shape
+    ((3, 1, 2), (3, 1, 4))
+    """
+
+    def __init__(self, D: int, H: int, decay: str = "log", *, backend: str = "numba", dtype: str = "float32") -> None:
+        super().__init__(CELLS["time_lstm"], D, H, backend=backend, dtype=dtype, decay=decay)
+
+
+class GRUD(Recurrent):
+    """GRU-D (Che et al. 2018) for series whose values have gaps; equations in `rnncore.layers.grud`.
+
+    x (T, N, 3D), as `rnncore.sequences.with_gaps` makes it: D values (any number where missing), D masks (1: observed),
+    and for each feature the time since it was last observed. A missing value decays from the last one to `mean`, the
+    state decays to zero, and the gates read the mask. `reset` as in `GRU`. `mean` starts at zero, for features that
+    were centred, and is learned like everything else. Parameters, gate blocks r z n: Wx (2D, 3H), whose last D rows
+    read the mask, Wh (H, 3H), bx and bh (3H,), mean (D,), and of the decays Wgx and bgx (D,), Wgh (D, H), bgh (H,).
+    State: (h, u), u (N, D) the last values less their mean.
+
+    >>> from rnncore.sequences import with_gaps
+    >>> layer = GRUD(2, 4, backend="numpy")
+    >>> x = with_gaps(np.array([[0.3, np.nan], [np.nan, 0.1]], np.float32), [0.0, 2.0])[:, None]
+    >>> y, (h, u), cache = layer.forward(layer.init(seed=0), x)
+    >>> x.shape, y.shape, u
+    ((2, 1, 6), (2, 1, 4), array([[0.3, 0.1]], dtype=float32))
+    """
+
+    def __init__(
+        self, D: int, H: int, reset: str = "before", *, backend: str = "numba", dtype: str = "float32"
+    ) -> None:
+        super().__init__(CELLS["grud"], D, H, backend=backend, dtype=dtype, reset=reset)

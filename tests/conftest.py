@@ -28,6 +28,7 @@ CASES = [
     for name, cell in CELLS.items()
     for words in itertools.product(*cell.options.values())
 ]
+BASIC = ("rnn", "lstm", "gru")  # what is costly and tests the tester, not the cell, runs on these alone
 BACKENDS = ["numpy", "numba"]
 MATRIX = [
     pytest.param(name, {**options, "backend": backend}, id="-".join([name, *options.values(), backend]))

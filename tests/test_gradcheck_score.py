@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import BASIC
 
 from rnncore.gradcheck import check, mutants, random_problem, score_oracles, score_test_suite
 from rnncore.gradcheck.planted import PLANTED
 from rnncore.gradcheck.score import label_of, table_of
 
-SUBJECTS = [*PLANTED, "bidirectional", "stack"]
+SUBJECTS = [*BASIC, "bidirectional", "stack"]
 CLASSIC = mutants("lstm")[:26]
 
 
@@ -84,6 +85,13 @@ def test_every_oracle_catches_every_planted_error_and_raises_no_alarm(subject):
     assert {method: score.missed for method, score in scores.items()} == dict.fromkeys(scores, ())
     assert not any(score.false_alarm for score in scores.values())
     assert list(scores["central"].caught) == [label_of(m) for m in mutants(subject)]
+
+
+@pytest.mark.parametrize("cell", [cell for cell in PLANTED if cell not in BASIC])
+def test_exact_oracles_catch_every_planted_error_of_every_other_cell_and_raise_no_alarm(cell):
+    scores = score_oracles(cell, entries=1000)
+    assert {method: score.missed for method, score in scores.items()} == dict.fromkeys(scores, ())
+    assert not any(score.false_alarm for score in scores.values())
 
 
 def test_the_table_has_a_row_for_each_error_and_the_counts_below():

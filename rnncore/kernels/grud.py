@@ -265,13 +265,13 @@ def backward(
     Wh_n_T, Wgh_T = pack(Wh[:, 2 * H :].copy(), transpose=True), pack(as_rows(params["Wgh"], H), transpose=True)
     weights = Wx_T, Wh_T, Wh_n_T, Wgh_T, np.stack([params[name] for name in ("mean", "Wgx", "bgx")])
     k = cache.gh * cache.h[:-1]  # (5)
-    rows = as_rows(cache.x, columns), as_rows(cache.h, H), as_rows(cache.u, D), as_rows(cache.given, wide)
-    rows += as_rows(cache.gh, H), as_rows(k, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
-    dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, columns)
+    x, u, given, gates = (as_rows(a, a.shape[2]) for a in (cache.x, cache.u, cache.given, cache.gates))
+    h, gh, k, q, dy_rows = (as_rows(a, H) for a in (cache.h, cache.gh, k, cache.q, dy))
+    rows, dx_rows = (x, h, u, given, gh, k, gates, q), as_rows(dx, columns)
 
     def task(s: int) -> None:
-        own = dW[s], dWgh[s], sums[s]
-        _backward(*rows, live, N, bounds[s], bounds[s + 1], *weights, after, dy_rows, dh, du, dx_rows, *own)
+        first, last = bounds[s], bounds[s + 1]
+        _backward(*rows, live, N, first, last, *weights, after, dy_rows, dh, du, dx_rows, dW[s], dWgh[s], sums[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * ((wide + H) * 6 * H + 2 * D * H))
     of_h, of_x = dWgh.sum(axis=0), dict(zip(("mean", "Wgx", "bgx"), sums.sum(axis=0), strict=True))

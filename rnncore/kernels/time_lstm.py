@@ -194,17 +194,17 @@ def backward(
     names = ("Wx", "Wh", "Wd")
     Wx_T, Wh_T, Wd_T = (pack(as_rows(params[name], params[name].shape[1]), transpose=True) for name in names)
     ones = pack(np.ones((H, 1), dh.dtype))
-    rows = as_rows(cache.x, columns), *(as_rows(a, H) for a in (cache.h, cache.c, cache.s)), as_rows(cache.gates, 4 * H)
+    x, gates = as_rows(cache.x, columns), as_rows(cache.gates, 4 * H)
+    h, c, s, dy_rows = (as_rows(a, H) for a in (cache.h, cache.c, cache.s, dy))
     k, slope = (as_rows(a, 1) for a in retention(cache.x[..., -1:], decay))
-    dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, columns)
+    weights, dx_rows = (Wx_T, Wh_T, Wd_T, ones), as_rows(dx, columns)
 
-    def task(s: int) -> None:
-        _backward(
-            *rows, k, slope, live, N, bounds[s], bounds[s + 1], Wx_T, Wh_T, Wd_T, ones, dy_rows, dh, dc, dx_rows, dW[s]
-        )
+    def task(shard: int) -> None:
+        first, last = bounds[shard], bounds[shard + 1]
+        _backward(x, h, c, s, gates, k, slope, live, N, first, last, *weights, dy_rows, dh, dc, dx_rows, dW[shard])
 
     run(task, len(bounds) - 1, float(live.sum()) * ((D + H) * 8 * H + 2 * H * H))
     total = dW.sum(axis=0)
     grads = {"Wx": total[:D].copy(), "Wh": total[D + 1 : D + 1 + H].copy(), "b": total[D].copy()}
-    own = total[D + 1 + H :, :H].copy()
+    own = total[D + 1 + H :, :H]
     return {**grads, "Wd": own[1:].copy(), "bd": own[0].copy()}, dx, (dh, dc)
