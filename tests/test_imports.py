@@ -21,7 +21,7 @@ ARROWS = {
     "checks": ({"errors", "typing"}, set()),
     "layers": ({"layers", "typing"}, set()),
     "kernels": ({"kernels", "layers", "typing", "errors"}, {"numba", "llvmlite"}),
-    "losses": (GROUND, set()),
+    "losses": (GROUND | {"losses"}, set()),
     "sequences": (GROUND, set()),
     "contract": (GROUND | {"layers", "kernels"}, set()),
     "recurrent": (GROUND | {"contract"}, set()),

@@ -124,7 +124,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 24 else f"{text[:20]}..."
+    return text if len(text) <= 48 else f"{text[:44]}..."
 
 
 def digest(arrays: Params) -> str:
@@ -142,7 +142,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
     >>> import rnncore as rc
     >>> function_name(functools.partial(rc.losses.huber, delta=0.5))
-    'rnncore.losses.huber(delta=0.5)'
+    'rnncore.losses.regression.huber(delta=0.5)'
     """
     if isinstance(function, functools.partial):
         bound = [repr(a) for a in function.args] + [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]

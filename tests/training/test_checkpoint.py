@@ -30,7 +30,7 @@ def path(tmp_path_factory):
         ({"params": {n: p + 1 for n, p in arguments()["params"].items()}}, "initial_params"),
         ({"optimizer": AdamW(0.01)}, "optimizer.learning_rate is 0.05 there and 0.01 here"),
         ({"optimizer": Adam(0.05)}, "optimizer.optimizer is 'AdamW' there and 'Adam' here"),
-        ({"loss": rc.losses.mae}, "loss is 'rnncore.losses.mse' there"),
+        ({"loss": rc.losses.mae}, "loss is 'rnncore.losses.regression.mse' there"),
         ({"clip": None}, "clip is 0.3 there and None here"),
         ({"seed": 5}, "seed is 3 there and 5 here"),
         ({"validation": None}, "validation"),
@@ -127,10 +127,10 @@ class Callable:
 @pytest.mark.parametrize(
     ("loss", "name"),
     [
-        (rc.losses.mse, "rnncore.losses.mse"),
+        (rc.losses.mse, "rnncore.losses.regression.mse"),
         (
             functools.partial(rc.losses.softmax_cross_entropy, ignore=3),
-            "rnncore.losses.softmax_cross_entropy(ignore=3)",
+            "rnncore.losses.classes.softmax_cross_entropy(ignore=3)",
         ),
         (Callable(), f"{__name__}.Callable"),
     ],
