@@ -27,7 +27,8 @@ def problem(model, T, N=3, seed=0):
     """Parameters, inputs, targets and a state, all random and non-zero."""
     rng = np.random.default_rng([seed, T])
     params = {n: rng.normal(scale=0.7, size=s) for n, s in model.parameter_shapes().items()}
-    x, state = rng.normal(size=(T, N, D)), tuple(rng.normal(size=(N, size)) for size in model.state_sizes)
+    x = np.abs(rng.normal(size=(T, N, model.sizes[0])))  # no elapsed time is negative
+    state = tuple(rng.normal(size=(N, size)) for size in model.state_sizes)
     return params, x, rng.normal(size=(T, N, model.sizes[1])), state
 
 
