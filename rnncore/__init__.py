@@ -13,6 +13,7 @@ from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, TimeLSTM
+from rnncore.recurrent_dropout import RecurrentDropout
 
 if TYPE_CHECKING:
     from rnncore import datasets, diagnostics, gradcheck
@@ -53,6 +54,7 @@ __all__ = [
     "Momentum",
     "NonFiniteError",
     "RMSProp",
+    "RecurrentDropout",
     "Stack",
     "Stream",
     "TimeLSTM",

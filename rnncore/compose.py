@@ -16,6 +16,7 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, Recurrent, TimeLSTM
+from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
@@ -99,7 +100,7 @@ class Stack(_Composition):
             if k and wanted is not None and out is not None and wanted != out:
                 came = f"{part} after {out} features"
                 raise ContractError(f"parts[{k}]", f"a layer that takes {out} features", came, "let the sizes meet")
-            if not has_time and isinstance(part, (Recurrent, Last, Bidirectional)):
+            if not has_time and isinstance(part, (Recurrent, RecurrentDropout, Last, Bidirectional)):
                 advice = "after Last only layers without time fit"
                 raise ContractError(f"parts[{k}]", "a layer without time", str(part), advice)
             out, has_time = out if gives is None else gives, has_time and part.keeps_time
@@ -251,7 +252,20 @@ def _common_dtype(parts: Sequence[Layer]) -> str:
 
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
-    for kind in (RNN, LSTM, GRU, TimeLSTM, GRUD, Dense, Embedding, Last, Dropout, Stack, Bidirectional)
+    for kind in (
+        RNN,
+        LSTM,
+        GRU,
+        TimeLSTM,
+        GRUD,
+        RecurrentDropout,
+        Dense,
+        Embedding,
+        Last,
+        Dropout,
+        Stack,
+        Bidirectional,
+    )
 }
 
 
@@ -269,8 +283,7 @@ def from_description(description: Any) -> Layer:
     try:
         if name == "Stack":
             return Stack(*(from_description(part) for part in words.pop("parts")), **words)
-        if name == "Bidirectional":
-            return Bidirectional(from_description(words.pop("inner")), **words)
-        return LAYERS[name](**words)
+        inner = [from_description(words.pop("inner"))] if name in ("Bidirectional", "RecurrentDropout") else []
+        return LAYERS[name](*inner, **words)
     except (TypeError, KeyError) as error:
         raise ContractError("description", f"the words of a {name}", repr(words)[:80], str(error)) from error

@@ -171,16 +171,20 @@ class Last(_Shaping):
 class Dropout(_Shaping):
     """Inverted dropout (Srivastava et al. 2014) where `rng` is given, the identity where it is None; 0 <= rate < 1.
 
+    `per` "step" draws a mask for each step, "sequence" one for each sequence, the same at every step (variational
+    dropout, Gal and Ghahramani 2016); where x has no time axis they are the same.
+
     >>> Dropout(0.5).forward({}, np.ones((1, 1, 4)), rng=np.random.default_rng(0))[0].ravel()
     array([2., 0., 0., 0.])
     """
 
-    def __init__(self, rate: float) -> None:
-        self.rate = checks.number("rate", rate, below=1)
+    def __init__(self, rate: float, per: str = "step") -> None:
+        self.rate, self.per = checks.number("rate", rate, below=1), per
+        checks.one_of("per", per, ("step", "sequence"))
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        return {"layer": "Dropout", "rate": self.rate}
+        return {"layer": "Dropout", "rate": self.rate, "per": self.per}
 
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
         checks.array("x", x, ("N", "D") if getattr(x, "ndim", 3) == 2 else ("T", "N", "D"), dtype, "features last")
@@ -192,7 +196,7 @@ class Dropout(_Shaping):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        y, cache = dropout.forward(x, self.rate, lengths, rng)
+        y, cache = dropout.forward(x, self.rate, lengths, rng, per=self.per)
         return y, (), cache
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:

@@ -33,7 +33,14 @@ from rnncore.typing import Array, Lengths, State
 MATCH = 1e-5  # how closely two residuals must repeat each other, relative to the residual
 
 
-def blame(layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None) -> Report:
+def blame(
+    layer: Layer,
+    report: Report,
+    inputs: Inputs,
+    upstream: Upstream,
+    lengths: Lengths | None,
+    dropout_seed: int | None = None,
+) -> Report:
     """Return the report of a failure with time steps, gates and the names of known errors filled in."""
     roots: dict[int, str] = {}
     blocks = []
@@ -45,7 +52,9 @@ def blame(layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, leng
             root = "" if step is None else roots[step]
             block = replace(block, step=step, gates=root or gates_of(layer, block))
         blocks.append(block)
-    return report.having(blocks=tuple(blocks), suspects=suspects(layer, report, inputs, upstream, lengths))
+    return report.having(
+        blocks=tuple(blocks), suspects=suspects(layer, report, inputs, upstream, lengths, dropout_seed)
+    )
 
 
 def first_wrong_step(
@@ -154,7 +163,12 @@ def gates_at(layer: Layer, inputs: Inputs, lengths: Lengths | None, step: int) -
 
 
 def suspects(
-    layer: Layer, report: Report, inputs: Inputs, upstream: Upstream, lengths: Lengths | None
+    layer: Layer,
+    report: Report,
+    inputs: Inputs,
+    upstream: Upstream,
+    lengths: Lengths | None,
+    dropout_seed: int | None = None,
 ) -> tuple[str, ...]:
     """Return the names of the planted errors that give, on the same problem, the residuals of this report.
 
@@ -162,7 +176,7 @@ def suspects(
     """
 
     def gradients(of: Layer) -> Array:
-        forward, backward = as_pair(of, lengths)
+        forward, backward = as_pair(of, lengths, dropout_seed)
         with np.errstate(all="ignore"):
             grads = backward(inputs, forward(inputs)[1], upstream)
         return np.concatenate([[grads[name][i] for i in s.indices] for name, s in report.samples.items()])

@@ -95,9 +95,7 @@ def check(
         layer, methods, outputs, inputs, upstream, rows, dropout_seed
     )
     report, upstream = measure(*as_pair(layer, rows, dropout_seed), inputs, make, seed, entries, repr(layer))
-    if report.verdict != "fail" or dropout_seed is not None:
-        return report
-    return blame(layer, report, inputs, upstream, rows)
+    return report if report.verdict != "fail" else blame(layer, report, inputs, upstream, rows, dropout_seed)
 
 
 def oracles(

@@ -57,7 +57,7 @@ def mutant_tables(cell: str, seed: int = 0, methods: Sequence[str] = ()) -> Said
 
     It is "fail" where an exact oracle misses an error, or any oracle rejects the right code.
     """
-    for subject in (cell, "bidirectional", "stack"):
+    for subject in (cell, "bidirectional", "stack", "recurrent_dropout"):
         scores = gradcheck.score_oracles(subject, list(methods) or installed(), seed=seed)
         good = not any(score.false_alarm or (method in EXACT and score.missed) for method, score in scores.items())
         yield f"{subject}: planted errors\n{table_of(scores)}", "pass" if good else "fail"

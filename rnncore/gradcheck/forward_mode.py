@@ -14,8 +14,6 @@ It is too slow to train with (K tangents of every state), which is why backpropa
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from rnncore.compose import Bidirectional, Stack
@@ -36,11 +34,11 @@ from rnncore.gradcheck.dual import (
     sigmoid,
     tanh,
 )
+from rnncore.gradcheck.forward_dropout import Step, run_recurrent_dropout
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
+from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Lengths
-
-Step = Callable[[dict[str, Dual], Dual, list[Dual], dict[str, str]], list[Dual]]
 
 
 def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
@@ -126,6 +124,8 @@ def run(
     """Return outputs and final states of any layer, with their tangents."""
     if isinstance(layer, Recurrent):
         return run_cell(layer, p, x, state, lengths)
+    if isinstance(layer, RecurrentDropout):
+        return run_recurrent_dropout(layer, step_of(layer.layer), p, x, state, lengths, rng)
     if isinstance(layer, (Stack, Bidirectional)):
         return run_composition(layer, p, x, state, lengths, rng)
     ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
@@ -136,7 +136,8 @@ def run(
     if isinstance(layer, Embedding):
         y = p["W"][0][x[0]], p["W"][1][:, x[0]]
     elif isinstance(layer, Dropout):
-        keep = np.ones(x[0].shape) if rng is None else (rng.random(x[0].shape) >= layer.rate) / (1 - layer.rate)
+        shape = x[0].shape[1 if layer.per == "sequence" and x[0].ndim == 3 else 0 :]
+        keep = np.ones(shape) if rng is None else (rng.random(shape) >= layer.rate) / (1 - layer.rate)
         y = x[0] * keep, x[1] * keep
     elif isinstance(layer, Dense):
         y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
@@ -156,15 +157,21 @@ def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
     return moved
 
 
+def step_of(layer: Recurrent) -> Step:
+    """Return the step of the layer's cell."""
+    if layer.cell.name not in STEPS:
+        raise ContractError(
+            "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
+        )
+    return STEPS[layer.cell.name]
+
+
 def run_cell(
     layer: Recurrent, p: dict[str, Dual], x: Dual, state: list[Dual], lengths: Lengths | None
 ) -> tuple[Dual, list[Dual]]:
     """Carry values and tangents through T steps of a cell; a finished row keeps both."""
     T, N, _ = x[0].shape
-    if layer.cell.name not in STEPS:
-        raise ContractError(
-            "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
-        )
+    step = step_of(layer)
     ends = np.full(N, T) if lengths is None else lengths
     width = layer.state_sizes[0]
     y = np.zeros((T, N, width)), np.zeros((len(x[1]), T, N, width))
@@ -173,7 +180,7 @@ def run_cell(
         n = int((ends > t).sum())
         now = [(v[:n], d[:, :n]) for v, d in state]
         for (v, d), (v_new, d_new) in zip(
-            state, STEPS[layer.cell.name](p, (x[0][t, :n], x[1][:, t, :n]), now, layer.options), strict=True
+            state, step(p, (x[0][t, :n], x[1][:, t, :n]), now, layer.options), strict=True
         ):
             v[:n], d[:, :n] = v_new, d_new
         y[0][t, :n], y[1][:, t, :n] = state[0][0][:n], state[0][1][:, :n]

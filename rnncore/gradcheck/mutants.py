@@ -1,14 +1,15 @@
 """Planted errors: the library's own source with one small mistake, to test the tester.
 
 Every mistake is one that a person makes; most were found in released libraries. A mutant is a named edit of the source
-of a backward pass: of `rnncore.layers.<cell>`, or of the compositions in `rnncore.compose`. So the list stays in step
-with the code: an edit that no longer applies exactly once is an error.
+of a backward pass: of `rnncore.layers.<cell>` or `recurrent_dropout`, or of the compositions in `rnncore.compose`. So
+the list stays in step with the code: an edit that no longer applies exactly once is an error.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+import importlib
 import inspect
 import textwrap
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,7 @@ from rnncore.contract import CELLS, Cell, Layer
 from rnncore.gradcheck.planted import BRANCHES, PLANTED
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
+from rnncore.recurrent_dropout import RecurrentDropout
 
 COMPOSITIONS: dict[str, type[Stack | Bidirectional]] = {"bidirectional": Bidirectional, "stack": Stack}
 
@@ -56,6 +58,11 @@ class Mutant:
             row = layer.cell
             broken = _BrokenCell(**{f.name: getattr(row, f.name) for f in fields(Cell)}, mutant=self)
             return Recurrent(broken, **{**layer.words, "backend": "numpy", "dtype": "float64"})
+        if isinstance(layer, RecurrentDropout):
+            module, inner = self.module(), layer.layer.using(backend="numpy", dtype="float64")
+            twins = {"_twins": lambda self: (module, self.layer.cell.twin("numpy"))}
+            around: type[RecurrentDropout] = type("RecurrentDropout", (RecurrentDropout,), twins)
+            return around(inner, layer.dropout, layer.zoneout)
         kind = COMPOSITIONS[self.cell]
         names = dict(vars(compose))
         source = textwrap.dedent(inspect.getsource(kind._backward))
@@ -83,11 +90,11 @@ class Mutant:
 
 @functools.cache
 def _module(cell: str, name: str, old: str, new: str) -> ModuleType:
-    mutant = Mutant(cell, name, old, new)
-    right = CELLS[cell].twin("numpy")
+    mutant, around = Mutant(cell, name, old, new), importlib.import_module("rnncore.layers.recurrent_dropout")
+    right = around if cell == "recurrent_dropout" else CELLS[cell].twin("numpy")
     broken = ModuleType(right.__name__)
     exec(compile(mutant.edited(inspect.getsource(right), right.__name__), mutant.label, "exec"), vars(broken))
-    cache = CELLS[cell].cache
+    cache = around.RecurrentDropoutCache if right is around else CELLS[cell].cache
     setattr(broken, cache.__name__, cache)
     return broken
 
@@ -101,7 +108,7 @@ class _BrokenCell(Cell):
 
 
 def mutants(cell: str = "lstm") -> list[Mutant]:
-    """Return the planted errors of a cell of the table, of "bidirectional" or of "stack".
+    """Return the planted errors of a cell of the table, of "bidirectional", "stack" or "recurrent_dropout".
 
     Those of the LSTM begin with 26 classic ones; those seen in released libraries, and others, follow.
 
@@ -128,6 +135,8 @@ def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
     if cell == "stack":
         parts = LSTM(D, H, backend="numpy"), GRU(H, H, backend="numpy"), RNN(H, H, backend="numpy")
         return Stack(*parts).using(dtype="float64")
+    if cell == "recurrent_dropout":
+        return RecurrentDropout(LSTM(D, H, backend="numpy", dtype="float64"), dropout=0.4, zoneout=(0.3, 0.5))
     row = CELLS[cell]
     words: dict[str, Any] = dict(options)
     return Recurrent(row, D, H, backend="numpy", dtype="float64", **words)
@@ -138,6 +147,8 @@ def without_error(layer: Layer) -> Layer:
     if isinstance(layer, Recurrent):
         row = CELLS.get(layer.cell.name, layer.cell)
         return Recurrent(row, **{**layer.words, "backend": "numpy", "dtype": "float64"})
+    if isinstance(layer, RecurrentDropout):
+        return RecurrentDropout(layer.layer.using(backend="numpy", dtype="float64"), layer.dropout, layer.zoneout)
     if not isinstance(layer, (Stack, Bidirectional)):
         return layer
     right: Layer = copy.copy(layer)
@@ -160,4 +171,6 @@ def subject_of(layer: Layer) -> str:
     """Return the word under which `mutants` knows errors of this kind of layer; "" where it knows none."""
     if isinstance(layer, Recurrent):
         return layer.cell.name if layer.cell.name in PLANTED else ""
+    if isinstance(layer, RecurrentDropout):
+        return "recurrent_dropout"
     return next((word for word, kind in COMPOSITIONS.items() if isinstance(layer, kind)), "")

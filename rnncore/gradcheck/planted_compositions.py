@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncore.gradcheck.planted import Edit
+from rnncore.gradcheck.planted_dropout import RECURRENT_DROPOUT
 
 _HALVES = "dy_f, dy_b = np.split(dy, 2, axis=-1)"
 _TURN_DY = "reverse_rows(dy_b, cache.lengths)"
@@ -57,4 +58,8 @@ STACK: list[Edit] = [
     ),
 ]
 
-COMPOSED: dict[str, list[Edit]] = {"bidirectional": BIDIRECTIONAL, "stack": STACK}
+COMPOSED: dict[str, list[Edit]] = {
+    "bidirectional": BIDIRECTIONAL,
+    "stack": STACK,
+    "recurrent_dropout": RECURRENT_DROPOUT,
+}

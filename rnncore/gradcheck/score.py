@@ -58,9 +58,9 @@ def score_test_suite(
     """Run a test of your own on the right layer and on every planted error; return what it caught.
 
     check: takes a layer (float64 textbook, D features, H units) and returns True where it accepts its gradients; an
-    AssertionError counts as a rejection, so a test function that ends in `return True` will do. `cell` is "lstm",
-    "gru", "rnn", "bidirectional" or "stack"; `planted` takes some of `mutants(cell)` only. Any other exception of the
-    test goes through.
+    AssertionError counts as a rejection, so a test function that ends in `return True` will do. `cell` is "lstm" or
+    another of the table, "bidirectional", "stack" or "recurrent_dropout"; `planted` takes some of
+    `mutants(cell)` only. Any other exception of the test goes through.
 
     >>> def falls(layer):  # "one step of gradient descent lowers the loss": a popular test, and no evidence
     ...     p = random_problem(layer)
@@ -95,8 +95,9 @@ def score_oracles(
 ) -> dict[str, Score]:
     """Return, for each method of `check`, which planted errors it catches, with `entries` of each array looked at.
 
-    All are put to one random problem. A method catches an error where its verdict is "fail"; "inconclusive" is no
-    catch. The oracles see the forward pass alone, which the errors leave right, so each is asked once for all of them.
+    All are put to one random problem, with the masks of dropout drawn from `seed`. A method catches an error where its
+    verdict is "fail"; "inconclusive" is no catch. The oracles see the forward pass alone, which the errors leave right,
+    so each is asked once for all of them.
 
     >>> {method: score.share for method, score in score_oracles("rnn").items()}
     {'complex-step': 1.0, 'forward-mode': 1.0}
@@ -124,17 +125,17 @@ class Trial:
         p = random_problem(layer, seed)
         self.inputs: Inputs = as_inputs(p.params, p.x, p.state_0)
         self.upstream: Upstream = (p.dy, *p.dstate_T)
-        self.lengths = p.lengths
-        forward, backward = as_pair(layer, p.lengths)
+        self.lengths, self.seed = p.lengths, seed
+        forward, backward = as_pair(layer, p.lengths, seed)
         self.only = lambda arrays: forward(arrays)[0]
         outputs, cache = forward(self.inputs)
-        made = oracles(layer, methods, self.only, self.inputs, self.upstream, p.lengths)
+        made = oracles(layer, methods, self.only, self.inputs, self.upstream, p.lengths, seed)
         grads, rng = backward(self.inputs, cache, self.upstream), np.random.default_rng(seed)
         self.evidence = gather(grads, made, entries, rng, outputs, self.upstream)
 
     def verdict(self, layer: Layer, method: str) -> str:
         """Return "pass", "fail" or "inconclusive"."""
-        forward, backward = as_pair(layer, self.lengths)
+        forward, backward = as_pair(layer, self.lengths, self.seed)
         with np.errstate(all="ignore"):
             grads = backward(self.inputs, forward(self.inputs)[1], self.upstream)
         said = {name: Evidence(e.indices, {method: e.found[method]}) for name, e in self.evidence.items()}

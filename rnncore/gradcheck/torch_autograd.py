@@ -13,8 +13,10 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.gradcheck.forward_dropout import masks
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
+from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Lengths
 
 Torch = Any  # torch ships types, but is not there for everybody
@@ -49,12 +51,17 @@ def run(
     """
     import torch
 
-    if isinstance(layer, Recurrent):
+    if isinstance(layer, (Recurrent, RecurrentDropout)):
+        cell = layer if isinstance(layer, Recurrent) else layer.layer
+        factors, stays = (None, []) if cell is layer else masks(layer, T or 0, len(rows), rng)  # type: ignore[arg-type]
         ends, outputs = [], []
         for n, row in enumerate(rows):
             now, y = [s[n] for s in state], []
-            for x in row:
-                now = step(layer, p, x, now)
+            own = p if factors is None else {**p, "Wh": torch.tensor(factors[n])[:, None] * p["Wh"]}
+            for t, x in enumerate(row):
+                new = step(cell, own, x, now)
+                kept = [torch.tensor(stay[t, n]) for stay in stays]
+                now = [k * a + (1 - k) * b for k, a, b in zip(kept, now, new, strict=True)] if kept else new
                 y.append(now[0])
             ends.append(now)
             outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.state_sizes[0])))
@@ -82,8 +89,9 @@ def run(
         return rows, []
     if isinstance(layer, Dropout):
         N, D = len(rows), rows[0].shape[-1]
-        kept = torch.tensor((rng.random((N, D) if T is None else (T, N, D)) >= layer.rate) / (1 - layer.rate))
-        return [row * (kept[n] if T is None else kept[: len(row), n]) for n, row in enumerate(rows)], []
+        once = T is None or layer.per == "sequence"
+        kept = torch.tensor((rng.random((N, D) if once else (T, N, D)) >= layer.rate) / (1 - layer.rate))
+        return [row * (kept[n] if once else kept[: len(row), n]) for n, row in enumerate(rows)], []
     raise ContractError("method", "a layer that is also written in torch", repr(layer), "use another method")
 
 

@@ -2,6 +2,9 @@
 
     y = x * mask,   mask = keep / (1 - rate),   keep ~ Bernoulli(1 - rate)   (1)
 
+per="step": a number for each entry of x. per="sequence": one for each sequence and feature, the same at every step
+(variational dropout, Gal and Ghahramani 2016).
+
 The mask is in the cache, so a training pass can be replayed and checked. Without a generator the layer is the identity.
 """
 
@@ -23,11 +26,13 @@ class DropoutCache(NamedTuple):
 
 
 def forward(
-    x: Array, rate: float, lengths: Lengths | None = None, rng: np.random.Generator | None = None
+    x: Array, rate: float, lengths: Lengths | None = None, rng: np.random.Generator | None = None, *, per: str = "step"
 ) -> tuple[Array, DropoutCache]:
     """Return y and the cache; the mask is drawn from `rng`, or all ones without it."""
     real = x.real.dtype
-    mask = np.ones(x.shape, real) if rng is None else (rng.random(x.shape) >= rate) / real.type(1 - rate)
+    shape = x.shape[1:] if per == "sequence" and x.ndim == 3 else x.shape
+    keep = np.ones(shape, real) if rng is None else (rng.random(shape) >= rate) / real.type(1 - rate)
+    mask = np.broadcast_to(keep, x.shape)
     return masked(x, mask, lengths), DropoutCache(mask, lengths)  # (1)
 
 
