@@ -224,9 +224,10 @@ class GRUD(Recurrent):
     x (T, N, 3D), as `rnncore.sequences.with_gaps` makes it: D values (any number where missing), D masks (1: observed),
     and for each feature the time since it was last observed. A missing value decays from the last one to `mean`, the
     state decays to zero, and the gates read the mask. `reset` as in `GRU`. `mean` starts at zero, for features that
-    were centred, and is learned like everything else. Parameters, gate blocks r z n: Wx (2D, 3H), whose last D rows
-    read the mask, Wh (H, 3H), bx and bh (3H,), mean (D,), and of the decays Wgx and bgx (D,), Wgh (D, H), bgh (H,).
-    State: (h, u), u (N, D) the last values less their mean.
+    were centred (else write their means into it), and is learned like everything else; dx has the derivatives by mask
+    and time. Parameters, gate blocks r z n: Wx (2D, 3H), whose last D rows read the mask, Wh (H, 3H), bx and bh (3H,),
+    mean (D,), and of the decays Wgx and bgx (D,), Wgh (D, H), bgh (H,). State: (h, u), u (N, D) the last values less
+    their mean.
 
     >>> from rnncore.sequences import with_gaps
     >>> layer = GRUD(2, 4, backend="numpy")

@@ -23,9 +23,10 @@ class RecurrentDropout(Layer):
     the same at every step. `zoneout` is the rate at which a unit of the state keeps its old value, drawn at every step:
     one number for all states or one for each, as (h, c). Rates are at least 0 and below 1. With `rng` the masks are
     drawn, are in the cache, and are the same in both twins; without it nothing is dropped, and zoneout takes its
-    expectation. Parameters and states are those of `layer`. The fast twin is made for RNN, LSTM and GRU; around other
-    cells it takes one step of one sequence at a time. Equations in `rnncore.layers.recurrent_dropout`. To drop inputs
-    by one mask for each sequence, put `Dropout(rate, per="sequence")` in front.
+    expectation. Parameters and states are those of `layer`. Equations in `rnncore.layers.recurrent_dropout`; the fast
+    twin is made for RNN, LSTM and GRU; around other cells it goes step by step, and where units are dropped sequence by
+    sequence, in some 30 times the time. To drop inputs by one mask for each sequence, put
+    `Dropout(rate, per="sequence")` in front.
 
     >>> from rnncore.recurrent import LSTM
     >>> layer = RecurrentDropout(LSTM(3, 4, backend="numpy"), dropout=0.3, zoneout=(0.05, 0.5))

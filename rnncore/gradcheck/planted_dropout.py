@@ -6,11 +6,11 @@ _DSTATE = "dstate = tuple(d.copy() for d in dstate_T)"
 _DY = "dstate[0][: live[t]] += dy[t, : live[t]]"
 _DNEW = "dnew = tuple((1 - k[t, row]) * d[row] for k, d in zip(zone, dstate, strict=True))"
 _CARRY = "d[row] = k[t, row] * d[row] + d_old"
-_OWN = 'own = {**params, "Wh": drop[n, :, None] * params["Wh"]}\n            _, _, step'
+_OWN = 'own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}\n            _, _, step'
 _STEP = "_, _, step = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)"
 _BACK = "grads, dx[now], dold = cell.backward(own, step, np.zeros_like(dy[now]), dnew, **options)"
-_DWH = 'grads["Wh"] = drop[n, :, None] * grads["Wh"]'
-_ROWS = "+= dy[t, : live[t]]  # h_t is read twice: as the output, and by step t+1\n        for n in range(live[t])"
+_DWH = 'grads["Wh"] = drop[row.start, :, None] * grads["Wh"]'
+_ROWS = "the output, and by step t+1\n        for row in batches(drop, live[t])"
 _RETURN = "return dparams, dx, dstate"
 
 RECURRENT_DROPOUT: list[tuple[str, str, str]] = [
@@ -31,15 +31,19 @@ RECURRENT_DROPOUT: list[tuple[str, str, str]] = [
     ("zoneout forgotten on the way to the old state", _CARRY, "d[row] = d[row] + d_old"),
     ("no gradient through the cell to the old state", _CARRY, "d[row] = k[t, row] * d[row]"),
     ("the weights without their mask", _OWN, "own = dict(params)\n            _, _, step"),
-    ("the mask of another sequence", _OWN, _OWN.replace("drop[n,", "drop[n - 1,")),
+    ("the mask of another sequence", _OWN, _OWN.replace("drop[row.start,", "drop[row.start - 1,")),
     ("dWh misses the mask", _DWH, "pass"),
-    ("dWh with the mask of another sequence", _DWH, 'grads["Wh"] = drop[n - 1, :, None] * grads["Wh"]'),
-    ("dWh with the mask over its columns", _DWH, 'grads["Wh"] = np.resize(drop[n], grads["Wh"].shape) * grads["Wh"]'),
+    ("dWh with the mask of another sequence", _DWH, 'grads["Wh"] = drop[row.start - 1, :, None] * grads["Wh"]'),
+    (
+        "dWh with the mask over its columns",
+        _DWH,
+        'grads["Wh"] = np.resize(drop[row.start], grads["Wh"].shape) * grads["Wh"]',
+    ),
     ("the step run from the state after it", _STEP, _STEP.replace("s[t, row]", "s[t + 1, row]")),
     ("gradients overwritten, not summed", "dparams[name] += g", "dparams[name][:] = g"),
-    ("gradients of the first sequence only", "dparams[name] += g", "dparams[name] += g * (n == 0)"),
+    ("gradients of the first sequence only", "dparams[name] += g", "dparams[name] += g * (row.start == 0)"),
     ("the first step is skipped", "for t in reversed(range(T))", "for t in reversed(range(1, T))"),
-    ("rows go on past their end", _ROWS, _ROWS.replace("range(live[t])", "range(N)")),
+    ("rows go on past their end", _ROWS, _ROWS.replace("live[t])", "N)")),
     ("truncated after 3 steps", _CARRY, f"{_CARRY} * (t != T - 3)"),
     ("dx overwritten by the last sequence", _BACK, f"{_BACK}; dx[t] = dx[now]"),
     ("states in reverse order", _RETURN, "return dparams, dx, dstate[::-1]"),

@@ -2,8 +2,8 @@
 
 A step is the cell's own, part by part from `lstm.py` and `gru.py`, on a few rows of scratch that hold the states before
 and after it; what is added is that the product with Wh reads drop * h, and that old and new states are mixed. So one
-kernel serves three cells. As in the textbook the gates are not kept but computed again: the cache is 2 numbers per unit
-and step of an LSTM instead of 7, for one product more beside three (a third of the time). Other cells go step by step.
+kernel serves three cells. As in the textbook the gates are not kept but computed again: 2 numbers per unit and step of
+an LSTM instead of 7, for a backward that takes 1.7 times as long as without masks. Other cells go step by step.
 """
 
 from __future__ import annotations

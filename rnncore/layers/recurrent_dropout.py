@@ -48,6 +48,13 @@ def masks(
     return drop, tuple(zone)
 
 
+def batches(drop: Array, n: int) -> list[slice]:
+    """Return the rows 0 to n - 1: each by itself, or all at once where nothing is dropped and they share one Wh."""
+    if n and (drop == 1).all():
+        return [slice(0, n)]
+    return [slice(k, k + 1) for k in range(n)]
+
+
 def forward(
     cell: ModuleType,
     params: Params,
@@ -67,9 +74,9 @@ def forward(
     for s, first in zip(states, state_0, strict=True):
         s[0] = first
     for t in range(T):
-        for n in range(live[t]):
-            now, row = (slice(t, t + 1), slice(n, n + 1)), slice(n, n + 1)
-            own = {**params, "Wh": drop[n, :, None] * params["Wh"]}  # (1)
+        for row in batches(drop, live[t]):
+            now = slice(t, t + 1), row
+            own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}  # (1)
             _, new, _ = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)  # (2)
             for s, k, s_new in zip(states, zone, new, strict=True):
                 s[t + 1, row] = k[t, row] * s[t, row] + (1 - k[t, row]) * s_new  # (3)
@@ -92,15 +99,15 @@ def backward(
     dstate = tuple(d.copy() for d in dstate_T)  # what the steps after t send back
     for t in reversed(range(T)):
         dstate[0][: live[t]] += dy[t, : live[t]]  # h_t is read twice: as the output, and by step t+1
-        for n in range(live[t]):
-            now, row = (slice(t, t + 1), slice(n, n + 1)), slice(n, n + 1)
-            own = {**params, "Wh": drop[n, :, None] * params["Wh"]}
+        for row in batches(drop, live[t]):
+            now = slice(t, t + 1), row
+            own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}
             _, _, step = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)  # of (2), once more
             dnew = tuple((1 - k[t, row]) * d[row] for k, d in zip(zone, dstate, strict=True))  # (3')
             grads, dx[now], dold = cell.backward(own, step, np.zeros_like(dy[now]), dnew, **options)  # (2')
             for d, k, d_old in zip(dstate, zone, dold, strict=True):
                 d[row] = k[t, row] * d[row] + d_old  # (3'), (2')
-            grads["Wh"] = drop[n, :, None] * grads["Wh"]  # (1')
+            grads["Wh"] = drop[row.start, :, None] * grads["Wh"]  # (1')
             for name, g in grads.items():
                 dparams[name] += g  # (2')
     return dparams, dx, dstate
