@@ -13,11 +13,11 @@ import numpy as np
 
 from rnncore.errors import ContractError, ModelFileError
 from rnncore.interop import safetensors
-from rnncore.training.optimizers import STEPS, Optimizer
+from rnncore.training.optimizer import STEPS, Optimizer
+from rnncore.training.schedules import History
 from rnncore.typing import Array, Grads, Params
 
 KIND = "checkpoint"
-History = list[dict[str, float]]
 
 
 @dataclass
@@ -63,7 +63,7 @@ def resume(path: str, run: Run, settings: Mapping[str, Any]) -> None:
     def expect(metadata: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
         _require_counters(metadata)
         _same_run(path, metadata["settings"], settings)
-        slots = run.optimizer.slots if metadata["slots"] else ()
+        slots = run.optimizer.memory if metadata["slots"] else ()
         groups = [
             "params",
             *(["best"] if metadata["best_epoch"] is not None else []),

@@ -63,7 +63,7 @@ def take_step(job: Job, run: Run) -> None:
             value, grads = _gradient(job, run, batch)
             _check_loss(value, grads, batch)
             grads, norm = (grads, global_norm(grads)) if job.clip is None else clip_by_global_norm(grads, job.clip)
-            params = run.optimizer.step(run.params, grads)
+            params = run.optimizer.step(run.params, grads, run.history)
         bad = non_finite(params)
         if bad:
             raise NonFiniteError(f"the step made weights that are NaN or infinite in {', '.join(bad)}", bad)
@@ -113,15 +113,16 @@ def end_epoch(job: Job, run: Run, settle: Callable[[bool], None]) -> None:
         raise NonFiniteError(f"the optimiser holds NaN or infinity in {', '.join(slots)}; clip the gradient", slots)
     best, best_epoch = run.best, run.best_epoch
     if job.validation is not None:
+        params = run.optimizer.averaged(run.params)
         parts = []
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for part in losses(job.model, run.params, job.validation, job.loss):
+            for part in losses(job.model, params, job.validation, job.loss):
                 parts.append(part)
                 settle(False)
         value = record["validation_loss"] = mean(parts)
         if not math.isfinite(value):
             raise NonFiniteError(f"the validation loss is {value}", ["validation_loss"])
         if best_epoch is None or value < run.history[best_epoch]["validation_loss"]:
-            best, best_epoch = run.params, run.epoch
+            best, best_epoch = params, run.epoch
     run.best, run.best_epoch, run.history = best, best_epoch, [*run.history, record]
     run.epoch, run.step, run.sums = run.epoch + 1, 0, {}

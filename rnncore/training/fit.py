@@ -17,14 +17,15 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, NonFiniteError
 from rnncore.training import checkpoint as checkpoints
-from rnncore.training.checkpoint import History, Run
+from rnncore.training.checkpoint import Run
 from rnncore.training.clipping import non_finite
 from rnncore.training.epoch import Job, end_epoch, take_step
 from rnncore.training.evaluate import Batches
 from rnncore.training.interrupt import polite_interrupt
-from rnncore.training.optimizers import Optimizer
+from rnncore.training.optimizer import Optimizer
 from rnncore.training.pieces import Loss
 from rnncore.training.progress import Meter
+from rnncore.training.schedules import History
 from rnncore.typing import Grads, Params
 
 __all__ = ["History", "fit"]
@@ -51,7 +52,8 @@ def fit(
     """Train and return (params, history); with `validation`, the params of the epoch with the lowest validation loss.
 
     loss: as in `full_bptt`. clip: the largest global norm of a gradient. k1, k2: truncated BPTT instead of full.
-    patience: stop after so many epochs without a lower validation loss. history: one record per epoch with "epoch",
+    patience: stop after so many epochs without a lower validation loss. An optimiser with `average` is validated, and
+    returned, by its average. history: one record per epoch with "epoch",
     "train_loss", "gradient_norm" (mean, before clipping), "gradient_norm_max" and "validation_loss"; no times, so that
     equal runs have equal histories. A batch whose weights are all zero is passed over.
 
@@ -101,7 +103,7 @@ def fit(
             meter.close()
     if run.epoch < epochs:
         meter.say(f"stopped early: no lower validation loss for {patience} {'epoch' if patience == 1 else 'epochs'}")
-    return run.params if run.best is None else run.best, run.history
+    return run.optimizer.averaged(run.params) if run.best is None else run.best, run.history
 
 
 def _check_kinds(model: object, batches: object, loss: object, optimizer: object, validation: object) -> None:

@@ -4,132 +4,29 @@ Written for one parameter p with gradient g; eta is the learning rate and t coun
 
     SGD       p <- p - eta g                                                    Robbins and Monro 1951
     Momentum  u <- mu u + g;                      p <- p - eta u                Polyak 1964
+    Adagrad   v <- v + g^2;                       p <- p - eta g / (sqrt(v) + eps)           Duchi et al. 2011
     RMSProp   v <- rho v + (1 - rho) g^2;         p <- p - eta g / (sqrt(v) + eps)           Tieleman and Hinton 2012
     Adam      m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
               p <- p - eta m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)        Kingma and Ba 2015
     AdamW     p <- p - eta decay p, then Adam: the decay never passes through the moments    Loshchilov and Hutter 2019
+    Nadam     m, v as in Adam;  mu_t = b1 (1 - 0.96^(t psi) / 2);  M_t = mu_1 mu_2 ... mu_t               Dozat 2016
+              p <- p - eta ((1 - mu_t) g / (1 - M_t) + mu_{t+1} m / (1 - M_{t+1})) / (sqrt(v / (1 - b2^t)) + eps)
 
-An optimiser holds its hyper-parameters, the number of steps done and its slots (u, v, m), one array per parameter.
+What all of them can do besides, accumulation, noise, averages, is in `rnncore.training.optimizer`; learning rates that
+change are in `rnncore.training.schedules`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from rnncore import checks
-from rnncore.errors import ContractError
-from rnncore.typing import Array, Grads, Params, State
-
-STEPS = "steps"
-
-
-def _matching(params: Params, grads: Params) -> None:
-    """Raise unless every parameter has a gradient of its shape and there is no other gradient."""
-    for name in sorted(set(params) ^ set(grads)):
-        have, lack = ("parameter", "gradient") if name in params else ("gradient", "parameter")
-        raise ContractError(
-            "grads", f"a {lack} {name!r}", f"only a {have} of that name", "pass one gradient for each parameter"
-        )
-    for name, p in params.items():
-        if np.shape(p) != np.shape(grads[name]):
-            raise ContractError(
-                f"grads[{name!r}]", f"shape {np.shape(p)}", f"shape {np.shape(grads[name])}", "as its parameter"
-            )
-
-
-@dataclass(eq=False)
-class Optimizer(ABC):
-    """What every optimiser does: check, update parameter by parameter, keep slots that can be saved and loaded.
-
-    A rule of one's own is a subclass that names its `slots` and writes `_update`.
-    """
-
-    learning_rate: float
-    slots: ClassVar[tuple[str, ...]] = ()
-    steps: int = field(default=0, init=False)
-    _state: dict[str, State] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Check the hyper-parameters."""
-        checks.number("learning_rate", self.learning_rate, open_left=True)
-
-    @abstractmethod
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
-        """One parameter's step t = 1, 2, ...: the new parameter and its new slots, all freshly allocated."""
-
-    def step(self, params: Params, grads: Params) -> Grads:
-        """One step against the gradient.
-
-        `params` and `grads` have the same names and shapes. The result has new arrays in the parameters' dtypes;
-        neither argument is changed. NaN in a gradient gives NaN in the parameter. ContractError where the two do not
-        match, or where the slots belong to other parameters; then nothing has been changed.
-
-        >>> optimizer = SGD(0.5)
-        >>> optimizer.step({"w": np.array([1.0, 2.0])}, {"w": np.array([2.0, -2.0])})
-        {'w': array([0., 3.])}
-        """
-        _matching(params, grads)
-        if self._state and {n: a[0].shape for n, a in self._state.items()} != {
-            n: np.shape(p) for n, p in params.items()
-        }:
-            raise ContractError(
-                "params",
-                f"the parameters of the steps before: {sorted(self._state)}",
-                f"{sorted(params)}, or other shapes",
-                "use a new optimiser for another model",
-            )
-        new, state = {}, {}
-        for name, p in params.items():
-            g = np.asarray(grads[name], dtype=p.dtype)
-            zeros = tuple(np.zeros_like(p) for _ in self.slots)
-            moved, slots = self._update(p, g, self._state.get(name, zeros), self.steps + 1)
-            new[name] = np.asarray(moved, dtype=p.dtype, order="C")
-            state[name] = tuple(np.asarray(slot, dtype=p.dtype) for slot in slots)
-        self.steps += 1
-        if self.slots:
-            self._state = state
-        return new
-
-    def describe(self) -> dict[str, Any]:
-        """The rule's name and hyper-parameters, ready for JSON.
-
-        >>> Momentum(0.1).describe()
-        {'optimizer': 'Momentum', 'learning_rate': 0.1, 'momentum': 0.9}
-        """
-        return {"optimizer": type(self).__name__} | {
-            f.name: float(getattr(self, f.name)) for f in fields(self) if f.init
-        }
-
-    def state(self) -> Grads:
-        """Copies of everything that changes from step to step: ``"steps"`` and ``"<slot>.<parameter>"``."""
-        flat = {
-            f"{slot}.{name}": a.copy()
-            for name, arrays in self._state.items()
-            for slot, a in zip(self.slots, arrays, strict=True)
-        }
-        return {STEPS: np.array(self.steps, dtype=np.int64)} | flat
-
-    def load_state(self, arrays: Params) -> None:
-        """Take over what `state` gave, so that the next step is bitwise the step that would have followed.
-
-        ContractError where names are missing or unknown for this rule; then nothing has been changed.
-        """
-        names = sorted({key.partition(".")[2] for key in arrays if key != STEPS})
-        wanted = {STEPS} | {f"{slot}.{name}" for slot in self.slots for name in names}
-        if set(arrays) != wanted:
-            wrong = sorted(set(arrays) ^ wanted)
-            raise ContractError(
-                "arrays",
-                f"the slots {self.slots} of every parameter",
-                f"wrong or missing: {wrong}",
-                "pass what state() gave",
-            )
-        self._state = {name: tuple(np.array(arrays[f"{slot}.{name}"]) for slot in self.slots) for name in names}
-        self.steps = int(arrays[STEPS])
+from rnncore.training.optimizer import Optimizer
+from rnncore.training.schedules import Schedule
+from rnncore.typing import Array, State
 
 
 @dataclass(eq=False)
@@ -140,8 +37,8 @@ class SGD(Optimizer):
     {'w': array([0.5])}
     """
 
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
-        return p - self.learning_rate * g, ()
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
+        return p - rate * g, ()
 
 
 @dataclass(eq=False)
@@ -162,9 +59,31 @@ class Momentum(Optimizer):
         super().__post_init__()
         checks.number("momentum", self.momentum, below=1.0)
 
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
         u = self.momentum * slots[0] + g
-        return p - self.learning_rate * u, (u,)
+        return p - rate * u, (u,)
+
+
+@dataclass(eq=False)
+class Adagrad(Optimizer):
+    """Steps divided by the root of all squared gradients so far (Duchi, Hazan and Singer 2011), for rare features.
+
+    >>> Adagrad(0.5).step({"w": np.array([1.0])}, {"w": np.array([5.0])})  # the first step is eta * sign(g)
+    {'w': array([0.5])}
+    """
+
+    learning_rate: float | Schedule = 1e-2
+    epsilon: float = 1e-10
+    slots: ClassVar[tuple[str, ...]] = ("v",)
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters."""
+        super().__post_init__()
+        checks.number("epsilon", self.epsilon, open_left=True)
+
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
+        v = slots[0] + g * g
+        return p - rate * g / (np.sqrt(v) + self.epsilon), (v,)
 
 
 @dataclass(eq=False)
@@ -177,7 +96,7 @@ class RMSProp(Optimizer):
     {'w': array([0.8])}
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float | Schedule = 1e-3
     decay: float = 0.9
     epsilon: float = 1e-8
     slots: ClassVar[tuple[str, ...]] = ("v",)
@@ -188,9 +107,9 @@ class RMSProp(Optimizer):
         checks.number("decay", self.decay, below=1.0)
         checks.number("epsilon", self.epsilon, open_left=True)
 
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
         v = self.decay * slots[0] + (1.0 - self.decay) * g * g
-        return p - self.learning_rate * g / (np.sqrt(v) + self.epsilon), (v,)
+        return p - rate * g / (np.sqrt(v) + self.epsilon), (v,)
 
 
 @dataclass(eq=False)
@@ -201,7 +120,7 @@ class Adam(Optimizer):
     array([0.9])
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float | Schedule = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -214,29 +133,69 @@ class Adam(Optimizer):
         checks.number("beta2", self.beta2, below=1.0)
         checks.number("epsilon", self.epsilon, open_left=True)
 
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
         m = self.beta1 * slots[0] + (1.0 - self.beta1) * g
         v = self.beta2 * slots[1] + (1.0 - self.beta2) * g * g
         root = np.sqrt(v / (1.0 - self.beta2**t)) + self.epsilon
-        return p - self.learning_rate / (1.0 - self.beta1**t) * m / root, (m, v)
+        return p - rate / (1.0 - self.beta1**t) * m / root, (m, v)
 
 
 @dataclass(eq=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019): first p - eta `weight_decay` p, then Adam's step.
 
-    Every parameter decays, biases too, and the decay is scaled by the learning rate, as in PyTorch.
+    The decay is scaled by the learning rate, and every parameter decays, as in PyTorch; decay_biases=False spares
+    arrays of one axis: biases, and gains of a normalisation.
 
     >>> AdamW(0.1, weight_decay=0.5).step({"w": np.array([1.0])}, {"w": np.array([0.0])})
     {'w': array([0.95])}
     """
 
     weight_decay: float = 1e-2
+    decay_biases: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         super().__post_init__()
         checks.number("weight_decay", self.weight_decay)
 
-    def _update(self, p: Array, g: Array, slots: State, t: int) -> tuple[Array, State]:
-        return super()._update(p - self.learning_rate * self.weight_decay * p, g, slots, t)
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
+        decay = self.weight_decay if self.decay_biases or p.ndim > 1 else 0.0
+        return super()._update(p - rate * decay * p, g, slots, t, rate)
+
+
+@dataclass(eq=False)
+class Nadam(Adam):
+    """Adam that looks ahead as Nesterov's momentum does (Dozat 2016), with momentum that warms up; `psi` as in PyTorch.
+
+    >>> Nadam(0.1).step({"w": np.array([1.0])}, {"w": np.array([1e-3])})["w"].round(4)
+    array([0.8944])
+    """
+
+    learning_rate: float | Schedule = 2e-3
+    psi: float = 4e-3
+    _product: tuple[int, float] = field(default=(0, 1.0), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters."""
+        super().__post_init__()
+        checks.number("psi", self.psi)
+
+    def _mu(self, t: int) -> float:
+        return float(self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.psi)))
+
+    def _mus(self, t: int) -> float:
+        """M_t, multiplied on from the last one asked for: the same bits as from the first step on."""
+        done, product = self._product if self._product[0] <= t else (0, 1.0)
+        for k in range(done + 1, t + 1):
+            product *= self._mu(k)
+        self._product = t, product
+        return product
+
+    def _update(self, p: Array, g: Array, slots: State, t: int, rate: float) -> tuple[Array, State]:
+        m = self.beta1 * slots[0] + (1.0 - self.beta1) * g
+        v = self.beta2 * slots[1] + (1.0 - self.beta2) * g * g
+        now, ahead, product = self._mu(t), self._mu(t + 1), self._mus(t)
+        root = np.sqrt(v / (1.0 - self.beta2**t)) + self.epsilon
+        step = (1.0 - now) / (1.0 - product) * g + ahead / (1.0 - product * ahead) * m
+        return p - rate * step / root, (m, v)

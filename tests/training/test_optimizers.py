@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from rnncore.errors import ContractError
-from rnncore.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
+from rnncore.training.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nadam, RMSProp
+from rnncore.training.schedules import Cosine, Plateau, Warmup
 
 ALL = [
     SGD(0.1),
     Momentum(0.1, 0.8),
+    Adagrad(0.1, 1e-3),
     RMSProp(0.1, 0.7, 1e-3),
     Adam(0.1, 0.8, 0.9, 1e-3),
     AdamW(0.1, 0.8, 0.9, 1e-3, 0.3),
+    Nadam(0.1, 0.8, 0.9, 1e-3, 0.1),
 ]
 
 # two steps from w = 1 with gradients 2 and -1, worked out on paper from the equations at the top of optimizers.py
@@ -25,6 +28,7 @@ HAND = [
     (RMSProp(0.5, 0.75, 1.0), 1 - 0.5 * 2 / (1 + 1), 0.5 + 0.5 / (1.0 + 1.0)),
     (Adam(0.5, 0.5, 0.75, 1.0), ADAM_1, ADAM_1 - 0.5 * ADAM_M2),
     (Adam(0.5, 0.25, 0.75, 1.0), ADAM_1, ADAM_1 - 0.5 * (-0.375 / 0.9375) / (np.sqrt(1.0 / 0.4375) + 1)),
+    (Adagrad(0.5, 1.0), 1 - 0.5 * 2 / 3, 1 - 1 / 3 + 0.5 / (np.sqrt(5) + 1)),
     (AdamW(0.5, 0.5, 0.75, 1.0, 0.1), 0.95 - 1 / 3, (0.95 - 1 / 3) * 0.95 - 0.5 * ADAM_M2 / ADAM_V2),
 ]
 
@@ -56,6 +60,11 @@ def test_two_steps_are_those_computed_by_hand(optimizer, first, second):
 
 def torch_twin(torch, optimizer, tensors):
     lr = optimizer.learning_rate
+    if isinstance(optimizer, Nadam):
+        words = {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon, "momentum_decay": optimizer.psi}
+        return torch.optim.NAdam(tensors, lr=lr, **words)
+    if isinstance(optimizer, Adagrad):
+        return torch.optim.Adagrad(tensors, lr=lr, eps=optimizer.epsilon)
     if isinstance(optimizer, AdamW | Adam):
         extra = {"lr": lr, "betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon}
         if isinstance(optimizer, AdamW):
@@ -66,8 +75,15 @@ def torch_twin(torch, optimizer, tensors):
     return torch.optim.SGD(tensors, lr=lr, momentum=getattr(optimizer, "momentum", 0.0))
 
 
-def test_the_steps_are_those_of_torch(optimizer):
-    torch = pytest.importorskip("torch")
+@pytest.fixture
+def torch():
+    module = pytest.importorskip("torch")
+    module.set_default_dtype(module.float64)  # torch's NAdam multiplies its momenta in the default dtype
+    yield module
+    module.set_default_dtype(module.float32)
+
+
+def test_the_steps_are_those_of_torch(optimizer, torch):
     params, grads = problem(steps=10)
     tensors = {n: torch.tensor(p.copy(), requires_grad=True) for n, p in params.items()}
     twin = torch_twin(torch, optimizer, list(tensors.values()))
@@ -219,6 +235,23 @@ def test_a_state_of_another_rule_is_refused(wrong):
         (Adam, {"epsilon": np.inf}),
         (AdamW, {"weight_decay": -0.1}),
         (AdamW, {"beta1": 2}),
+        (Adagrad, {"epsilon": 0.0}),
+        (Nadam, {"psi": -1.0}),
+        (SGD, {"learning_rate": 0.1, "accumulate": 0}),
+        (SGD, {"learning_rate": 0.1, "noise": -1.0}),
+        (SGD, {"learning_rate": 0.1, "noise_seed": -1}),
+        (SGD, {"learning_rate": 0.1, "average": 1.0}),
+        (SGD, {"learning_rate": 0.1, "average": "mean"}),
+        (SGD, {"learning_rate": 0.1, "average_from": -1}),
+        (SGD, {"learning_rate": 0.1, "average_every": 0}),
+        (Cosine, {"steps": 3, "rate": 0.0}),
+        (Cosine, {"rate": 1.0, "steps": 0}),
+        (Cosine, {"rate": 1.0, "steps": 1, "last": -1.0}),
+        (Warmup, {"then": 1.0, "steps": 0}),
+        (Warmup, {"steps": 3, "then": "fast"}),
+        (Plateau, {"rate": 1.0, "factor": 1.0}),
+        (Plateau, {"rate": 1.0, "patience": 0}),
+        (Plateau, {"rate": 1.0, "last": -1.0}),
     ],
 )
 def test_a_hyper_parameter_out_of_range_is_refused_by_name(rule, words):

@@ -15,7 +15,7 @@ from small_run import TICKS, arguments
 import rnncore as rc
 from rnncore.errors import ModelFileError
 from rnncore.interop import safetensors
-from rnncore.training import SGD, Adam, Momentum, RMSProp, fit
+from rnncore.training import SGD, Adagrad, Adam, AdamW, Cosine, Momentum, Nadam, Plateau, RMSProp, Warmup, fit
 from rnncore.training import checkpoint as checkpoints
 from rnncore.training.interrupt import polite_interrupt
 
@@ -82,7 +82,18 @@ def test_stopped_at_any_batch_of_training_or_validation(tmp_path, tick, every):
     assert_bitwise(*whole_and_stopped(tmp_path, tick, every))
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.05), Momentum(0.05), RMSProp(0.02), Adam(0.02)], ids=repr)
+OPTIMIZERS = [
+    *(SGD(0.05), Momentum(0.05), RMSProp(0.02), Adagrad(0.02), Adam(0.02), Nadam(0.02)),
+    AdamW(0.02, decay_biases=False),
+    SGD(Warmup(Cosine(0.05, steps=5), steps=3)),
+    Adam(Plateau(0.2, patience=1)),
+    Momentum(0.05, noise=0.01, noise_seed=3),
+    SGD(0.05, average="equal", average_from=2, average_every=2),
+    Adam(0.02, average=0.9, accumulate=2, noise=0.1),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_stopped_with_any_optimiser(tmp_path, optimizer):
     assert_bitwise(*whole_and_stopped(tmp_path, 8, 1, optimizer=optimizer))
 
@@ -103,12 +114,13 @@ def test_stopped_with_the_fast_twin(tmp_path):
     assert_bitwise(*whole_and_stopped(tmp_path, 8, 1, model=usual["model"], params=usual["params"]))
 
 
-def test_stopped_again_and_again(tmp_path):
+@pytest.mark.parametrize("optimizer", [arguments()["optimizer"], OPTIMIZERS[-1], OPTIMIZERS[-5]], ids=repr)
+def test_stopped_again_and_again(tmp_path, optimizer):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    expected, stops = fit(**arguments(), checkpoint=whole, every=1), 0
+    expected, stops = fit(**(arguments() | {"optimizer": optimizer}), checkpoint=whole, every=1), 0
     while stops < 2 * TICKS:
         try:
-            resumed = fit(**arguments(stop_at(3)), checkpoint=stopped, every=1)
+            resumed = fit(**(arguments(stop_at(3)) | {"optimizer": optimizer}), checkpoint=stopped, every=1)
             break
         except Stop:
             stops += 1
