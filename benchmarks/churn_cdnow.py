@@ -16,7 +16,7 @@ from rnncore.datasets import cdnow
 from rnncore.marketing import EventLog, metrics
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.encoding import summarise
-from rnncore.marketing.windows import examples
+from rnncore.marketing.windows import windows
 
 HORIZON = 181
 COLUMNS = ("log_loss", "auroc", "pr_auc", "brier", "lift", "bias")
@@ -24,7 +24,7 @@ COLUMNS = ("log_loss", "auroc", "pr_auc", "brier", "lift", "bias")
 
 def gradient_boosting(log, origin):
     """P(return) from recency, frequency, value, age and the length of the window, 150 trees of 15 leaves."""
-    told = examples(log.per_day(), origin, HORIZON, latest=50)
+    told = windows(log.per_day(), origin, HORIZON, latest=50)
     now = summarise(log.per_day().until(origin), origin)
     trees = HistGradientBoostingClassifier(
         learning_rate=0.05, max_leaf_nodes=15, max_iter=150, early_stopping=False, random_state=0
@@ -48,7 +48,7 @@ def main(seeds):
         start = time.perf_counter()
         churn = Churn(HORIZON, seed=seed).fit(log)
         held = churn.held_out_
-        rows.append(metrics.summary(held.returned, held.probability["rnn"]))
+        rows.append(metrics.summary(held.target, held.prediction["rnn"]))
         best = next(rival for rival in churn.table_ if rival.name != "rnn")
         gap = f"{best.gap.value:+.4f} [{best.gap.low:+.4f}, {best.gap.high:+.4f}]"
         line(f"rnn, seed {seed}", rows[-1], f"{churn.verdict_}; {best.name} {gap}; {time.perf_counter() - start:.1f} s")
@@ -56,12 +56,14 @@ def main(seeds):
     table = {column: np.array([row[column] for row in rows]) for column in COLUMNS}
     line("rnn, mean", {column: numbers.mean() for column, numbers in table.items()})
     line("rnn, deviation", {column: numbers.std(ddof=1) if seeds > 1 else 0.0 for column, numbers in table.items()})
-    rivals = {name: p for name, p in held.probability.items() if name != "rnn"}
+    rivals = {name: p for name, p in held.prediction.items() if name != "rnn"}
     rivals |= {"(boosted trees)": gradient_boosting(log, held.origin)}
-    rivals |= {"constant rate": np.full(len(held.returned), churn.table_["constant rate"].bias + held.returned.mean())}
-    for name, p in sorted(rivals.items(), key=lambda item: metrics.log_loss(held.returned, item[1])):
-        line(name, metrics.summary(held.returned, p))
-    print(f"verdicts: {', '.join(verdicts)}; intervals of 95 %, paired bootstrap over {len(held.returned):,} customers")
+    rivals |= {
+        "constant rate": np.full(len(held.target), churn.table_["constant rate"].measures["bias"] + held.target.mean())
+    }
+    for name, p in sorted(rivals.items(), key=lambda item: metrics.log_loss(held.target, item[1])):
+        line(name, metrics.summary(held.target, p))
+    print(f"verdicts: {', '.join(verdicts)}; intervals of 95 %, paired bootstrap over {len(held.target):,} customers")
 
 
 if __name__ == "__main__":

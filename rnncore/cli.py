@@ -248,7 +248,7 @@ def _check_model(churn: Churn) -> bool:
     network = churn.network_
     p = gradcheck.random_problem(network.using(dtype="float64"), T=5)
     method = ["forward-mode", "central"]
-    report = gradcheck.check(network, churn.params_, p.x, p.state_0, p.lengths, method, entries=40)
+    report = gradcheck.check(network, churn.params_[0], p.x, p.state_0, p.lengths, method, entries=40)
     print(report.table)
     print(f"gradient check: {report.verdict}")
     return report.ok

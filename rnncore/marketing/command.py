@@ -36,11 +36,13 @@ def print_rivals(churn: Churn) -> None:
     who = counted(judged.customers, "customer")
     console.print(f"{who}, none of these days seen in training; {judged.rate:.1%} were back.")
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("method", "log-loss", "rnn better by, 95 %", "AUROC", "lift", "bias"):
+    for name in ("method", judged.loss, "rnn better by, 95 %", "AUROC", "lift", "bias"):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in judged:
         gap = "" if row.name == NETWORK else f"{row.gap.value:+.4f} [{row.gap.low:+.4f}, {row.gap.high:+.4f}]"
-        cells = (f"{row.log_loss.value:.4f}", gap, f"{row.auroc.value:.4f}", f"{row.lift:.2f}", f"{row.bias:+.3f}")
+        auroc = "" if row.auroc is None else f"{row.auroc.value:.4f}"
+        lift, bias = row.measures["lift"], row.measures["bias"]
+        cells = (f"{row.loss.value:.4f}", gap, auroc, f"{lift:.2f}", f"{bias:+.3f}")
         table.add_row(row.name, *cells, style="bold" if row.name == NETWORK else None)
     console.print(table)
     console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")

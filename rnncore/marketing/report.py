@@ -45,7 +45,7 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
     _losses(right, churn)
     held = churn.held_out_
     figure.suptitle(
-        f"Verdict: {churn.verdict_}.  {counted(len(held.returned), 'customer')}, "
+        f"Verdict: {churn.verdict_}.  {counted(len(held.target), 'customer')}, "
         f"the {counted(churn.horizon, 'day')} after {held.origin}"
     )
     buffer = io.BytesIO()
@@ -70,7 +70,7 @@ def _calibration(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
     held = churn.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="perfect")
     for name, colour in shades.items():
-        table = metrics.calibration_table(held.returned, held.probability[name])
+        table = metrics.calibration_table(held.target, held.prediction[name])
         thick = {"lw": 2.2, "ms": 6, "zorder": 3} if name == NETWORK else {"lw": 1, "ms": 3, "alpha": 0.7}
         axes.plot(table.predicted, table.observed, "o-", color=colour, label=name, **thick)
     _style(axes, "Calibration", "predicted probability of return", "share that returned")
@@ -81,7 +81,7 @@ def _gains(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
     held = churn.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="at random")
     for name, colour in shades.items():
-        curve = metrics.gains_curve(held.returned, held.probability[name])
+        curve = metrics.gains_curve(held.target, held.prediction[name])
         thick = {"lw": 2.2, "zorder": 3} if name == NETWORK else {"lw": 1, "alpha": 0.7}
         axes.plot(curve.taken, curve.found, color=colour, label=name, **thick)
     _style(axes, "Gains", "share of customers, most likely first", "share of all returns among them")

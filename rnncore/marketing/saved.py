@@ -1,27 +1,49 @@
-"""What a file with a fitted `Churn` must hold: checked before a number of it is used."""
+"""What a file with a fitted task must hold: checked before a number of it is used."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnncore.errors import ContractError
 from rnncore.interop import models, safetensors
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.verdict import Judgement
-from rnncore.marketing.windows import Recipe
+
+if TYPE_CHECKING:
+    from rnncore.marketing.task import Task
+
+KIND = "task"
+PARTS = {"task", "arguments", "code", "model", "reading", "trained_until", "history", "judgement"}
 
 
-def expect(metadata: dict[str, Any]) -> safetensors.Expected:
-    """The arrays of a saved Churn; anything wrong with the description raises."""
-    wanted = {"task", "arguments", "model", "reading", "trained_until", "history", "judgement"}
-    if metadata.get("task") != "churn" or set(metadata) != wanted:
-        raise ContractError("task", "churn", repr(metadata.get("task"))[:80], "load it with the task it belongs to")
-    recipe = Recipe(**metadata["arguments"]).checked()
-    network = models.rebuild(metadata["model"])[0]
-    if network != recipe.network():
-        raise ContractError("model", repr(recipe.network()), repr(network)[:200], "the arguments ask for another")
+def describe(fitted: Task, used: Task) -> dict[str, Any]:
+    """The description of a fitted task; used: the same task with the arguments of the fit."""
+    return {
+        "task": used.name,
+        "arguments": used.get_params(),
+        "code": fitted.code_,
+        "model": models.describe(fitted.network_, fitted.params_[0]),
+        "reading": fitted.reading_,
+        "trained_until": str(fitted.trained_until_),
+        "history": fitted.history_,
+        "judgement": fitted.table_.to_json(),
+    }
+
+
+def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
+    """The arrays of a saved task; anything wrong with the description raises."""
+    if metadata.get("task") != kind.name or set(metadata) != PARTS:
+        raise ContractError("task", kind.name, repr(metadata.get("task"))[:80], "load it with the task it belongs to")
+    if type(metadata["arguments"]) is not dict or set(metadata["arguments"]) != set(kind.arguments()):
+        came = repr(metadata["arguments"])[:80]
+        raise ContractError("arguments", ", ".join(kind.arguments()), came, "write it with save")
+    task = kind(**metadata["arguments"]).check()
+    wanted = task.network(metadata["code"])
+    network, shapes = models.rebuild(metadata["model"])
+    if network != wanted:
+        raise ContractError("model", repr(wanted), repr(network)[:200], "the arguments ask for another")
     reading = metadata["reading"]
     words = set(inspect.signature(EventLog).parameters) - {"source", "static", "calendar"}
     if type(reading) is not dict or not words >= set(reading) or not all(map(_word, reading.values())):
@@ -30,7 +52,8 @@ def expect(metadata: dict[str, Any]) -> safetensors.Expected:
     for record in metadata["history"]:
         sum(record.values())  # TypeError unless it holds numbers
     Judgement.from_json(metadata["judgement"])
-    return recipe.arrays()
+    arrays = {f"params.{k}.{name}": row for k in range(task.seeds) for name, row in shapes.items()}
+    return arrays | ({"calibration": ((task.calibration.size,), "float64")} if task.calibration.size else {})
 
 
 def _word(value: Any) -> bool:

@@ -13,8 +13,9 @@ from rnncore.interop import safetensors
 from rnncore.marketing import EventLog, metrics
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import span
+from rnncore.marketing.learning import learn
 from rnncore.marketing.splits import cut
-from rnncore.marketing.windows import examples, learn, probabilities
+from rnncore.marketing.windows import windows
 
 START = datetime.date(2024, 1, 1)
 SMALL = {"horizon": 40, "units": 4, "epochs": 3, "backend": "numpy"}
@@ -61,7 +62,7 @@ def bits(churn, log, **words):
 
 
 def test_arguments_are_stored_unchanged():
-    arguments = SMALL | {"seed": 7, "latest": 9, "batch_size": 64, "learning_rate": 1e-3, "patience": 4}
+    arguments = SMALL | {"seed": 7, "latest": 9, "batch_size": 64, "learning_rate": 1e-3, "patience": 4, "seeds": 2}
     assert Churn(**arguments).get_params() == arguments
 
 
@@ -148,7 +149,7 @@ def test_what_is_judged_is_what_would_have_been_used_on_that_day(fitted, log):
     earlier = Churn(**SMALL).fit(log.until(fitted.held_out_.origin))
     assert earlier.trained_until_ == fitted.held_out_.origin
     p = earlier.predict(log, at=fitted.held_out_.origin)["return_probability"].to_numpy()
-    assert np.array_equal(p, fitted.held_out_.probability["rnn"])
+    assert np.array_equal(p, fitted.held_out_.prediction["rnn"])
 
 
 def test_nothing_after_the_test_origin_reaches_any_rival(fitted, frame):
@@ -156,8 +157,8 @@ def test_nothing_after_the_test_origin_reaches_any_rival(fitted, frame):
     later = pl.col("date") > origin
     other = frame.with_columns(pl.when(later).then(pl.col("paid") * 1000).otherwise(pl.col("paid")).alias("paid"))
     keep = ~later | (pl.col("id") < "c060") | (pl.col("date") == pl.col("date").max())
-    probability = Churn(**SMALL).fit(log_of(other.filter(keep))).held_out_.probability
-    assert all(np.array_equal(probability[name], p) for name, p in fitted.held_out_.probability.items())
+    probability = Churn(**SMALL).fit(log_of(other.filter(keep))).held_out_.prediction
+    assert all(np.array_equal(probability[name], p) for name, p in fitted.held_out_.prediction.items())
 
 
 def test_the_judged_window_begins_a_horizon_before_the_end(fitted, log):
@@ -167,12 +168,12 @@ def test_the_judged_window_begins_a_horizon_before_the_end(fitted, log):
 def test_the_outcomes_are_those_of_the_window(fitted, log):
     came = log.count_between(fitted.held_out_.origin, log.last_day) > 0
     known = log.population(fitted.held_out_.origin)
-    assert np.array_equal(fitted.held_out_.returned, came[known])
+    assert np.array_equal(fitted.held_out_.target, came[known])
 
 
 def test_no_training_window_reaches_past_the_day_given(log):
     end = log.last_day - span(40)
-    told, cut_off = examples(log.per_day(), end, 40, 50), examples(log.until(end).per_day(), end, 40, 50)
+    told, cut_off = windows(log.per_day(), end, 40, 50), windows(log.until(end).per_day(), end, 40, 50)
     assert all(np.array_equal(a, b) for a, b in zip(told[1], cut_off[1], strict=True))
     assert np.array_equal(told.returned, cut_off.returned) and told.returned.any()
 
@@ -194,8 +195,8 @@ def test_the_verdict_is_that_of_the_table(fitted):
 
 def test_the_numbers_of_the_table_are_those_of_the_held_out_customers(fitted):
     held = fitted.held_out_
-    for name, p in held.probability.items():
-        assert fitted.table_[name].auroc.value == pytest.approx(metrics.auroc(held.returned, p), abs=1e-12)
+    for name, p in held.prediction.items():
+        assert fitted.table_[name].auroc.value == pytest.approx(metrics.auroc(held.target, p), abs=1e-12)
 
 
 def test_chance_alone_is_no_signal():
@@ -228,9 +229,9 @@ def test_a_habit_that_only_the_order_of_events_shows_is_worth_a_network(habit):
 
 
 def test_long_windows_are_calibrated_at_ages_that_only_short_windows_have_seen(habit):
-    test, recipe = cut(habit, habit.last_day - span(8), 8), Churn(horizon=8, epochs=10, **STRONG)._recipe()
-    learned = learn(recipe, examples(habit, test.origin, 8, 50))
-    p = probabilities(recipe, learned, test.history, test.origin)
+    test, churn = cut(habit, habit.last_day - span(8), 8), Churn(horizon=8, epochs=10, **STRONG)
+    code, told = churn.told(habit, test.origin)
+    p = churn._says(learn(churn, code, told), churn.asked(habit, test.origin, code))
     assert metrics.log_loss(test.count > 0, p) < 0.5  # above 2 without the oldest origin of the ladder
 
 
@@ -368,7 +369,7 @@ def test_a_log_in_which_everybody_comes_back_is_a_clear_error():
 
 
 def test_a_log_with_other_columns_than_the_fitted_one_is_refused(fitted, frame):
-    with pytest.raises(DataError, match="fitted with the columns value, items: value; this log has neither"):
+    with pytest.raises(DataError, match="fitted with the columns value, items: value; this log has none"):
         fitted.predict(EventLog(frame, customer="id", time="date"))
 
 

@@ -6,7 +6,8 @@ from scipy.special import expit, logit
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import metrics
-from rnncore.marketing.verdict import CONSTANT, judge
+from rnncore.marketing.measures import ABSOLUTE, BINARY, CLASSES, RANK, SQUARED, pinball
+from rnncore.marketing.verdict import CONSTANT, Judgement, compare, judge
 
 
 def draw(seed, n=1500):
@@ -122,8 +123,8 @@ def test_the_interval_of_the_auroc_is_that_of_drawing_customers_again(case):
 def test_the_numbers_of_a_row_are_the_metrics(case):
     y, truth, _ = case
     row, expected = judge(y, truth, {}, 0.3)["rnn"], metrics.summary(y, truth)
-    found = {"log_loss": row.log_loss.value, "auroc": row.auroc.value}
-    found |= {name: getattr(row, name) for name in ("pr_auc", "brier", "lift", "bias")}
+    found = {"log_loss": row.loss.value, "auroc": row.auroc.value}
+    found |= {name.lower().replace("-", "_"): number for name, number in row.measures.items()}
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -135,7 +136,7 @@ def test_the_same_seed_gives_the_same_judgement(case):
 
 def test_another_seed_gives_other_intervals_of_the_same_numbers(case):
     y, truth, _ = case
-    one, other = (judge(y, truth, {}, 0.3, seed=seed)["rnn"].log_loss for seed in (0, 1))
+    one, other = (judge(y, truth, {}, 0.3, seed=seed)["rnn"].loss for seed in (0, 1))
     assert one.value == other.value and one.low != other.low
 
 
@@ -189,3 +190,88 @@ def test_a_wrong_argument_is_named(argument, words):
     baselines = arguments.pop("baselines")
     with pytest.raises(ContractError, match=words):
         judge([0, 1], [0.2, 0.4], baselines, 0.5, **arguments)
+
+
+# other losses than that of yes and no
+
+
+def amounts(seed=0, n=400):
+    rng = np.random.default_rng(seed)
+    mean = rng.gamma(2.0, 5.0, n)
+    return rng.poisson(mean).astype(float), mean, rng
+
+
+@pytest.mark.parametrize("measure", [ABSOLUTE, SQUARED])
+def test_numbers_are_judged_by_their_errors(measure):
+    y, mean, _ = amounts()
+    table = compare(y, {"rnn": mean, "twice": 2 * mean, "mean": np.full(len(y), y.mean())}, measure, reference="mean")
+    assert table.verdict == "rnn"
+    assert table["twice"].loss.value == pytest.approx(measure.losses(y, 2 * mean).mean())
+
+
+def test_numbers_without_signal_are_no_signal():
+    y, mean, rng = amounts()
+    wrong = {"rnn": rng.permutation(mean), "rule": rng.permutation(mean), "mean": np.full(len(y), np.median(y))}
+    table = compare(y, wrong, ABSOLUTE, reference="mean")
+    assert (table.verdict, table.rate) == ("no signal", None)
+    assert "beats the mean" in table.reason
+
+
+def test_quantiles_are_judged_by_the_pinball_loss_and_their_coverage():
+    y, mean, rng = amounts()
+    levels = np.array([0.1, 0.5, 0.9])
+    right = np.quantile(rng.poisson(mean[:, None], (len(y), 500)), levels, axis=1).T
+    flat = np.tile(np.quantile(y, levels), (len(y), 1))
+    table = compare(y, {"rnn": right, "flat": flat}, pinball(levels), reference="flat")
+    assert table.verdict == "rnn"
+    assert table["rnn"].measures["inside 0.1-0.9"] == pytest.approx(0.85, abs=0.07)
+
+
+def test_classes_are_judged_by_the_log_loss_of_what_came():
+    rng = np.random.default_rng(3)
+    p = rng.dirichlet([0.5, 0.5, 0.5], 400)
+    y = (p.cumsum(axis=1) < rng.uniform(size=(400, 1))).sum(axis=1)
+    table = compare(y, {"rnn": p, "share": np.full((400, 3), 1 / 3)}, CLASSES, reference="share")
+    assert table.verdict == "rnn"
+    assert table["share"].loss.value == pytest.approx(np.log(3))
+    assert table["rnn"].measures["accuracy"] == pytest.approx((p.argmax(axis=1) == y).mean())
+
+
+def test_ranks_are_judged_by_the_reciprocal():
+    rank = np.array([1.0, 2.0, 4.0, 21.0])
+    row = compare(np.zeros(4), {"rnn": rank, "popularity": rank + 1}, RANK, reference="popularity")["rnn"]
+    assert row.loss.value == pytest.approx(1 - (1 + 1 / 2 + 1 / 4 + 1 / 21) / 4)
+    assert row.measures["HR@10"] == 0.75 and row.measures["MRR@20"] == pytest.approx(1.75 / 4)
+
+
+def test_rows_of_one_customer_are_drawn_together():
+    y, mean, _ = amounts(n=50)
+    group = np.repeat(np.arange(50), 20)
+    many = {"rnn": np.repeat(mean, 20), "mean": np.full(1000, y.mean())}
+    alone = compare(y, {"rnn": mean, "mean": np.full(50, y.mean())}, ABSOLUTE, reference="mean")["mean"].gap
+    grouped = compare(np.repeat(y, 20), many, ABSOLUTE, reference="mean", groups=group)["mean"].gap
+    loose = compare(np.repeat(y, 20), many, ABSOLUTE, reference="mean")["mean"].gap
+    assert grouped == pytest.approx(alone, rel=1e-9)
+    assert loose.high - loose.low < 0.4 * (alone.high - alone.low)
+
+
+def test_the_auroc_of_grouped_rows_is_that_of_all_rows(case):
+    y, truth, rng = case
+    group = rng.integers(0, 200, len(y))
+    scores = {"rnn": truth, CONSTANT: np.full(len(y), 0.3)}
+    assert compare(y, scores, BINARY, groups=group)["rnn"].auroc.value == pytest.approx(metrics.auroc(y, truth))
+
+
+@pytest.mark.parametrize("measure", [ABSOLUTE, CLASSES])
+def test_a_judgement_of_any_kind_comes_back_from_json(measure):
+    y = np.array([0, 1, 1, 0])
+    p = np.full((4, 2), 0.5) if measure is CLASSES else np.full(4, 0.5)
+    table = compare(y, {"rnn": p, "mean": p}, measure, reference="mean")
+    assert Judgement.from_json(table.to_json()) == table
+
+
+def test_a_prediction_that_is_missing_or_not_finite_is_refused():
+    with pytest.raises(ContractError, match="'mean' among them"):
+        compare(np.ones(3), {"rnn": np.ones(3)}, ABSOLUTE, reference="mean")
+    with pytest.raises(ContractError, match="a finite row for each target"):
+        compare(np.ones(2), {"rnn": np.array([1.0, np.nan]), "mean": np.ones(2)}, ABSOLUTE, reference="mean")

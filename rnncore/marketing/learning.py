@@ -1,0 +1,188 @@
+"""Examples and how a network learns from them: the part of every task in which nothing of the task is left.
+
+A network learns from all examples but those watched, stops by the loss of these, and is calibrated on the newest. Where
+the task does not say which are watched, they are the newest: the later window. The networks of several seeds are
+averaged before their outputs are calibrated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rnncore as rc
+from rnncore.contract import Layer
+from rnncore.sequences import Histories, Minibatches
+from rnncore.typing import Grads, Params
+
+if TYPE_CHECKING:
+    from rnncore.marketing.task import Task
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+CLIP = 1.0  # largest global norm of a gradient
+CHUNK = 4096  # histories in one forward pass
+
+
+class Examples(NamedTuple):
+    """N questions: what the network reads, and, where it is known, what came."""
+
+    histories: Histories
+    """As the network takes them: values (sum of L_i, D) of float32, or (sum of L_i,) of integer ids."""
+    group: NDArray[np.int64]
+    """Whose each is: a position among the customers (or series) of the log asked about, (N,)."""
+    target: Any = None
+    """(N, ...), one per history, or `Histories`, one per step."""
+    weight: Any = None
+    """(N,), or `Histories` of one per step; None: all count alike. What has weight 0 is not judged either."""
+    newest: NDArray[np.bool_] | None = None
+    """Which are of the latest complete window, (N,): they calibrate."""
+    watched: NDArray[np.bool_] | None = None
+    """Which are watched and not trained on, (N,); None: the newest."""
+    facts: Any = None
+    """Whatever else the task's own simple methods and decoding want."""
+
+    @property
+    def per_step(self) -> bool:
+        """Whether there is an answer for each step of a history."""
+        return isinstance(self.target, Histories)
+
+    def judged(self) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_]]:
+        """Targets and groups of the rows that count, and which of all rows these are."""
+        target = self.target.values if self.per_step else np.asarray(self.target)
+        group = np.repeat(self.group, self.histories.lengths) if self.per_step else self.group
+        weight = self.weight.values if isinstance(self.weight, Histories) else self.weight
+        if weight is not None and len(weight) != len(target):
+            weight = np.repeat(weight, self.histories.lengths)
+        counts = np.ones(len(target), bool) if weight is None else np.asarray(weight) > 0
+        target = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+        return target[counts], group[counts], counts
+
+    def select(self, rows: NDArray[np.bool_]) -> Examples:
+        """The examples with True in `rows`, without their facts."""
+
+        def taken(column: Any) -> Any:
+            return select(column, rows) if isinstance(column, Histories) else None if column is None else column[rows]
+
+        return Examples(*(taken(column) for column in self[:6]))
+
+
+class Learned(NamedTuple):
+    """Trained networks with everything needed to use them."""
+
+    params: tuple[Grads, ...]
+    """One set of weights per seed."""
+    calibration: Floats
+    code: dict[str, Any]
+    """What the task measured on the past to encode by: JSON values."""
+    history: list[dict[str, float]]
+    """A record per seed and epoch."""
+
+    def pack(self) -> Grads:
+        """All arrays under plain names, for a file."""
+        arrays = {f"params.{k}.{name}": a for k, own in enumerate(self.params) for name, a in own.items()}
+        return arrays | ({"calibration": self.calibration} if len(self.calibration) else {})
+
+    @classmethod
+    def unpack(cls, arrays: Params, seeds: int, code: dict[str, Any], history: list[dict[str, float]]) -> Learned:
+        """Undo `pack`."""
+        prefixes = [f"params.{k}." for k in range(seeds)]
+        params = [{name.removeprefix(p): a for name, a in arrays.items() if name.startswith(p)} for p in prefixes]
+        return cls(tuple(params), np.asarray(arrays.get("calibration", np.zeros(0))), code, history)
+
+
+def learn(
+    task: Task,
+    code: dict[str, Any],
+    told: Examples,
+    *,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Learned:
+    """Train and calibrate; the same task and examples give the same network, bit by bit."""
+    model = task.network(code)
+    watched = told.watched if told.watched is not None else told.newest
+    if watched is None or watched.all():
+        watched = np.zeros(len(told.histories), bool)
+    size = task.batch_size or int(np.clip(len(watched) // 200, 16, 512))
+    params, history = [], []
+    for k in range(task.seeds):
+        seed = seed_of(task.seed, k)
+        own, records = rc.fit(
+            model,
+            model.init(seed),
+            _batches(told, ~watched, size, seed),
+            task.loss,
+            rc.Adam(task.learning_rate),
+            epochs=task.epochs,
+            clip=CLIP,
+            validation=_batches(told, watched, CHUNK, seed) if watched.any() else None,
+            patience=task.patience if watched.any() else None,
+            seed=seed,
+            checkpoint=None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}",
+            progress=progress,
+        )
+        params.append(own)
+        history += [{"seed": k, **record} for record in records]
+    newest = told if told.newest is None else told.select(told.newest)
+    target, _, counts = newest.judged()
+    said = outputs(model, params, newest.histories)[counts]
+    calibration = task.calibration.fit(said, target)
+    return Learned(tuple(params), calibration, code, history)
+
+
+def seed_of(seed: int, k: int) -> int:
+    """The seed of the k-th network: the first has the task's own."""
+    return int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) if k else seed
+
+
+def outputs(model: Layer, params: Sequence[Params], histories: Histories) -> Floats:
+    """What the networks say, averaged: (N, K), or (sum of L_i, K) where there is an answer per step.
+
+    Histories of similar length are computed together.
+    """
+    total = sum(_outputs(model, own, histories) for own in params)
+    return np.asarray(total / len(params), np.float64)
+
+
+def _outputs(model: Layer, params: Params, histories: Histories) -> Floats:
+    order = np.argsort(-histories.lengths, kind="stable")
+    said: Floats | None = None
+    for rows in np.array_split(order, max(1, -(-len(order) // CHUNK))):
+        lengths = histories.lengths[rows]
+        y, _ = rc.predict(model, params, histories.padded(rows), lengths=lengths)
+        if said is None:
+            said = np.empty((len(histories.values) if y.ndim == 3 else len(order), y.shape[-1]))
+        if y.ndim == 3:
+            steps = np.arange(len(y))[:, None]
+            live = steps < lengths
+            said[(histories.offsets[rows] + steps)[live]] = y[live]
+        else:
+            said[rows] = y
+    assert said is not None
+    return said
+
+
+def _batches(told: Examples, rows: NDArray[np.bool_], size: int, seed: int) -> Minibatches:
+    part = told.select(rows)
+    return Minibatches(part.histories, part.target, part.weight, batch_size=size, seed=seed)
+
+
+def select(histories: Histories, rows: NDArray[np.bool_]) -> Histories:
+    """The histories with True in `rows`."""
+    steps = np.repeat(rows, histories.lengths)
+    return Histories(histories.values[steps], np.concatenate([[0], np.cumsum(histories.lengths[rows])]))
+
+
+def tenth(group: NDArray[np.int64], seed: int, few: int = 20) -> NDArray[np.bool_]:
+    """Whether each example is of the tenth of the groups that is watched instead of the later window, (N,).
+
+    With fewer groups than `few` none is, and the network trains for all epochs.
+    """
+    groups = int(group.max()) + 1
+    chosen = np.random.default_rng(seed).permutation(groups)[: groups // 10 if groups >= few else 0]
+    return np.isin(group, chosen)

@@ -1,0 +1,31 @@
+"""The table of tasks: the word on the command line, and the class. The command line is made from it."""
+
+from __future__ import annotations
+
+import os
+
+from rnncore import checks
+from rnncore.errors import ContractError
+from rnncore.interop import safetensors
+from rnncore.marketing.churn import Churn
+from rnncore.marketing.saved import KIND
+from rnncore.marketing.task import Task
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Churn,)}
+
+
+def load(path: str | os.PathLike[str]) -> Task:
+    """A saved task of whichever class; ModelFileError where the file is damaged or something else."""
+    found: list[str] = []
+
+    def expect(metadata: dict[str, object]) -> safetensors.Expected:
+        name = metadata.get("task")
+        if not isinstance(name, str) or name not in TASKS:
+            raise ContractError("task", checks.words(list(TASKS)), repr(name)[:80], "this version does not know it")
+        found.append(name)
+        from rnncore.marketing import saved
+
+        return saved.expect(TASKS[name], metadata)
+
+    safetensors.read(path, expect, kind=KIND)
+    return TASKS[found[0]].load(path)
