@@ -8,12 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncore import losses, sequences
-from rnncore.compose import Bidirectional, Stack
+from rnncore.compose import Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, TimeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 
 if TYPE_CHECKING:
     from rnncore import datasets, diagnostics, gradcheck
@@ -49,6 +51,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Attention",
     "Bidirectional",
     "ContractError",
     "Cosine",
@@ -57,6 +60,11 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Last",
+    "LayerNorm",
+    "LearnedState",
+    "Masked",
+    "MaxPool",
+    "MeanPool",
     "ModelFileError",
     "Momentum",
     "Nadam",
@@ -64,10 +72,14 @@ __all__ = [
     "Plateau",
     "RMSProp",
     "RecurrentDropout",
+    "Residual",
+    "Reversed",
     "Stack",
     "Stream",
+    "Tied",
     "TimeLSTM",
     "Warmup",
+    "WithStatic",
     "checkpointed_bptt",
     "clip_by_global_norm",
     "clip_by_value",

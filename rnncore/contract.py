@@ -236,6 +236,11 @@ class Layer(ABC):
         """True where y has a time axis; False for `Last` and a stack that holds one."""
         return True
 
+    @property
+    def needs_time(self) -> bool:
+        """True where x must have a time axis; Dense and Dropout take a matrix (N, D) too."""
+        return False
+
     def output_lengths(self, lengths: Lengths | None) -> Lengths | None:
         """Return the lengths of the output: those of the input, or None where the output has no time axis."""
         return lengths if self.keeps_time else None

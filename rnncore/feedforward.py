@@ -1,4 +1,4 @@
-"""Dense, Embedding, Last and Dropout as layers: what stands before, between and after the recurrent ones."""
+"""Dense, LayerNorm, Embedding, Last and Dropout as layers: what stands before, between and after the recurrent ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.layers import dense, dropout, embedding, last
+from rnncore.layers import dense, dropout, embedding, last, layer_norm
+from rnncore.layers.elementary import valid_steps
 from rnncore.recurrent import glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
@@ -54,14 +55,71 @@ class Dense(Layer):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        if lengths is not None and x.ndim == 2:
-            raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
+        check_matrix(x, lengths)
         y, cache = dense.forward(params, x, lengths)
         return y, (), cache
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
         dparams, dx = dense.backward(params, cache, dy)
         return dparams, dx, ()
+
+
+class LayerNorm(Layer):
+    """Layer normalisation (Ba et al. 2016) of every step, or of a matrix (N, D), over its features.
+
+    The mean of the D features is taken off, they are divided by sqrt(variance + eps), and `gain` (D,) and `bias` (D,)
+    are learned. Behind a cell, not inside it.
+
+    >>> layer = LayerNorm(2, dtype="float64")
+    >>> layer.forward(layer.init(seed=0), np.array([[[1.0, 3.0]]]))[0].round(4)
+    array([[[-1.,  1.]]])
+    """
+
+    def __init__(self, D: int, eps: float = 1e-5, *, dtype: str = "float32") -> None:
+        self.D, self.eps = checks.size("D", D), checks.number("eps", eps, open_left=True)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        self.dtype = dtype
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "LayerNorm", "D": self.D, "eps": self.eps, "dtype": self.dtype}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of each parameter."""
+        return {"gain": (self.D,), "bias": (self.D,)}
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """As many features out as in."""
+        return self.D, self.D
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        return {"gain": np.ones(self.D), "bias": np.zeros(self.D)}
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
+        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, layer_norm.LayerNormCache)
+        return tuple(cache.z.shape)
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        check_matrix(x, lengths)
+        y, cache = layer_norm.forward(params, x, lengths, eps=self.eps)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        dparams, dx = layer_norm.backward(params, cache, dy)
+        return dparams, dx, ()
+
+
+def check_matrix(x: Array, lengths: Lengths | None) -> None:
+    """Require that a matrix (N, D) comes without lengths."""
+    if lengths is not None and x.ndim == 2:
+        raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
 
 
 class Embedding(Layer):
@@ -105,7 +163,7 @@ class Embedding(Layer):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        used = x[embedding.valid_steps(x, lengths)]
+        used = x[valid_steps(x.shape, lengths)]
         bad = used[(used < 0) | (used >= self.V)]
         if bad.size:
             advice = "an id is a row of the table; ids past a row's end are ignored"
@@ -121,6 +179,10 @@ class Embedding(Layer):
 class _Shaping(Layer):
     """A layer without parameters: it takes whatever number of features comes."""
 
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": type(self).__name__}
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return nothing: there are no parameters."""
         return {}
@@ -129,16 +191,8 @@ class _Shaping(Layer):
         return {}
 
 
-class Last(_Shaping):
-    """The output (N, D) of each row's own last step; zeros for a row of length 0.
-
-    >>> Last().forward({}, np.arange(6.0).reshape(3, 2, 1), lengths=[3, 1])[0].ravel()
-    array([4., 1.])
-    """
-
-    def describe(self) -> dict[str, Any]:
-        """Return the JSON-able description of this layer."""
-        return {"layer": "Last"}
+class Pooling(_Shaping):
+    """A layer that gives one vector (N, D) for all steps of a row."""
 
     @property
     def streamable(self) -> bool:
@@ -150,8 +204,21 @@ class Last(_Shaping):
         """False: the output has no time axis."""
         return False
 
+    @property
+    def needs_time(self) -> bool:
+        """True: there must be steps to take it from."""
+        return True
+
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
         checks.array("x", x, ("T", "N", "D"), dtype, "time-major: T steps, N sequences, D features")
+
+
+class Last(Pooling):
+    """The output (N, D) of each row's own last step; zeros for a row of length 0.
+
+    >>> Last().forward({}, np.arange(6.0).reshape(3, 2, 1), lengths=[3, 1])[0].ravel()
+    array([4., 1.])
+    """
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, last.LastCache)

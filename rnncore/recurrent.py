@@ -98,6 +98,11 @@ class Recurrent(Layer):
         return in_numbers(self.cell.x, self.letters), self.state_sizes[0]
 
     @property
+    def needs_time(self) -> bool:
+        """True: a cell moves from step to step."""
+        return True
+
+    @property
     def exact(self) -> bool:
         """False where an option says that `backward` is something else than the gradient of `forward`."""
         return not set(self.options.values()) & set(self.cell.inexact)

@@ -57,6 +57,11 @@ class RecurrentDropout(Layer):
     def __repr__(self) -> str:
         return f"RecurrentDropout({self.layer!r}, dropout={self.dropout}, zoneout={self.zoneout})"
 
+    @property
+    def needs_time(self) -> bool:
+        """True: a cell moves from step to step."""
+        return True
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter of the inner layer."""
         return self.layer.parameter_shapes()

@@ -32,18 +32,41 @@ COMPOSITIONS = {
     "dense alone": rc.Dense(3, 2, dtype="float64"),
     "embedding alone": rc.Embedding(7, 3, dtype="float64"),
     "last alone": rc.Last(),
+    **{f"both directions, {m}": rc.Bidirectional(rc.LSTM(3, 4, **WORDS), m) for m in ("sum", "mul", "ave", "none")},
+    "reversed": rc.Reversed(rc.GRU(3, 4, **WORDS)),
+    "residual": rc.Residual(rc.Stack(rc.LSTM(3, 4, **WORDS), rc.GRU(4, 3, **WORDS))),
+    "masked": rc.Masked(rc.LSTM(3, 4, **WORDS)),
+    "masked, zero output": rc.Masked(rc.GRU(3, 4, **WORDS), "zero"),
+    "masked both directions": rc.Masked(rc.Bidirectional(rc.GRU(3, 4, **WORDS))),
+    "learned state": rc.LearnedState(rc.LSTM(3, 4, **WORDS)),
+    "learned states of a stack": rc.LearnedState(rc.Stack(rc.LSTM(3, 4, **WORDS), rc.GRU(4, 2, **WORDS))),
+    "static features": rc.WithStatic(rc.Stack(rc.GRU(3, 4, **WORDS), rc.Last()), 2),
+    "static features at each step": rc.WithStatic(rc.GRU(3, 4, **WORDS), 2),
+    "tied": rc.Tied(rc.GRU(3, 3, **WORDS), V=7),
+    "tied to one vector": rc.Tied(rc.Stack(rc.GRU(3, 3, **WORDS), rc.Last()), V=7),
+    "layer norm": rc.LayerNorm(3, dtype="float64"),
+    "mean": rc.Stack(rc.GRU(3, 4, **WORDS), rc.MeanPool()),
+    "max": rc.Stack(rc.GRU(3, 4, **WORDS), rc.MaxPool()),
+    **{
+        f"attention, {score}, {query}": rc.Stack(
+            rc.GRU(3, 4, **WORDS), rc.Attention(4, 5, score, query, dtype="float64")
+        )
+        for score in ("additive", "dot")
+        for query in ("learned", "last")
+    },
     "dropout between": rc.Stack(rc.GRU(3, 4, **WORDS), rc.Dropout(0.4), rc.GRU(4, 2, **WORDS)),
 }
 
 
 @pytest.mark.parametrize("name", COMPOSITIONS)
 @pytest.mark.parametrize("ragged", [False, True])
-def test_every_derivative_by_complex_step(name, ragged):
+def test_every_derivative_by_complex_step_and_forward_mode(name, ragged):
     layer = COMPOSITIONS[name]
     p = random_problem(layer, seed=3, ragged=ragged)
-    report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, dropout_seed=11)
+    methods = ["complex-step", "forward-mode"]
+    report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, methods, dropout_seed=11)
     assert report.ok, str(report)
-    assert len(report.blocks) == len(p.params) + (p.x.dtype.kind == "f") + len(p.state_0)
+    assert len(report.blocks) == 2 * (len(p.params) + (p.x.dtype.kind == "f") + len(p.state_0))
 
 
 def test_the_fast_twins_inside_a_composition_pass_by_differences():

@@ -8,12 +8,12 @@ from conftest import BASIC, CASES, make
 
 import rnncore as rc
 from rnncore.gradcheck import check, mutants, random_problem
-from rnncore.gradcheck.mutants import Mutant, right_layer
+from rnncore.gradcheck.mutants import LAYERS, Mutant, right_layer
 from rnncore.gradcheck.planted import PLANTED
 
-SUBJECTS = [*PLANTED, "bidirectional", "stack"]
+SUBJECTS = [*PLANTED, *LAYERS]
 EVERY = [pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(m.options.values())}") for s in SUBJECTS for m in mutants(s)]
-NAMED = [m for m in EVERY if m.values[0].cell in (*BASIC, "bidirectional", "stack")]
+NAMED = [m for m in EVERY if m.values[0].cell in {*BASIC, *LAYERS} - {"recurrent_dropout"}]  # its masks need a seed
 
 
 def test_every_cell_of_the_table_has_planted_errors_in_every_backward_line():
@@ -34,7 +34,7 @@ def checked(layer, seed=0, **words):
 @pytest.mark.parametrize("mutant", NAMED)
 @pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
 def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
-    report = checked(mutant.layer(3, 5), method=method, entries=25)
+    report = checked(mutant.layer(3, 5), method=method, entries=25 if mutant.cell in BASIC else None)
     assert report.verdict == "fail"
     assert mutant.name in report.suspects
     assert f"looks like the known error: {mutant.name}" in str(report)

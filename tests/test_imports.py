@@ -12,16 +12,8 @@ import rnncore
 ROOT = Path(rnncore.__file__).parent
 EXTRA = {"narwhals", "polars", "sklearn", "matplotlib", "rich", "typer", "onnx", "onnxruntime", "torch", "keras"}
 GROUND = {"errors", "typing", "checks"}
-ENGINE = GROUND | {
-    "layers",
-    "contract",
-    "recurrent",
-    "recurrent_dropout",
-    "feedforward",
-    "compose",
-    "losses",
-    "sequences",
-}
+OBJECTS = {"contract", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers", "compose"}
+ENGINE = GROUND | OBJECTS | {"layers", "losses", "sequences"}
 
 # room -> what of ours and what from outside it may import; "numpy" is allowed everywhere
 ARROWS = {
@@ -36,20 +28,13 @@ ARROWS = {
     "recurrent": (GROUND | {"contract"}, set()),
     "recurrent_dropout": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
-    "compose": (GROUND | {"contract", "recurrent", "recurrent_dropout", "feedforward"}, set()),
-    "gradcheck": (
-        GROUND | {"gradcheck", "contract", "recurrent", "recurrent_dropout", "feedforward", "compose", "training"},
-        {"torch", "matplotlib"},
-    ),
-    "diagnostics": (
-        GROUND | {"diagnostics", "layers", "contract", "recurrent", "feedforward", "compose", "training"},
-        {"matplotlib"},
-    ),
+    "pooling": (GROUND | {"layers", "recurrent", "feedforward"}, set()),
+    "wrappers": (GROUND | {"wrappers", "layers", "contract", "feedforward"}, set()),
+    "compose": (GROUND | {"contract", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers"}, set()),
+    "gradcheck": (GROUND | OBJECTS | {"gradcheck", "training"}, {"torch", "matplotlib"}),
+    "diagnostics": (GROUND | OBJECTS | {"diagnostics", "layers", "training"}, {"matplotlib"}),
     "interop": (GROUND | {"interop", "contract", "compose", "feedforward", "recurrent"}, set()),
-    "streaming": (
-        GROUND | {"streaming", "contract", "recurrent", "feedforward", "compose", "kernels", "interop"},
-        set(),
-    ),
+    "streaming": (GROUND | OBJECTS | {"streaming", "kernels", "interop"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
     "datasets": (GROUND | {"datasets"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (

@@ -20,8 +20,11 @@ from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.layers.last import LastCache
+from rnncore.layers.masked import Plan
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Params, State
+from rnncore.wrappers import Composition
+from rnncore.wrappers.masked import MaskedCache
 
 
 def at_step(cache: Any, t: int, T: int) -> Any:
@@ -33,6 +36,9 @@ def at_step(cache: Any, t: int, T: int) -> Any:
     >>> x.shape, h.shape, lengths
     ((1, 2, 3), (2, 2, 4), array([1, 0]))
     """
+    if isinstance(cache, MaskedCache):
+        advice = "its cache holds the live steps alone, by their order and not by t"
+        raise ContractError("model", "a layer whose cache can be cut in time", "Masked", advice)
     if isinstance(cache, tuple):
         return _rebuilt(cache, [at_step(field, t, T) for field in cache])
     if cache is None:
@@ -54,6 +60,12 @@ def of_rows(cache: Any, rows: Array) -> Any:
     if isinstance(cache, LastCache):
         T, _, D = cache.shape
         return LastCache((T, len(rows), D), cache.lengths[rows])
+    if isinstance(cache, MaskedCache):
+        plan = cache.plan
+        live, valid, k = (a[:, rows] for a in (plan.live, plan.valid, plan.k))
+        order = np.argsort(-live.sum(axis=0), kind="stable")
+        inner = of_rows(cache.inner, plan.places[rows][order])  # the inner layer saw its rows sorted
+        return MaskedCache(inner, Plan(live, valid, k, order, plan.K), of_rows(cache.lengths, rows))
     if isinstance(cache, tuple):
         return _rebuilt(cache, [of_rows(field, rows) for field in cache])
     if cache is None:
@@ -83,7 +95,8 @@ def state_names(model: Layer) -> tuple[str, ...]:
     if isinstance(model, Recurrent):
         return model.cell.states
     parts: dict[str, Layer] = getattr(model, "parts", {})
-    return tuple(f"{key}.{name}" for key, part in parts.items() for name in state_names(part))
+    inside = tuple(f"{key}.{name}" for key, part in parts.items() for name in state_names(part))
+    return inside + tuple(model.own_states if isinstance(model, Composition) else ())
 
 
 def streamable_part(

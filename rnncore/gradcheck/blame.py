@@ -29,6 +29,8 @@ from rnncore.gradcheck.oracles import Inputs, Outputs
 from rnncore.gradcheck.report import Block, Report
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths, State
+from rnncore.wrappers import Composition
+from rnncore.wrappers.base import Wrapper
 
 MATCH = 1e-5  # how closely two residuals must repeat each other, relative to the residual
 
@@ -132,7 +134,7 @@ def gates_of(layer: Layer, block: Block) -> str:
     """Return the letters of the gates in whose columns a parameter's entries fail, in the order of the blocks."""
     *path, name = block.name.split(".")
     for key in path:
-        layer = layer.parts[key] if isinstance(layer, (Stack, Bidirectional)) else layer
+        layer = layer.parts[key] if isinstance(layer, Composition) else layer
     if not isinstance(layer, Recurrent) or layer.cell.blocks == 1 or "[" in block.name or block.name == "x":
         return ""
     letters = layer.cell.gates
@@ -209,7 +211,7 @@ def parts_of(
     """
     yield layer, where, whole_with
     places = {"in each direction": layer.layer} if isinstance(layer, Bidirectional) else {}
-    if isinstance(layer, Stack):
+    if isinstance(layer, (Stack, Wrapper)):
         places = {f"in part {key}": part for key, part in layer.parts.items()}
     for words, old in places.items():
         inner = f"{where[:-1]}, {words})" if where else f" ({words})"

@@ -19,7 +19,8 @@ import numpy as np
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.gradcheck import forward_layers
 from rnncore.gradcheck.dual import (
     Dual,
     add,
@@ -39,6 +40,7 @@ from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Lengths
+from rnncore.wrappers import Reversed
 
 
 def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
@@ -128,7 +130,16 @@ def run(
         return run_recurrent_dropout(layer, step_of(layer.layer), p, x, state, lengths, rng)
     if isinstance(layer, (Stack, Bidirectional)):
         return run_composition(layer, p, x, state, lengths, rng)
+    if isinstance(layer, forward_layers.WRAPPED):
+        return forward_layers.wrapped(layer, p, x, state, lengths, rng, run)
+    if isinstance(layer, Reversed):
+        own = {name.removeprefix("inner."): d for name, d in p.items()}
+        y, state = run(layer.layer, own, turned(x, lengths), state, lengths, rng)
+        return turned(y, lengths), state
     ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
+    for kind, pooled in forward_layers.VECTORS.items():
+        if isinstance(layer, kind):
+            return pooled(layer, p, x, ends), []
     if isinstance(layer, Last):
         n = np.arange(x[0].shape[1])
         mask = (ends > 0)[:, None]
@@ -139,6 +150,8 @@ def run(
         shape = x[0].shape[1 if layer.per == "sequence" and x[0].ndim == 3 else 0 :]
         keep = np.ones(shape) if rng is None else (rng.random(shape) >= layer.rate) / (1 - layer.rate)
         y = x[0] * keep, x[1] * keep
+    elif isinstance(layer, LayerNorm):
+        y = forward_layers.layer_norm(layer, p, x, ends)
     elif isinstance(layer, Dense):
         y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
     else:
@@ -210,7 +223,19 @@ def run_composition(
             sides.append(turned(y, lengths) if key == "backward" else y)
     if isinstance(layer, Stack):
         return x, final
-    return (np.concatenate([s[0] for s in sides], -1), np.concatenate([s[1] for s in sides], -1)), final
+    return merged(layer, *sides), final
+
+
+def merged(layer: Bidirectional, ahead: Dual, back: Dual) -> Dual:
+    """Return the outputs of both directions as one."""
+    if layer.merge == "concat":
+        return forward_layers.side_by_side(ahead, back)
+    if layer.merge == "none":
+        return np.stack([ahead[0], back[0]], 1), np.stack([ahead[1], back[1]], 2)
+    if layer.merge == "mul":
+        return multiply(ahead, back)
+    both = add(ahead, back)
+    return both if layer.merge == "sum" else forward_layers.scaled(both, 0.5)
 
 
 def turned(x: Dual, lengths: Lengths | None) -> Dual:

@@ -1,8 +1,8 @@
 """Planted errors: the library's own source with one small mistake, to test the tester.
 
 Every mistake is one that a person makes; most were found in released libraries. A mutant is a named edit of the source
-of a backward pass: of `rnncore.layers.<cell>` or `recurrent_dropout`, or of the compositions in `rnncore.compose`. So
-the list stays in step with the code: an edit that no longer applies exactly once is an error.
+of a backward pass: of `rnncore.layers.<cell>`, or of the module of another layer and the textbook that it calls. So the
+list stays in step with the code: an edit that no longer applies exactly once is an error.
 """
 
 from __future__ import annotations
@@ -11,20 +11,43 @@ import copy
 import functools
 import importlib
 import inspect
-import textwrap
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any
 
-from rnncore import checks, compose
+from rnncore import checks
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import CELLS, Cell, Layer
+from rnncore.feedforward import Last, LayerNorm
 from rnncore.gradcheck.planted import BRANCHES, PLANTED
 from rnncore.gradcheck.planted_compositions import COMPOSED
+from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
+from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.wrappers import Composition, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 
-COMPOSITIONS: dict[str, type[Stack | Bidirectional]] = {"bidirectional": Bidirectional, "stack": Stack}
+_WORDS: dict[str, Any] = {"backend": "numpy", "dtype": "float64"}
+# every layer that is no cell, by the word for its planted errors: for D features and H units, with its options
+LAYERS: dict[str, Callable[..., Layer]] = {
+    "bidirectional": lambda D, H, **options: Bidirectional(LSTM(D, H, **_WORDS), **options),
+    "stack": lambda D, H: Stack(LSTM(D, H, **_WORDS), GRU(H, H, **_WORDS), RNN(H, H, **_WORDS)),
+    "reversed": lambda D, H: Reversed(LSTM(D, H, **_WORDS)),
+    "residual": lambda D, H: Residual(GRU(D, D, **_WORDS)),
+    "masked": lambda D, H, **options: Masked(LSTM(D, H, **_WORDS), **options),
+    "learned_state": lambda D, H: LearnedState(LSTM(D, H, **_WORDS)),
+    "with_static": lambda D, H: WithStatic(Stack(GRU(D, H, **_WORDS), Last()), 2),
+    "with_static_steps": lambda D, H: WithStatic(GRU(D, H, **_WORDS), 2),
+    "tied": lambda D, H: Tied(GRU(H, H, **_WORDS), 7),
+    "layer_norm": lambda D, H: LayerNorm(D, dtype="float64"),
+    "mean_pool": lambda D, H: MeanPool(),
+    "max_pool": lambda D, H: MaxPool(),
+    "attention": lambda D, H, **options: Attention(D, H, **options, dtype="float64"),
+    "recurrent_dropout": lambda D, H: RecurrentDropout(LSTM(D, H, **_WORDS), dropout=0.4, zoneout=(0.3, 0.5)),
+}
+KINDS: dict[str, type[Layer]] = {word: type(make(3, 3)) for word, make in LAYERS.items()}
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,7 @@ class Mutant:
 
     def fits(self, layer: Layer) -> bool:
         """Say whether the edited line runs in this layer."""
-        words = layer.options if isinstance(layer, Recurrent) else {}
-        return subject_of(layer) == self.cell and self.options.items() <= words.items()
+        return subject_of(layer) == self.cell and self.options.items() <= layer.describe().items()
 
     def planted_in(self, layer: Layer) -> Layer:
         """Return this layer (a cell: its textbook, in float64) with the error in its backward pass."""
@@ -63,13 +85,29 @@ class Mutant:
             twins = {"_twins": lambda self: (module, self.layer.cell.twin("numpy"))}
             around: type[RecurrentDropout] = type("RecurrentDropout", (RecurrentDropout,), twins)
             return around(inner, layer.dropout, layer.zoneout)
-        kind = COMPOSITIONS[self.cell]
-        names = dict(vars(compose))
-        source = textwrap.dedent(inspect.getsource(kind._backward))
-        exec(compile(self.edited(source, f"{kind.__name__}._backward"), self.label, "exec"), names)
-        broken_kind = type(kind.__name__, (kind,), {"_backward": names["_backward"]})
-        made: Layer = broken_kind(*(layer.parts.values() if isinstance(layer, Stack) else [layer.layer]))  # type: ignore[attr-defined]
+        kind = KINDS[self.cell]
+        made = copy.copy(layer)
+        made.__class__ = type(kind.__name__, (kind,), {"_backward": self._backward_of(kind)})
         return made
+
+    def _backward_of(self, kind: type[Layer]) -> Any:
+        """The method of this class with the error, in its own module or in the textbook that this module calls."""
+        home = sys.modules[kind.__module__]
+        source = inspect.getsource(home)
+        called = {
+            name: part for name, part in vars(home).items() if getattr(part, "__package__", "") == "rnncore.layers"
+        }
+        holds = [name for name, part in called.items() if self.old in inspect.getsource(part)]
+        if self.old in source or not holds:
+            source, holds = self.edited(source, home.__name__), []
+        names = vars(ModuleType(home.__name__))
+        exec(compile(source, self.label, "exec"), names)
+        for name in holds:
+            names[name] = ModuleType(called[name].__name__)
+            exec(compile(self.edited(inspect.getsource(called[name]), name), self.label, "exec"), vars(names[name]))
+            caches = {n: v for n, v in vars(called[name]).items() if isinstance(v, type) and issubclass(v, tuple)}
+            vars(names[name]).update(caches)  # what the right forward made is what the wrong backward knows
+        return names[kind.__name__].__dict__["_backward"]
 
     @property
     def label(self) -> str:
@@ -108,7 +146,7 @@ class _BrokenCell(Cell):
 
 
 def mutants(cell: str = "lstm") -> list[Mutant]:
-    """Return the planted errors of a cell of the table, of "bidirectional", "stack" or "recurrent_dropout".
+    """Return the planted errors of a cell of the table, or of another layer: "bidirectional", "stack", "attention" ...
 
     Those of the LSTM begin with 26 classic ones; those seen in released libraries, and others, follow.
 
@@ -117,10 +155,9 @@ def mutants(cell: str = "lstm") -> list[Mutant]:
     >>> mutants("lstm")[0].name
     'final-state gradient dh_T ignored'
     """
-    checks.one_of("cell", cell, (*PLANTED, *COMPOSED))
-    if cell in COMPOSED:
-        return [Mutant(cell, *edit) for edit in COMPOSED[cell]]
-    rows = [({}, PLANTED[cell]), *BRANCHES.get(cell, [])]
+    planted, branches = PLANTED | COMPOSED | WRAPPED, BRANCHES | WRAPPED_BRANCHES
+    checks.one_of("cell", cell, tuple(planted))
+    rows = [({}, planted[cell]), *branches.get(cell, [])]
     return [Mutant(cell, *edit, options) for options, edits in rows for edit in edits]
 
 
@@ -128,15 +165,10 @@ def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
     """Return the float64 textbook layer without an error: all options of the cell are spelled out.
 
     >>> right_layer("bidirectional", 2, 3)
-    Bidirectional(LSTM(D=2, H=3, activation='tanh', backend='numpy', dtype='float64'))
+    Bidirectional(LSTM(D=2, H=3, activation='tanh', backend='numpy', dtype='float64'), merge='concat')
     """
-    if cell == "bidirectional":
-        return Bidirectional(LSTM(D, H, backend="numpy", dtype="float64"))
-    if cell == "stack":
-        parts = LSTM(D, H, backend="numpy"), GRU(H, H, backend="numpy"), RNN(H, H, backend="numpy")
-        return Stack(*parts).using(dtype="float64")
-    if cell == "recurrent_dropout":
-        return RecurrentDropout(LSTM(D, H, backend="numpy", dtype="float64"), dropout=0.4, zoneout=(0.3, 0.5))
+    if cell in LAYERS:
+        return LAYERS[cell](D, H, **options)
     row = CELLS[cell]
     words: dict[str, Any] = dict(options)
     return Recurrent(row, D, H, backend="numpy", dtype="float64", **words)
@@ -149,10 +181,11 @@ def without_error(layer: Layer) -> Layer:
         return Recurrent(row, **{**layer.words, "backend": "numpy", "dtype": "float64"})
     if isinstance(layer, RecurrentDropout):
         return RecurrentDropout(layer.layer.using(backend="numpy", dtype="float64"), layer.dropout, layer.zoneout)
-    if not isinstance(layer, (Stack, Bidirectional)):
-        return layer
     right: Layer = copy.copy(layer)
-    right.__class__ = COMPOSITIONS[subject_of(layer)]  # a class with an error becomes the one it was made from
+    if subject_of(layer):
+        right.__class__ = KINDS[subject_of(layer)]  # a class with an error becomes the one it was made from
+    if not isinstance(layer, Composition):
+        return right
     for part in {id(part): part for part in layer.parts.values()}.values():
         right = with_part(right, part, without_error(part))
     return right
@@ -162,7 +195,7 @@ def with_part(whole: Layer, old: Layer, new: Layer) -> Layer:
     """Return a composition that has `new` in each place where it had `old`."""
     made: Any = copy.copy(whole)
     made.parts = {key: new if part is old else part for key, part in made.parts.items()}
-    if isinstance(made, Bidirectional):
+    if hasattr(made, "layer"):
         made.layer = new
     return made  # type: ignore[no-any-return]
 
@@ -173,4 +206,5 @@ def subject_of(layer: Layer) -> str:
         return layer.cell.name if layer.cell.name in PLANTED else ""
     if isinstance(layer, RecurrentDropout):
         return "recurrent_dropout"
-    return next((word for word, kind in COMPOSITIONS.items() if isinstance(layer, kind)), "")
+    words = [word for word, kind in KINDS.items() if isinstance(layer, kind)]
+    return words[-1 if layer.keeps_time else 0] if words else ""

@@ -1,4 +1,4 @@
-"""The planted errors of compositions: (what is wrong, the source as it stands in `rnncore.compose`, the wrong one)."""
+"""The planted errors of compositions: (what is wrong, the source as it stands in their modules, the wrong one)."""
 
 from __future__ import annotations
 

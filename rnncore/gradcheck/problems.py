@@ -18,6 +18,7 @@ from rnncore.contract import CELLS, Layer
 from rnncore.feedforward import Dense
 from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Grads, Lengths, State
+from rnncore.wrappers import Masked
 
 
 class Problem(NamedTuple):
@@ -59,11 +60,21 @@ def random_problem(
     x: Array = rng.normal(size=(T, N, D or 3))
     if D == 0:
         x = rng.integers(0, next(iter(layer.parameter_shapes().values()))[0], (T, N))
+    if isinstance(leading(layer), Masked):  # the first row, the longest, has one live step, the second two
+        x[:, 0, -1] = np.arange(T) == T // 2
+        x[:, 1:2, -1] = 1
     state_0 = tuple(rng.normal(size=(N, H)) for H in layer.state_sizes)
     lengths = ragged_lengths(rng, T, N) if ragged else None
     y, _, _ = layer.forward(params, x, state_0, lengths)
     dstate_T = tuple(rng.normal(size=s.shape) for s in state_0)
     return Problem(params, x, state_0, lengths, rng.normal(size=y.shape), dstate_T)
+
+
+def leading(layer: Layer) -> Layer:
+    """Return the layer that x goes into."""
+    while isinstance(layer, Stack):
+        layer = layer.parts["0"]
+    return layer
 
 
 def ragged_lengths(rng: np.random.Generator, T: int, N: int) -> Lengths:

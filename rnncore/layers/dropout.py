@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncore.layers.elementary import live_rows
+from rnncore.layers.elementary import within
 from rnncore.typing import Array, Lengths
 
 
@@ -43,8 +43,4 @@ def backward(cache: DropoutCache, dy: Array) -> Array:
 
 def masked(x: Array, mask: Array, lengths: Lengths | None) -> Array:
     """Return x * mask, zero past a row's end whatever stands there."""
-    y: Array = x * mask
-    if lengths is not None:
-        for t, n in enumerate(live_rows(lengths, *x.shape[:2])):
-            y[t, n:] = 0
-    return y
+    return within(x * mask, lengths)

@@ -58,3 +58,29 @@ def live_rows(lengths: Lengths | None, T: int, N: int) -> list[int]:
     if lengths is None:
         return [N] * T
     return [int(np.count_nonzero(lengths > t)) for t in range(T)]
+
+
+def valid_steps(shape: tuple[int, ...], lengths: Lengths | None) -> Array:
+    """Return booleans of this shape, (T, N), or (N,) without time: True at a step before its row's end.
+
+    >>> valid_steps((2, 3), np.array([2, 1, 0]))
+    array([[ True,  True, False],
+           [ True, False, False]])
+    """
+    if lengths is None:
+        return np.ones(shape, bool)
+    return np.arange(shape[0])[:, None] < lengths
+
+
+def within(x: Array, lengths: Lengths | None) -> Array:
+    """Return a copy of x (T, N, ...) with zeros past each row's end, whatever stands there.
+
+    >>> within(np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([2, 1]))
+    array([[1., 2.],
+           [3., 0.]])
+    """
+    out = x.copy()
+    if lengths is not None:
+        for t, n in enumerate(live_rows(lengths, *x.shape[:2])):
+            out[t, n:] = 0
+    return out

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncore.layers.elementary import live_rows
+from rnncore.layers.elementary import valid_steps
 from rnncore.typing import Array, Grads, Lengths, Params
 
 
@@ -22,18 +22,10 @@ class EmbeddingCache(NamedTuple):
     lengths: Lengths | None
 
 
-def valid_steps(ids: Array, lengths: Lengths | None) -> Array:
-    """True where an id counts: before its row's end."""
-    if lengths is None:
-        return np.ones(ids.shape, bool)
-    T, N = ids.shape
-    return np.arange(N) < np.array(live_rows(lengths, T, N), int).reshape(T, 1)
-
-
 def forward(params: Params, ids: Array, lengths: Lengths | None = None) -> tuple[Array, EmbeddingCache]:
     """Return y and the cache; y is zero past a row's end, whatever the ids there."""
     W = params["W"]
-    valid = valid_steps(ids, lengths)
+    valid = valid_steps(ids.shape, lengths)
     y = np.zeros((*ids.shape, W.shape[1]), W.dtype)
     y[valid] = W[ids[valid]]  # (1)
     return y, EmbeddingCache(ids, lengths)
@@ -42,7 +34,7 @@ def forward(params: Params, ids: Array, lengths: Lengths | None = None) -> tuple
 def backward(params: Params, cache: EmbeddingCache, dy: Array) -> tuple[Grads, None]:
     """Given dLoss/dy, add each step's gradient to the row it read."""
     ids, lengths = cache
-    valid = valid_steps(ids, lengths)
+    valid = valid_steps(ids.shape, lengths)
     dW = np.zeros_like(params["W"])
     np.add.at(dW, ids[valid], dy[valid])  # (1') an id read twice gets both
     return {"W": dW}, None

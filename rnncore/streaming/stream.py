@@ -14,6 +14,7 @@ from rnncore.errors import ContractError
 from rnncore.feedforward import Embedding
 from rnncore.streaming.steps import parts, steps
 from rnncore.typing import Array, Params, State
+from rnncore.wrappers import Tied
 
 
 class Stream:
@@ -44,7 +45,7 @@ class Stream:
         each = steps(model, self.params)
         self._ones, self._manys = [step.one for step in each], [step.many for step in each]
         first = parts(model, self.params)[0][0]
-        self._ids = first.V if isinstance(first, Embedding) else None
+        self._ids = first.V if isinstance(first, (Embedding, Tied)) else None
         self._shape: tuple[Any, ...] = (model.sizes[0],)
         self._row: dict[Hashable, int] = {}
         self._free: list[int] = []
