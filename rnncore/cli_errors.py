@@ -13,12 +13,14 @@ import typer
 
 from rnncore.errors import ContractError, DataError, ModelFileError, NonFiniteError
 
+ROLES = "customer|time|value|items|price|event|channel|item|text|outcome|action|propensity|order|static|calendar"
 # what Python's messages call a thing -> what it is called here
 WORDS = (
     (re.compile(r'\b(missing|negative)="drop"'), r"--\1 drop"),
     (re.compile(r'\btime_format(?:=("[^"]*"))?'), lambda found: f"--time-format {found[1] or ''}".rstrip()),
     (re.compile(r"\bseparator="), "--separator"),
-    (re.compile(r"^(customer|time|value|items|price|horizon|seed|separator|at): expected"), r"--\1: expected"),
+    (re.compile(rf"^({ROLES}|horizon|seeds?|separator|at|missing|negative|set): expected"), r"--\1: expected"),
+    (re.compile(rf"name it when the log is made: ({ROLES})=\.\.\."), r"name it: --\1 COLUMN"),
     (re.compile(r"the same call goes on from .*"), "the same command goes on from there"),
 )
 

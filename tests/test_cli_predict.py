@@ -83,9 +83,9 @@ def test_at_must_be_in_reach_of_the_log(folder, text):
 @pytest.mark.parametrize(
     ("verdict", "gap", "words"),
     [
-        ("baseline:rfm", -0.1, "p.csv holds the network's probabilities, although rfm did better"),
-        ("baseline:rfm", 0.1, "p.csv holds the network's probabilities, although rfm would have done"),
-        ("no signal", 0.0, "p.csv holds the network's probabilities, although nothing beat the constant rate"),
+        ("baseline:rfm", -0.1, "p.csv holds the network's answers, although rfm did better"),
+        ("baseline:rfm", 0.1, "p.csv holds the network's answers, although rfm would have done"),
+        ("no signal", 0.0, "p.csv holds the network's answers, although nothing had signal"),
     ],
 )
 def test_whose_probabilities_these_are_is_said_where_the_network_did_not_win(made, verdict, gap, words):

@@ -43,9 +43,11 @@ ARROWS = {
     ),
     "cli_errors": ({"errors"}, {"typer"}),
     "learn": ({"errors"}, set()),
+    "cli_tasks": ({"rnncore", "cli_errors", "gradcheck", "marketing", "datasets"}, EXTRA),
     "cli": (
         {
             "rnncore",
+            "cli_tasks",
             "learn",
             "cli",
             "cli_errors",

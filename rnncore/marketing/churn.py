@@ -60,6 +60,9 @@ class Churn(Task):
     name = "churn"
     example = "rnncore fit churn shop.csv --customer client_id --time bought_at --value amount --horizon 90 --out shop"
 
+    question = "Back within {horizon} of {origin}?"
+    came = "were back"
+
     def prepare(self, log: EventLog) -> EventLog:
         """One event per customer and day."""
         return log.per_day()

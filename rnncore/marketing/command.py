@@ -1,10 +1,12 @@
-"""What `rnncore fit churn` and `rnncore predict` print and write, without their options."""
+"""What the commands over event logs print and write, without their options."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from rich.box import SIMPLE
 from rich.console import Console
@@ -13,40 +15,68 @@ from rich.table import Table
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop.atomic import replacing
-from rnncore.marketing.churn import Churn
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.report import picture
-from rnncore.marketing.splits import require_horizon
-from rnncore.marketing.verdict import CONSTANT, NETWORK, Judgement
+from rnncore.marketing.task import Task
+from rnncore.marketing.tasks import TASKS
+from rnncore.marketing.verdict import NETWORK, Judgement
 from rnncore.marketing.wording import counted
 
 console = Console()
 
 
-def asked_for(horizon: int, seed: int) -> Churn:
-    """The estimator of a command; ContractError for numbers that it cannot take."""
-    require_horizon(horizon)
-    return Churn(horizon=horizon, seed=checks.size("seed", seed, least=0))
+def asked_for(name: str, arguments: dict[str, Any]) -> Task:
+    """The task of a command; ContractError for a word that is none, and for arguments that it cannot take."""
+    checks.one_of("task", name, list(TASKS))
+    known = TASKS[name].arguments()
+    for argument in arguments:
+        if argument not in known:
+            raise ContractError(argument, f"an argument of {name}", repr(argument), f"there are {', '.join(known)}")
+    return TASKS[name](**arguments).check()
 
 
-def print_rivals(churn: Churn) -> None:
+def settings(texts: list[str]) -> dict[str, Any]:
+    """The arguments said as "name=value"; a value is JSON where it can be, otherwise text.
+
+    >>> settings(["units=8", "backend=numpy", "levels=[0.1, 0.9]"])
+    {'units': 8, 'backend': 'numpy', 'levels': [0.1, 0.9]}
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ContractError("set", "name=value", repr(text), "for example --set units=16")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def print_rivals(task: Task, judged: Judgement, origin: np.datetime64) -> None:
     """The table of the network and the simple methods on the held-out window, and the verdict."""
-    judged, held = churn.table_, churn.held_out_
-    console.print(f"\n[bold]Back within {counted(churn.horizon, 'day')} of {held.origin}?[/bold] ", end="")
-    who = counted(judged.customers, "customer")
-    console.print(f"{who}, none of these days seen in training; {judged.rate:.1%} were back.")
+    question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
+    console.print(f"\n[bold]{question}[/bold] ", end="")
+    rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
+    console.print(f"{counted(judged.customers, judged.of)}, none of these days seen in training{rate}.")
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("method", judged.loss, "rnn better by, 95 %", "AUROC", "lift", "bias"):
+    binary = judged.rate is not None
+    shown = [name for name in task.measure.shown if name in judged.rivals[0].measures]
+    for name in ("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in judged:
         gap = "" if row.name == NETWORK else f"{row.gap.value:+.4f} [{row.gap.low:+.4f}, {row.gap.high:+.4f}]"
-        auroc = "" if row.auroc is None else f"{row.auroc.value:.4f}"
-        lift, bias = row.measures["lift"], row.measures["bias"]
-        cells = (f"{row.loss.value:.4f}", gap, auroc, f"{lift:.2f}", f"{bias:+.3f}")
+        auroc = [] if row.auroc is None else [f"{row.auroc.value:.4f}"]
+        cells = (f"{row.loss.value:.4f}", gap, *auroc, *(_short(name, row.measures[name]) for name in shown))
         table.add_row(row.name, *cells, style="bold" if row.name == NETWORK else None)
     console.print(table)
-    console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
+    if binary:
+        console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
+
+
+def _short(name: str, number: float) -> str:
+    return f"{number:+.3f}" if name == "bias" else f"{number:.2f}" if name == "lift" else f"{number:.4f}"
 
 
 def whose_probabilities(judged: Judgement, file: Path) -> str:
@@ -55,27 +85,27 @@ def whose_probabilities(judged: Judgement, file: Path) -> str:
     if kind == NETWORK:
         return ""
     if not name:
-        return f"{file.name} holds the network's probabilities, although nothing beat the {CONSTANT} when it was judged"
+        return f"{file.name} holds the network's answers, although nothing had signal when it was judged"
     did = "did better" if judged[name].gap.value < 0 else "would have done"
-    return f"{file.name} holds the network's probabilities, although {name} {did} when both were judged"
+    return f"{file.name} holds the network's answers, although {name} {did} when both were judged"
 
 
-def write_result(churn: Churn, log: EventLog, out: Path, shown: Path) -> None:
+def write_result(task: Task, log: EventLog, out: Path, shown: Path) -> None:
     """Write model, predictions and picture into the folder `out`, which is called `shown` in what is printed."""
     out.mkdir(exist_ok=True)
-    churn.save(out / "churn.safetensors")
-    rows = write_predictions(churn, churn.predict(log), out / "predictions.csv")
-    picture(churn, out / "report.png")
-    names = "predictions.csv, churn.safetensors, report.png"
-    print(f"{counted(rows, 'customer')} in {shown}: {names}")
+    task.save(out / f"{task.name}.safetensors")
+    rows = write_predictions(task, task.predict(log), out / "predictions.csv")
+    picture(task, out / "report.png")
+    names = f"predictions.csv, {task.name}.safetensors, report.png"
+    print(f"{counted(rows, task.row)} in {shown}: {names}")
 
 
-def write_predictions(churn: Churn, frame: Any, path: Path) -> int:
+def write_predictions(task: Task, frame: Any, path: Path) -> int:
     """Write the predictions as CSV in one step and say whose they are; the number of rows."""
     rows = pl.DataFrame(frame)
     with replacing(str(path)) as file:
         rows.write_csv(file)
-    whose = whose_probabilities(churn.table_, path)
+    whose = whose_probabilities(task.table_, path)
     print(f"\n{whose}" if whose else "")
     return rows.height
 

@@ -60,8 +60,8 @@ class Measure(NamedTuple):
 def class_losses(target: Array, prediction: Array) -> Floats:
     """-log of the probability (N, K) of each target class, (N,); probabilities are held 1e-12 away from 0.
 
-    >>> class_losses(np.array([1, 0]), np.array([[0.5, 0.5], [1.0, 0.0]])).round(4)
-    array([0.6931, 0.    ])
+    >>> class_losses(np.array([1, 0]), np.array([[0.5, 0.5], [0.8, 0.2]])).round(4)
+    array([0.6931, 0.2231])
     """
     chosen = np.take_along_axis(prediction, np.asarray(target, np.int64)[:, None], axis=1)[:, 0]
     return np.asarray(-np.log(np.clip(chosen, 1e-12, 1.0)), np.float64)
@@ -71,7 +71,7 @@ def pinball(levels: Sequence[float]) -> Measure:
     """The measure of quantiles at these levels, rising (Koenker and Bassett 1978).
 
     >>> pinball([0.1, 0.5, 0.9]).losses(np.array([10.0]), np.array([[8.0, 9.0, 12.0]])).round(4)
-    array([0.3   ])
+    array([0.3])
     """
     q = np.array([checks.number("levels", level, open_left=True, below=1.0) for level in levels])
     middle = int(np.argmin(np.abs(q - 0.5)))

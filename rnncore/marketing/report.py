@@ -1,8 +1,8 @@
-"""The picture of a fitted task: is it calibrated, whom does it find, how did it learn.
+"""The picture of a fitted task: how good, against whom, and how did it learn.
 
-Left, calibration: customers in ten groups by predicted probability, against the share of them that came; on the
-diagonal, 20 % means 20 %. Middle, gains: the share of all outcomes among the customers ranked highest. Right, the loss
-by epoch.
+For yes and no: calibration, customers in ten groups by predicted probability, against the share of them that came (on
+the diagonal, 20 % means 20 %); and gains, the share of all outcomes among the customers ranked highest. Other tasks:
+the loss of every method with its interval, and by how much the network is better. Right, always, the loss by epoch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rnncore.marketing.verdict import CONSTANT, NETWORK
 from rnncore.marketing.wording import counted
 
 if TYPE_CHECKING:
-    from rnncore.marketing.churn import Churn
+    from rnncore.marketing.task import Task
 
 COLOURS = {NETWORK: "#c2410c", "bg/nbd": "#1d4ed8", "rfm": "#15803d", "rfm-windows": "#7e22ce", "recency": "#0e7490"}
 OTHER = "#a16207"
 
 
-def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
-    """Write the three panels as a PNG, in one step; `churn` must have been fitted in this process.
+def picture(task: Task, path: str | os.PathLike[str]) -> None:
+    """Write the three panels as a PNG, in one step; `task` must have been fitted in this process.
 
     >>> import tempfile
     >>> from rnncore.datasets import cdnow
@@ -40,13 +40,17 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    _calibration(left, churn, colours(churn))
-    _gains(middle, churn, colours(churn))
-    _losses(right, churn)
-    held = churn.held_out_
+    if task.table_.rate is None:
+        _bars(left, task)
+        _gaps(middle, task)
+    else:
+        _calibration(left, task, colours(task))
+        _gains(middle, task, colours(task))
+    _losses(right, task)
+    held = task.held_out_
     figure.suptitle(
-        f"Verdict: {churn.verdict_}.  {counted(len(held.target), 'customer')}, "
-        f"the {counted(churn.horizon, 'day')} after {held.origin}"
+        f"Verdict: {task.verdict_}.  {counted(task.table_.customers, task.table_.of)}, "
+        f"the {counted(task.horizon, 'day')} after {held.origin}"
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
@@ -54,10 +58,29 @@ def picture(churn: Churn, path: str | os.PathLike[str]) -> None:
         file.write(buffer.getvalue())
 
 
-def colours(churn: Churn) -> dict[str, str]:
+def colours(task: Task) -> dict[str, str]:
     """The methods in the order in which they are drawn, the network first, and the colour that each always has."""
-    rivals = sorted((row.name for row in churn.table_ if row.name != CONSTANT), key=lambda name: name != NETWORK)
+    rivals = sorted((row.name for row in task.table_ if row.name != CONSTANT), key=lambda name: name != NETWORK)
     return {name: COLOURS.get(name, OTHER) for name in rivals}
+
+
+def _bars(axes: Any, task: Task) -> None:
+    rivals = list(task.table_)[::-1]
+    colour = [COLOURS[NETWORK] if row.name == NETWORK else "0.6" for row in rivals]
+    values = [row.loss.value for row in rivals]
+    sides = [[row.loss.value - row.loss.low for row in rivals], [row.loss.high - row.loss.value for row in rivals]]
+    axes.barh([row.name for row in rivals], values, xerr=sides, color=colour, error_kw={"lw": 1, "capsize": 3})
+    _style(axes, "Who is how far off", task.table_.loss, "")
+
+
+def _gaps(axes: Any, task: Task) -> None:
+    rivals = [row for row in task.table_ if row.name != NETWORK][::-1]
+    for place, row in enumerate(rivals):
+        axes.plot([row.gap.low, row.gap.high], [place, place], color="0.4", lw=2)
+        axes.plot(row.gap.value, place, "o", color=COLOURS[NETWORK])
+    axes.axvline(0, color="0.6", lw=1, ls="--")
+    axes.set_yticks(range(len(rivals)), [row.name for row in rivals])
+    _style(axes, "By how much the network is better", f"difference in {task.table_.loss}", "")
 
 
 def _style(axes: Any, title: str, x: str, y: str) -> None:
@@ -66,36 +89,37 @@ def _style(axes: Any, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _calibration(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
-    held = churn.held_out_
+def _calibration(axes: Any, task: Task, shades: dict[str, str]) -> None:
+    held = task.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="perfect")
     for name, colour in shades.items():
         table = metrics.calibration_table(held.target, held.prediction[name])
         thick = {"lw": 2.2, "ms": 6, "zorder": 3} if name == NETWORK else {"lw": 1, "ms": 3, "alpha": 0.7}
         axes.plot(table.predicted, table.observed, "o-", color=colour, label=name, **thick)
-    _style(axes, "Calibration", "predicted probability of return", "share that returned")
+    _style(axes, "Calibration", "predicted probability", "share that came")
     axes.legend(frameon=False, fontsize="small")
 
 
-def _gains(axes: Any, churn: Churn, shades: dict[str, str]) -> None:
-    held = churn.held_out_
+def _gains(axes: Any, task: Task, shades: dict[str, str]) -> None:
+    held = task.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="at random")
     for name, colour in shades.items():
         curve = metrics.gains_curve(held.target, held.prediction[name])
         thick = {"lw": 2.2, "zorder": 3} if name == NETWORK else {"lw": 1, "alpha": 0.7}
         axes.plot(curve.taken, curve.found, color=colour, label=name, **thick)
-    _style(axes, "Gains", "share of customers, most likely first", "share of all returns among them")
+    _style(axes, "Gains", "share of customers, most likely first", "share of all outcomes among them")
     axes.legend(frameon=False, fontsize="small", loc="lower right")
 
 
-def _losses(axes: Any, churn: Churn) -> None:
-    epochs = [record["epoch"] + 1 for record in churn.history_]
-    axes.plot(epochs, [record["train_loss"] for record in churn.history_], "o-", color="0.45", label="training")
-    if churn.history_ and "validation_loss" in churn.history_[0]:
-        losses = [record["validation_loss"] for record in churn.history_]
-        axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label="held-out customers")
+def _losses(axes: Any, task: Task) -> None:
+    first = [record for record in task.history_ if record["seed"] == 0]
+    epochs = [record["epoch"] + 1 for record in first]
+    axes.plot(epochs, [record["train_loss"] for record in first], "o-", color="0.45", label="training")
+    if first and "validation_loss" in first[0]:
+        losses = [record["validation_loss"] for record in first]
+        axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label="watched")
         best = min(range(len(losses)), key=losses.__getitem__)
         axes.plot(epochs[best], losses[best], "o", ms=11, mfc="none", color=COLOURS[NETWORK], label="kept")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _style(axes, "Loss of the network that predicts", "epoch", "log-loss, before calibration")
+    _style(axes, "Loss of the network that predicts", "epoch", "loss, before calibration")
     axes.legend(frameon=False, fontsize="small")

@@ -3,6 +3,8 @@
 A task is a class of its own file, `class Churn(Task)`, entered in the table of `tasks.py`. It says:
 
     name, example     the word on the command line, and a command that works
+    question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
+    row               what a row of `predict` is
     needs             the roles of columns without which it cannot work, for example ("item",)
     uses              the roles of columns that it reads where they are there
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
@@ -87,6 +89,9 @@ class Task(BaseEstimator):  # type: ignore[misc]
 
     name: ClassVar[str]
     example: ClassVar[str]
+    question: ClassVar[str] = "What comes in the {horizon} after {origin}?"
+    came: ClassVar[str] = "had the outcome"
+    row: ClassVar[str] = "customer"
     needs: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ("value", "items")
     measure: ClassVar[measures.Measure] = measures.BINARY

@@ -1,6 +1,6 @@
 """Where `rnncore fit` writes, and the folder `<out>.unfinished` from which an interrupted training goes on.
 
-That folder holds the checkpoints of the two networks and `call.json`, which says what they belong to. Nothing else is
+That folder holds the checkpoints of the networks and `call.json`, which says what they belong to. Nothing else is
 ever removed from it, and a folder that holds anything else is not touched.
 """
 
@@ -17,11 +17,11 @@ import numpy as np
 
 from rnncore.errors import ContractError, ModelFileError
 from rnncore.interop.atomic import replacing
-from rnncore.marketing.churn import Churn
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.task import Task
 
 START, CALL = "training", "call.json"
-NETWORKS = (f"{START}-judged", f"{START}-final")
+_NETWORK = re.compile(rf"{START}-(judged|final)(-\d+)?")
 _LEFT_BY_A_KILL = re.compile(r"\.rnncore-[0-9a-f]{16}\.tmp")  # see atomic.replacing
 
 
@@ -47,17 +47,17 @@ def places(out: Path, force: bool) -> tuple[Path, Path]:
     return folder, unfinished
 
 
-def train(churn: Churn, log: EventLog, unfinished: Path, force: bool) -> None:
-    """Fit `churn`, with progress on stderr, going on from checkpoints of this very call.
+def train(task: Task, log: EventLog, unfinished: Path, force: bool) -> None:
+    """Fit `task`, with progress on stderr, going on from checkpoints of this very call.
 
     Checkpoints of another call are refused, or with `force` removed. They stay for `remove` once training has begun.
     """
-    call = _call(churn, log)
+    call = _call(task, log)
     try:
         other = _differences(unfinished, call)
         if not other:
             try:
-                return _fit(churn, log, unfinished, call)
+                return _fit(task, log, unfinished, call)
             except (ContractError, ModelFileError) as error:
                 if isinstance(error, ContractError) and error.argument != "checkpoint":
                     raise
@@ -65,7 +65,7 @@ def train(churn: Churn, log: EventLog, unfinished: Path, force: bool) -> None:
         if not force:
             raise _refusal(unfinished, other)
         remove(unfinished)
-        _fit(churn, log, unfinished, call)
+        _fit(task, log, unfinished, call)
     except KeyboardInterrupt as stop:
         if str(stop) or not _begun(unfinished):
             raise
@@ -86,16 +86,19 @@ def remove(unfinished: Path) -> None:
 
 
 def _begun(unfinished: Path) -> bool:
-    return any((unfinished / name).exists() for name in NETWORKS)
+    return unfinished.is_dir() and any(_NETWORK.fullmatch(file.name) for file in unfinished.iterdir())
 
 
 def _ours(file: Path) -> bool:
-    return file.is_file() and (file.name in (*NETWORKS, CALL) or bool(_LEFT_BY_A_KILL.fullmatch(file.name)))
+    kinds = (_NETWORK, _LEFT_BY_A_KILL)
+    return file.is_file() and (file.name == CALL or any(kind.fullmatch(file.name) for kind in kinds))
 
 
-def _call(churn: Churn, log: EventLog) -> dict[str, Any]:
+def _call(task: Task, log: EventLog) -> dict[str, Any]:
     """What a training depends on, in the words of the command line."""
-    return {"--horizon": churn.horizon, "--seed": churn.seed, "log": _fingerprint(log)}
+    own = {"horizon", "seed", "seeds"}
+    said = {f"{'--' if name in own else '--set '}{name}": value for name, value in sorted(task.get_params().items())}
+    return {"task": task.name, **said, "log": _fingerprint(log)}
 
 
 def _fingerprint(log: EventLog) -> str:
@@ -118,11 +121,11 @@ def _fingerprint(log: EventLog) -> str:
     return total.hexdigest()
 
 
-def _fit(churn: Churn, log: EventLog, unfinished: Path, call: dict[str, Any]) -> None:
+def _fit(task: Task, log: EventLog, unfinished: Path, call: dict[str, Any]) -> None:
     unfinished.mkdir(exist_ok=True)
     with replacing(str(unfinished / CALL)) as file:
         file.write(json.dumps(call).encode())
-    churn.fit(log, progress=True, checkpoint=unfinished / START)
+    task.fit(log, progress=True, checkpoint=unfinished / START)
 
 
 def _differences(unfinished: Path, call: dict[str, Any]) -> str:

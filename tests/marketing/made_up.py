@@ -1,0 +1,49 @@
+"""A small made-up log for each task, for the checklist: a new task adds its own here.
+
+`frame` has the columns that `words` names. Rows must be many enough to fit and judge, and few enough to do so in a
+second with backend="numpy". Events of one customer have different times, or an order column, or other cells.
+"""
+
+import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rnncore.marketing.churn import Churn
+
+START = datetime.date(2024, 1, 1)
+
+
+class Case(NamedTuple):
+    """A task, and the log to fit it on."""
+
+    task: Any
+    frame: pl.DataFrame
+    words: dict[str, Any]
+    """Of EventLog: roles and how to read."""
+
+
+def purchases(customers=80, days=200, seed=0):
+    """Rows (who, when, paid, number, way, what): everybody comes at their own rate, and leaves at some point."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for n in range(customers):
+        day, gap, end = rng.integers(0, days // 4), rng.gamma(2.0, 6.0), rng.exponential(days)
+        while day < min(days, end):
+            way = ("web", "mail", "shop")[(n + rng.integers(2)) % 3]
+            what = f"i{(n * 7 + rng.integers(3)) % 12:02d}"
+            when = START + datetime.timedelta(days=int(day))
+            rows.append((f"c{n:03d}", when, round(float(rng.gamma(4, 10)), 2), int(rng.integers(1, 5)), way, what))
+            day += 1 + rng.exponential(gap)
+    rows.append(("c000", START + datetime.timedelta(days=days), 5.0, 1, "web", "i00"))  # the log ends on a known day
+    return pl.DataFrame(rows, schema=["who", "when", "paid", "number", "way", "what"], orient="row")
+
+
+SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
+NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
+
+# word on the command line -> a function that makes its case
+MADE_UP = {
+    "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
+}

@@ -1,0 +1,236 @@
+"""What every task in the table must do, on the small log that `made_up.py` has for it."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up import MADE_UP
+from sklearn.base import clone
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog
+from rnncore.marketing.days import span
+from rnncore.marketing.tasks import TASKS, load
+
+
+class Fitted:
+    """A case, fitted."""
+
+    def __init__(self, name):
+        self.task, self.frame, self.words = MADE_UP[name]()
+        self.before = self.task.get_params()
+        self.log = self.read(self.frame)
+        self.returned = self.task.fit(self.log)
+        self.prediction = pl.DataFrame(self.task.predict(self.log))
+
+    def read(self, frame):
+        return EventLog(frame, **self.words)
+
+    def predict(self, frame, **words):
+        return pl.DataFrame(self.task.predict(self.read(frame), **words))
+
+
+@pytest.fixture(scope="module", params=list(TASKS))
+def case(request):
+    return Fitted(request.param)
+
+
+def test_every_task_of_the_table_has_a_made_up_log():
+    assert set(TASKS) == set(MADE_UP)
+
+
+def finite(frame):
+    """Whether no number of a dataframe is missing, NaN or infinite."""
+    columns = [frame[name] for name, dtype in frame.schema.items() if dtype.is_numeric()]
+    return bool(columns) and all(column.is_finite().all() for column in columns)
+
+
+def test_the_table_says_what_it_is(case):
+    kind = type(case.task)
+    assert TASKS[kind.name] is kind
+    assert kind.example.startswith(f"rnncore fit {kind.name} ")
+    assert kind.__doc__ and ">>>" in kind.__doc__
+
+
+def test_arguments_are_left_as_they_were_said(case):
+    assert case.task.get_params() == case.before
+    assert clone(case.task).get_params() == case.before
+
+
+def test_fit_returns_the_task_itself(case):
+    assert case.returned is case.task
+
+
+def test_what_is_passed_in_is_left_alone(case):
+    _, frame, _ = MADE_UP[case.task.name]()
+    assert case.frame.equals(frame)
+    again = case.read(frame)
+    assert np.array_equal(case.log.time, again.time) and np.array_equal(case.log.offsets, again.offsets)
+
+
+def test_it_is_judged_against_simple_methods_and_what_knows_nothing(case):
+    names = {rival.name for rival in case.task.table_}
+    assert {"rnn", case.task.reference} < names
+    assert len(names) >= 4
+    assert case.task.verdict_ in {"rnn", "no signal", *(f"baseline:{name}" for name in names)}
+
+
+def test_predictions_are_finite_numbers(case):
+    assert case.prediction.height
+    assert finite(case.prediction)
+
+
+def test_predictions_do_not_depend_on_the_order_of_the_rows(case):
+    shuffled = case.frame.sample(fraction=1.0, shuffle=True, seed=1)
+    assert case.predict(shuffled).equals(case.prediction)
+
+
+def test_the_same_seed_gives_the_same_bits_in_any_order_of_the_rows(case):
+    log = case.read(case.frame.sample(fraction=1.0, shuffle=True, seed=2))
+    assert pl.DataFrame(clone(case.task).fit(log).predict(case.log)).equals(case.prediction)
+
+
+def test_another_seed_gives_another_network(case):
+    other = clone(case.task).set_params(seed=case.task.seed + 1).fit(case.log)
+    assert not pl.DataFrame(other.predict(case.log)).equals(case.prediction)
+
+
+def test_several_networks_are_averaged_saved_and_loaded(case, tmp_path):
+    averaged = clone(case.task).set_params(seeds=2, epochs=1).fit(case.log)
+    averaged.save(tmp_path / "model")
+    assert len(averaged.params_) == 2
+    assert pl.DataFrame(load(tmp_path / "model").predict(case.log)).equals(pl.DataFrame(averaged.predict(case.log)))
+
+
+def test_a_saved_task_is_loaded_bit_by_bit(case, tmp_path):
+    case.task.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert type(loaded) is type(case.task)
+    assert pl.DataFrame(loaded.predict(case.log)).equals(case.prediction)
+    assert (loaded.table_, loaded.get_params()) == (case.task.table_, case.before)
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_arguments_that_are_changed_after_the_fit_change_no_prediction(case):
+    task, _, _ = MADE_UP[case.task.name]()
+    task.fit(case.log).set_params(units=3, latest=1, seed=9)
+    assert pl.DataFrame(task.predict(case.log)).equals(case.prediction)
+
+
+def test_a_run_that_goes_on_from_its_checkpoints_gives_the_same_bits(case, tmp_path):
+    clone(case.task).set_params(epochs=1).fit(case.log, checkpoint=tmp_path / "run")
+    resumed = clone(case.task).fit(case.log, checkpoint=tmp_path / "run")
+    assert pl.DataFrame(resumed.predict(case.log)).equals(case.prediction)
+
+
+def test_what_was_measured_on_the_past_is_json(case):
+    assert json.loads(json.dumps(case.task.code_)) == case.task.code_
+
+
+def test_nothing_after_the_day_is_read(case):
+    day = case.log.last_day - span(20)
+    assert pl.DataFrame(case.task.predict(case.log, at=day)).equals(
+        pl.DataFrame(case.task.predict(case.log.until(day), at=day))
+    )
+
+
+def test_what_is_judged_is_what_would_have_been_said_on_that_day(case):
+    origin = case.task.held_out_.origin
+    early = case.log.until(origin)
+    judged = clone(case.task)
+    work = judged.prepare(early)
+    code, told = judged.told(work, origin)
+    later_code, later = judged.told(judged.prepare(case.log), origin)
+    assert code == later_code
+    assert np.array_equal(told.histories.values, later.histories.values)
+    for one, other in zip(told.judged(), later.judged(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def fits(task, log):
+    """Whether the log is long enough."""
+    try:
+        clone(task).origin(task.prepare(log))
+    except DataError:
+        return False
+    return True
+
+
+def test_customers_and_categories_never_seen_are_predicted(case):
+    strange = case.frame
+    for role in ("event", "channel", "item", "action"):
+        if role in case.words:
+            strange = strange.with_columns(pl.lit("never seen").alias(case.words[role]))
+    who = case.words["customer"]
+    assert finite(case.predict(strange.with_columns("new " + pl.col(who).cast(pl.String))))
+
+
+def test_histories_of_one_event_are_predicted(case):
+    first = case.frame.sort(case.words["time"]).group_by(case.words["customer"], maintain_order=True).first()
+    found = case.predict(first.select(case.frame.columns), at=case.log.last_day)
+    assert found.height and finite(found)
+
+
+def test_a_very_long_history_is_predicted(case):
+    who, when = case.words["customer"], case.words["time"]
+    rows = case.frame.height
+    block = pl.concat([case.frame] * -(-3000 // rows))[:3000]
+    step = pl.duration(days=pl.int_range(3000) if case.frame.schema[when] == pl.Date else 0, hours=pl.int_range(3000))
+    long = block.with_columns((pl.lit(case.frame[when].max()) - step).alias(when), pl.lit("c000").alias(who))
+    found = case.predict(long)
+    assert found.height and finite(found)
+
+
+def test_a_future_without_events_is_predicted(case):
+    found = pl.DataFrame(case.task.predict(case.log, at=case.log.last_day + span(1)))
+    assert found.height and finite(found)
+
+
+def test_what_is_not_fitted_says_so(case):
+    fresh = clone(case.task)
+    for call in (fresh.predict, fresh.score, fresh.evaluate):
+        with pytest.raises(ContractError, match="not fitted"):
+            call(case.log)
+
+
+@pytest.mark.parametrize("argument", ["units", "epochs", "seed", "seeds", "learning_rate", "backend"])
+def test_a_wrong_argument_is_named_when_fitting(case, argument):
+    with pytest.raises(ContractError, match=argument):
+        clone(case.task).set_params(**{argument: -1}).fit(case.log)
+
+
+def test_a_column_that_is_needed_is_named(case):
+    for role in case.task.needs:
+        words = {word: name for word, name in case.words.items() if word != role}
+        with pytest.raises(DataError, match=f"needs a column {role}"):
+            clone(case.task).fit(EventLog(case.frame, **words))
+
+
+def test_a_log_that_is_too_short_is_a_clear_error(case):
+    with pytest.raises(DataError):
+        clone(case.task).fit(case.log.until(case.log.first_day))
+
+
+def test_a_log_of_one_customer_is_a_clear_error_or_fits(case):
+    who = case.words["customer"]
+    one = case.frame.filter(pl.col(who) == case.frame[who][0])
+    try:
+        clone(case.task).fit(case.read(one))
+    except DataError as error:
+        assert str(error)
+
+
+def test_a_window_that_was_trained_on_is_not_scored(case):
+    with pytest.raises(DataError, match="was trained until"):
+        case.task.score(case.log)
+
+
+def test_later_events_are_scored_and_evaluated(case):
+    early = case.log.until(case.task.held_out_.origin)
+    if not fits(case.task, early):
+        pytest.fail("make the made-up log three horizons long, so that a model of its first part can be judged later")
+    task = clone(case.task).fit(early)
+    assert np.isfinite(task.score(case.log))
+    assert {rival.name for rival in task.evaluate(case.log)} == {rival.name for rival in task.table_}
