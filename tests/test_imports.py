@@ -23,7 +23,7 @@ ARROWS = {
     "layers": ({"layers", "typing"}, set()),
     "kernels": ({"kernels", "layers", "typing", "errors"}, {"numba", "llvmlite"}),
     "losses": (GROUND | {"losses"}, set()),
-    "sequences": (GROUND, set()),
+    "sequences": (GROUND | {"sequences"}, {"narwhals", "polars"}),
     "contract": (GROUND | {"layers", "kernels"}, set()),
     "recurrent": (GROUND | {"contract"}, set()),
     "recurrent_dropout": (GROUND | {"layers", "contract", "recurrent"}, set()),
