@@ -153,5 +153,5 @@ def test_what_is_no_parquet_file_is_named(tmp_path, content):
 
 
 def test_a_step_outside_the_epoch_is_refused(folder):
-    with pytest.raises(ContractError, match="^step"):
+    with pytest.raises(ContractError, match=r"^step"):
         ParquetMinibatches(written(folder, [2]), "who", ["a"], "y").batch(0, 1)

@@ -85,15 +85,16 @@ def test_a_timeout_of_the_batch_itself_is_passed_on():
 
 
 def test_ctrl_c_ends_the_wait_and_what_was_not_begun_is_dropped():
-    stuck, go_on = threading.Event(), threading.Event()
-
-    def wait(place):
-        stuck.set()
-        go_on.wait(10)
-
-    counting = Counting(wait)
+    go_on = threading.Event()
+    counting = Counting(lambda place: go_on.wait(10))
     prefetched = Prefetched(counting)
-    threading.Thread(target=lambda: (stuck.wait(10), _thread.interrupt_main())).start()
+
+    def interrupt():
+        while (0, 0) in prefetched._begun or len(prefetched._begun) < 2:  # until the wait has begun
+            threading.Event().wait(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         prefetched.batch(0, 0)
     go_on.set()
