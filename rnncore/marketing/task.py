@@ -23,10 +23,12 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     rivals(told, asked)         predictions of the rows asked, by the name of each simple method, the reference among
                                 them
 
-No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of their own: do
-not learn from it. The rest is here: `fit` learns twice by one recipe, first up to the test origin, so that the window
-after it, of which nothing was used, judges the network and its rivals, then up to the end of the log: that network
-predicts. A task with arguments of its own writes an `__init__` that stores them unchanged, and adds to `check`.
+`features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
+use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
+their own: do not learn from it. The rest is here: `fit` learns twice by one recipe, first up to the test origin, so
+that the window after it, of which nothing was used, judges the network and its rivals, then up to the end of the log:
+that network predicts. A task with arguments of its own writes an `__init__` that stores them unchanged, and adds to
+`check`.
 """
 
 from __future__ import annotations
