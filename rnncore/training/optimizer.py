@@ -48,9 +48,10 @@ def _matching(params: Params, grads: Params) -> None:
 class Optimizer(ABC):
     """What every optimiser shares; a rule of one's own is a subclass that names its `slots` and writes `_update`.
 
-    learning_rate: a number or a `Schedule`. The others are given by name. accumulate: calls per step, with batches of
-    equal weight a step with their mean gradient is that of the one large batch. noise: eta of the paper, 0.01 to 1, and
-    its seed. average: None, a decay between 0 and 1, or "equal"; `fit` then validates and returns `averaged(params)`.
+    learning_rate: a number or a `Schedule`. The others are given by name. accumulate: calls per step; the mean gradient
+    of batches of equal weight is that of the one large batch, and what is left over at the end of a run moves nothing.
+    noise: eta of the paper, 0.01 to 1, and its seed. average: None, a decay between 0 and 1, or "equal"; `fit` then
+    validates and returns `averaged(params)`.
     """
 
     learning_rate: float | Schedule
@@ -101,31 +102,45 @@ class Optimizer(ABC):
         self._check(params, grads)
         t, rest = divmod(self.steps + 1, self.accumulate)
         rate = rate_at(self.learning_rate, t - 1, history) if rest == 0 else 0.0
-        rng = np.random.default_rng([self.noise_seed, t])
+        rng = np.random.default_rng([self.noise_seed, t]) if self.noise else None
         new, state = {}, {}
         for name in sorted(params):
-            p = params[name]
+            p, g = params[name], np.asarray(grads[name], dtype=params[name].dtype)
             former = self._state.get(name) or tuple(np.zeros_like(p) for _ in self.memory)
             slots = dict(zip(self.memory, former, strict=True))
-            g = np.asarray(grads[name], dtype=p.dtype)
-            moved, kept = p.copy(), slots
-            if self.accumulate > 1:
-                g = slots[SUM] + g
-                kept = slots | {SUM: g if rest else np.zeros_like(p)}
-            if rest == 0:
-                g = g / self.accumulate if self.accumulate > 1 else g
-                if self.noise:
-                    g = g + math.sqrt(self.noise / t**0.55) * rng.standard_normal(np.shape(p))
-                moved, rule = self._update(p, g, tuple(slots[slot] for slot in self.slots), t, rate)
-                kept = kept | dict(zip(self.slots, rule, strict=True))
-            if self.average is not None:
-                kept = kept | {AVERAGE: self._average(slots[AVERAGE], moved, t, rest)}
+            moved = self._one(p, g, slots, t, rest, rate, rng)
             new[name] = np.asarray(moved, dtype=p.dtype, order="C")
-            state[name] = tuple(np.asarray(kept[slot], dtype=p.dtype) for slot in self.memory)
+            state[name] = tuple(np.asarray(slots[slot], dtype=p.dtype) for slot in self.memory)
         self.steps += 1
         if self.memory:
             self._state = {name: state[name] for name in params}
         return {name: new[name] for name in params}
+
+    def _one(
+        self,
+        p: Array,
+        g: Array,
+        slots: dict[str, Array],
+        t: int,
+        rest: int,
+        rate: float,
+        rng: np.random.Generator | None,
+    ) -> Array:
+        """One parameter's call, `rest` calls behind step t: its new value; `slots` get their new arrays."""
+        if self.accumulate > 1:
+            g = slots[SUM] + g
+            slots[SUM] = g if rest else np.zeros_like(p)
+        if rest:
+            moved = p.copy()
+        else:
+            g = g / self.accumulate if self.accumulate > 1 else g
+            if rng is not None:
+                g = g + math.sqrt(self.noise / t**0.55) * rng.standard_normal(np.shape(p))
+            moved, rule = self._update(p, g, tuple(slots[slot] for slot in self.slots), t, rate)
+            slots |= dict(zip(self.slots, rule, strict=True))
+        if self.average is not None:
+            slots[AVERAGE] = self._average(slots[AVERAGE], moved, t, rest)
+        return moved
 
     def _check(self, params: Params, grads: Params) -> None:
         _matching(params, grads)
