@@ -18,7 +18,7 @@ from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 
 if TYPE_CHECKING:
-    from rnncore import datasets, diagnostics, gradcheck
+    from rnncore import datasets, diagnostics, gradcheck, interop
     from rnncore.interop.models import load, save
     from rnncore.streaming import Stream, predict
     from rnncore.training import (
@@ -89,6 +89,7 @@ __all__ = [
     "full_bptt",
     "get_num_threads",
     "gradcheck",
+    "interop",
     "load",
     "losses",
     "predict",
@@ -98,7 +99,7 @@ __all__ = [
     "truncated_bptt",
 ]
 
-_ROOMS = ("datasets", "diagnostics", "gradcheck")
+_ROOMS = ("datasets", "diagnostics", "gradcheck", "interop")
 _LATER = {
     "rnncore.interop.models": ("load", "save"),
     "rnncore.streaming": ("Stream", "predict"),

@@ -15,6 +15,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, TimeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
@@ -149,7 +150,7 @@ def _common_dtype(parts: Sequence[Layer]) -> str:
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        *(RNN, LSTM, GRU, TimeLSTM, GRUD, RecurrentDropout),
+        *(RNN, LSTM, GRU, TimeLSTM, GRUD, RecurrentDropout, OnnxRNN, OnnxLSTM, OnnxGRU),
         *(Dense, LayerNorm, Embedding, Dropout),
         *(Last, MeanPool, MaxPool, Attention),
         *(Stack, Bidirectional, Reversed, Residual, Masked, LearnedState, WithStatic, Tied),

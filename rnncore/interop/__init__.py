@@ -1,1 +1,28 @@
-"""Models in files, and models of other libraries."""
+"""Models in files, and models of other libraries: `onnx`, imported when it is first asked for (extra: onnx)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnncore.interop import onnx
+    from rnncore.interop.onnx import from_onnx, to_onnx
+
+__all__ = ["from_onnx", "onnx", "to_onnx"]
+
+_LATER = {"onnx": ("from_onnx", "to_onnx")}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a door when it is first asked for: each needs a library that is an extra."""
+    if name in _LATER:
+        return import_module(f"rnncore.interop.{name}")
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(import_module(f"rnncore.interop.{module}"), name)
+    raise AttributeError(f"module 'rnncore.interop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

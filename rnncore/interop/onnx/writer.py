@@ -1,0 +1,273 @@
+"""Our models as ONNX files: free batch and time axes, states and lengths in, states out.
+
+    inputs    x (T, N, D), or ids (T, N) int64; lengths (N,) int32; state_0.<k> (N, H) for each state
+    outputs   y as `forward` gives it; state_T.<k>
+
+T and N are any sizes. As in our contract a row that has ended keeps its state, y is zero past its end, and rows of
+length 0 give their initial state back: the operators of ONNX have zeros there, so that a Where stands behind them. Rows
+need not be sorted in ONNX.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from rnncore import checks
+from rnncore.compose import Stack
+from rnncore.contract import Layer
+from rnncore.errors import ContractError
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.interop.atomic import replacing
+from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
+from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.pooling import MeanPool
+from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.typing import Array, Params
+from rnncore.wrappers import Bidirectional, Residual, Reversed
+from rnncore.wrappers.base import unmerged
+
+OPSET = 17
+Cells = (RNN, LSTM, GRU, OnnxRNN, OnnxLSTM, OnnxGRU)
+
+
+def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
+    """Return a model as an ONNX ModelProto, and write it to `path` where one is given; names as above.
+
+    RNN, LSTM, GRU, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual, Dense, LayerNorm,
+    Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes recurrent operators
+    in float32 only. ContractError names a layer that has no counterpart.
+
+    >>> import rnncore as rc
+    >>> model = rc.Stack(rc.GRU(3, 4), rc.Last(), rc.Dense(4, 1))
+    >>> [node.op_type for node in to_onnx(model, model.init(seed=0)).graph.node][-3:]
+    ['MatMul', 'Add', 'Identity']
+    """
+    dtype = checks.parameters(params, model.parameter_shapes(), model) or np.dtype(model.dtype)
+    writer = _Writer(dtype)
+    ids = model.sizes[0] == 0
+    states = [f"state_0.{k}" for k in range(len(model.state_sizes))]
+    y, final = writer.layer(model, "", params, "x", states)
+    number = helper.np_dtype_to_tensor_dtype(dtype)
+
+    def declared(name: str, kind: int, shape: list[Any]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    x = declared("x", onnx.TensorProto.INT64, ["T", "N"]) if ids else declared("x", number, ["T", "N", model.sizes[0]])
+    rows = zip(states, model.state_sizes, strict=True)
+    inputs = [x, declared("lengths", onnx.TensorProto.INT32, ["N"])]
+    inputs += [declared(name, number, ["N", size]) for name, size in rows]
+    for name, made in [("y", y), *((f"state_T.{k}", s) for k, s in enumerate(final))]:
+        writer.nodes.append(helper.make_node("Identity", [made], [name], name=f"{name}="))
+    head: list[Any] = ["T", 2, "N"] if unmerged(model) else ["T", "N"] if model.keeps_time else ["N"]
+    outputs = [declared("y", number, [*head, model.sizes[1]])]
+    outputs += [declared(f"state_T.{k}", number, ["N", size]) for k, size in enumerate(model.state_sizes)]
+    arrays = [numpy_helper.from_array(a, name) for name, a in writer.arrays.items()]
+    graph = helper.make_graph(writer.nodes, "rnncore", inputs, outputs, arrays)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    proto.producer_name = "rnncore"
+    onnx.checker.check_model(proto)
+    if path is not None:
+        with replacing(os.fspath(path)) as file:
+            file.write(proto.SerializeToString(deterministic=True))
+    return proto
+
+
+class _Writer:
+    """Collects nodes and arrays; a method for each kind of layer returns the names of its output and final states."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.nodes: list[onnx.NodeProto] = []
+        self.arrays: dict[str, Array] = {}
+
+    def add(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        """Append a node; return the name of its output, or a list of them."""
+        count = sum(node.op_type == op for node in self.nodes)
+        names = [f"{op}.{count}" + (f".{k}" if outputs > 1 else "") for k in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{op}.{count}", **attributes))
+        return names if outputs > 1 else names[0]
+
+    def constant(self, name: str, value: Any, dtype: Any = np.int64) -> str:
+        """Store an array under a name, once."""
+        self.arrays.setdefault(name, np.array(value, dtype))
+        return name
+
+    def once(self, key: str, make: Any) -> str:
+        """Return the output of nodes that are needed once in the graph."""
+        known: dict[str, str] = self.__dict__.setdefault("shared", {})
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    def lengths(self) -> str:
+        """(N,) int64."""
+        return self.once("lengths", lambda: self.add("Cast", "lengths", to=onnx.TensorProto.INT64))
+
+    def moved(self) -> str:
+        """(N, 1) bool: rows that have a step."""
+        zero = self.constant("zero", 0)
+        one = self.constant("axis 1", [1])
+        return self.once("moved", lambda: self.add("Unsqueeze", self.add("Greater", self.lengths(), zero), one))
+
+    def steps(self) -> str:
+        """(T, N, 1) of our dtype: 1 before a row's end, 0 past it."""
+
+        def make() -> str:
+            T = self.add("Gather", self.add("Shape", "x"), self.constant("zero", 0))
+            t = self.add("Range", self.constant("zero", 0), T, self.constant("one", 1))
+            first, second = self.constant("axis 0", [0]), self.constant("axis 1", [1])
+            live = self.add("Less", self.add("Unsqueeze", t, second), self.add("Unsqueeze", self.lengths(), first))
+            number = helper.np_dtype_to_tensor_dtype(self.dtype)
+            return str(self.add("Cast", self.add("Unsqueeze", live, self.constant("axis 2", [2])), to=number))
+
+        return self.once("steps", make)
+
+    def within(self, x: str) -> str:
+        """x (T, N, H) with zeros past each row's end."""
+        return str(self.add("Mul", x, self.steps()))
+
+    def layer(self, layer: Layer, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
+        """Write any layer; `path` is the name that its parameters have in front."""
+        own = {name: params[f"{path}{name}"] for name in layer.parameter_shapes()}
+        if isinstance(layer, Cells):
+            return self.cell(layer, path, own, x, states, "forward")
+        if isinstance(layer, Stack):
+            final: list[str] = []
+            for key, part in layer.parts.items():
+                count = len(part.state_sizes)
+                mine = states[len(final) : len(final) + count]
+                x, ends = self.layer(part, f"{path}{key}.", params, x, mine)
+                final += ends
+            return x, final
+        if isinstance(layer, Bidirectional):
+            return self.both(layer, path, params, x, states)
+        if isinstance(layer, Reversed):
+            return self.turned(layer.layer, f"{path}inner.", params, x, states)
+        if isinstance(layer, Residual):
+            y, states = self.layer(layer.layer, f"{path}inner.", params, x, states)
+            return self.add("Add", y, self.within(x)), states
+        if isinstance(layer, RecurrentDropout) and not any(layer.zoneout):
+            return self.layer(layer.layer, path, params, x, states)
+        return self.stateless(layer, path, own, x), []
+
+    def cell(
+        self, layer: Any, path: str, own: Params, x: str, states: list[str], direction: str
+    ) -> tuple[str, list[str]]:
+        """One recurrent operator in one direction."""
+        op = type(layer).__name__.removeprefix("Onnx")
+        W, R, B, P = from_params(op, own)
+        if op != "GRU":
+            B = B * np.repeat([1, 0], len(B) // 2).astype(B.dtype)  # the operator adds its two halves
+        names = [self.constant(f"{path}{key}", a[None], a.dtype) for key, a in (("W", W), ("R", R), ("B", B))]
+        first = self.constant("axis 0", [0])
+        given = [self.add("Unsqueeze", s, first) for s in states]
+        peepholes = [] if P is None else [self.constant(f"{path}P", P[None], P.dtype)]
+        outputs = self.add(
+            op, x, *names, "lengths", *given, *peepholes,
+            outputs=1 + len(states), hidden_size=layer.H, direction=direction, **_attributes(layer, op)
+        )  # fmt: skip
+        y = self.add("Squeeze", outputs[0], self.constant("axis 1", [1]))
+        ends = [self.add("Squeeze", end, first) for end in outputs[1:]]
+        return y, [self.add("Where", self.moved(), end, s) for end, s in zip(ends, states, strict=True)]
+
+    def turned(self, layer: Layer, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
+        """A layer from each row's end to its beginning."""
+        if isinstance(layer, Cells):
+            own = {name: params[f"{path}{name}"] for name in layer.parameter_shapes()}
+            return self.cell(layer, path, own, x, states, "reverse")
+        words = {"time_axis": 0, "batch_axis": 1}
+        y, states = self.layer(layer, path, params, self.add("ReverseSequence", x, self.lengths(), **words), states)
+        return self.add("ReverseSequence", y, self.lengths(), **words), states
+
+    def both(self, layer: Bidirectional, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
+        """Both directions, merged."""
+        half = len(states) // 2
+        ahead, ends = self.layer(layer.layer, f"{path}forward.", params, x, states[:half])
+        back, more = self.turned(layer.layer, f"{path}backward.", params, x, states[half:])
+        if layer.merge == "concat":
+            y = self.add("Concat", ahead, back, axis=-1)
+        elif layer.merge == "none":
+            second = self.constant("axis 1", [1])
+            y = self.add("Concat", *(self.add("Unsqueeze", side, second) for side in (ahead, back)), axis=1)
+        else:
+            y = self.add("Mul" if layer.merge == "mul" else "Add", ahead, back)
+            if layer.merge == "ave":
+                y = self.add("Mul", y, self.constant("half", 0.5, self.dtype))
+        return y, [*ends, *more]
+
+    def stateless(self, layer: Layer, path: str, own: Params, x: str) -> str:
+        """A layer without a state."""
+
+        def stored(name: str) -> str:
+            return self.constant(f"{path}{name}", own[name], own[name].dtype)
+
+        has_time = not self.__dict__.get("pooled", False)
+        if isinstance(layer, Dropout):
+            return x
+        if isinstance(layer, Embedding):
+            return self.within(self.add("Gather", stored("W"), x))
+        if isinstance(layer, Dense):
+            y = self.add("Add", self.add("MatMul", x, stored("W")), stored("b"))
+        elif isinstance(layer, LayerNorm):
+            away = self.add("Sub", x, self.add("ReduceMean", x, axes=[-1]))
+            variance = self.add("ReduceMean", self.add("Mul", away, away), axes=[-1])
+            eps = self.constant(f"{path}eps", layer.eps, self.dtype)
+            z = self.add("Div", away, self.add("Sqrt", self.add("Add", variance, eps)))
+            y = self.add("Add", self.add("Mul", z, stored("gain")), stored("bias"))
+        elif isinstance(layer, (Last, MeanPool)):
+            self.pooled = True
+            return self.last(x) if isinstance(layer, Last) else self.mean(x)
+        else:
+            names = (
+                "RNN, LSTM, GRU, Stack, Bidirectional, Reversed, Residual, Dense, LayerNorm, Embedding, Last, MeanPool"
+            )
+            advice = f"{path.rstrip('.') or 'the model'} is none of them"
+            raise ContractError("model", f"layers among {names}", repr(layer), advice)
+        return self.within(y) if has_time else str(y)
+
+    def last(self, x: str) -> str:
+        """Each row's last step: the entry length - 1, or 0 for a row without a step, where x is zero all the same."""
+        one = self.add("Cast", self.add("Greater", self.lengths(), self.constant("zero", 0)), to=onnx.TensorProto.INT64)
+        at = self.add("Sub", self.lengths(), one)
+        at = self.add("Unsqueeze", at, self.constant("axes 0 2", [0, 2]))
+        tail = self.add("Shape", x, start=1)
+        shape = self.add("Concat", self.constant("axis 1", [1]), tail, axis=0)
+        found = self.add("GatherElements", self.within(x), self.add("Expand", at, shape), axis=0)
+        return str(self.add("Squeeze", found, self.constant("axis 0", [0])))
+
+    def mean(self, x: str) -> str:
+        """The mean over each row's own steps; the sum of none is divided by one."""
+        none = self.add(
+            "Where",
+            self.moved(),
+            self.add("Unsqueeze", self.lengths(), self.constant("axis 1", [1])),
+            self.constant("one", 1),
+        )
+        count = self.add("Cast", none, to=helper.np_dtype_to_tensor_dtype(self.dtype))
+        return str(
+            self.add("Div", self.add("ReduceSum", self.within(x), self.constant("axis 0", [0]), keepdims=0), count)
+        )
+
+
+def _attributes(layer: Any, op: str) -> dict[str, Any]:
+    """What a cell says beyond its weights."""
+    if not isinstance(layer, (OnnxRNN, OnnxLSTM, OnnxGRU)):
+        words = {"tanh": FUNCTIONS[op], "relu": tuple("Relu" if f == "Tanh" else f for f in FUNCTIONS[op])}
+        found: dict[str, Any] = {"activations": list(words[layer.options.get("activation", "tanh")])}
+        return found | ({"linear_before_reset": int(layer.options["reset"] == "after")} if op == "GRU" else {})
+    found = {"activations": [a.name for a in layer.activations]}
+    for key in ("alpha", "beta"):
+        numbers = [getattr(a, key) for a in layer.activations if key in NUMBERS[a.name]]
+        found |= {f"activation_{key}": numbers} if numbers else {}
+    found |= {} if layer.clip is None else {"clip": layer.clip}
+    if layer.options.get("clip_cell"):
+        advice = "runtimes do not clip what h gets; say clip_cell=False"
+        raise ContractError("model", "cells whose h is not clipped", repr(layer), advice)
+    found |= {"linear_before_reset": int(layer.options["reset"] == "after")} if op == "GRU" else {}
+    return found | ({"input_forget": int(layer.options["input_forget"])} if op == "LSTM" else {})

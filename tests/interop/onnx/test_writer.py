@@ -1,0 +1,107 @@
+"""Our models as ONNX: the runtime computes what we compute, and what it reads back is the same again."""
+
+import pytest
+from conftest import TOLERANCE, scaled_error
+from nodes import onnxruntime_outputs
+
+import rnncore as rc
+from rnncore.gradcheck import check_pair, random_problem
+from rnncore.interop import from_onnx, to_onnx
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM
+
+MODELS = {
+    "rnn": rc.RNN(3, 4),
+    "rnn relu": rc.RNN(3, 4, activation="relu"),
+    "lstm": rc.LSTM(3, 4),
+    "lstm relu": rc.LSTM(3, 4, activation="relu"),
+    "gru after": rc.GRU(3, 4),
+    "gru before": rc.GRU(3, 4, reset="before"),
+    "classifier": rc.Stack(rc.Embedding(9, 3), rc.GRU(3, 4), rc.Dropout(0.5), rc.LSTM(4, 5), rc.Last(), rc.Dense(5, 2)),
+    "tagger": rc.Stack(
+        rc.Bidirectional(rc.LSTM(3, 4)), rc.Bidirectional(rc.GRU(8, 2), "ave"), rc.LayerNorm(2), rc.Dense(2, 3)
+    ),
+    "directions apart": rc.Bidirectional(rc.GRU(3, 4), "none"),
+    "product": rc.Bidirectional(rc.RNN(3, 4), "mul"),
+    "both directions of a stack": rc.Bidirectional(rc.Stack(rc.GRU(3, 4), rc.RNN(4, 2)), "sum"),
+    "reversed": rc.Reversed(rc.LSTM(3, 4)),
+    "residual": rc.Stack(rc.Residual(rc.GRU(3, 3)), rc.MeanPool(), rc.Dense(3, 1)),
+    "an operator with everything": OnnxLSTM(
+        3, 4, ["HardSigmoid", ("LeakyRelu", 0.2), "Softsign"], clip=1.5, input_forget=True, peepholes=True
+    ),
+    "a gru with others": OnnxGRU(3, 4, [("HardSigmoid", 0.3, 0.4), "Elu"], reset="after"),
+}
+
+
+def problem(model, seed=0, T=6, N=4):
+    p = random_problem(model.using(dtype="float64"), seed, T=T, N=N)
+    return p._replace(
+        params={name: a.astype("float32") for name, a in p.params.items()},
+        x=p.x.astype("float32") if p.x.dtype.kind == "f" else p.x,
+        state_0=tuple(s.astype("float32") for s in p.state_0),
+    )
+
+
+def feed(p):
+    states = {f"state_0.{k}": s for k, s in enumerate(p.state_0)}
+    return {"x": p.x, "lengths": p.lengths.astype("int32"), **states}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_runtime_computes_what_we_compute_for_any_number_of_steps_and_rows(name):
+    model = MODELS[name]
+    proto = to_onnx(model, problem(model).params)
+    for seed, T, N in ((0, 6, 4), (1, 3, 2)):
+        p = problem(model, seed, T, N)
+        y, state_T, _ = model.forward(problem(model).params, p.x, p.state_0, p.lengths)
+        outputs = onnxruntime_outputs(proto, feed(p))
+        for mine, other in zip((y, *state_T), outputs, strict=True):
+            assert scaled_error(mine, other) < TOLERANCE["float32 against float64"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_written_is_read_back_with_the_same_numbers(name):
+    model = MODELS[name]
+    p = problem(model)
+    graph, _ = from_onnx(to_onnx(model, p.params))
+    outputs, _ = graph.forward(feed(p))
+    y, state_T, _ = model.forward(p.params, p.x, p.state_0, p.lengths)
+    for mine, other in zip((y, *state_T), outputs, strict=True):
+        assert scaled_error(mine, other) < TOLERANCE["float32 against float64"]
+
+
+@pytest.mark.parametrize("name", ["classifier", "tagger", "residual"])
+def test_a_whole_graph_has_gradients_by_every_initialiser_and_input(name):
+    model = MODELS[name].using(dtype="float64", backend="numpy")
+    p = random_problem(model)
+    graph, params = from_onnx(to_onnx(model, p.params), backend="numpy")
+    given = feed(p)
+    fixed = {n: a for n, a in given.items() if a.dtype.kind != "f"}
+    moving = {**params, **{n: a for n, a in given.items() if a.dtype.kind == "f"}}
+    report = check_pair(
+        lambda a: graph.forward({**fixed, **a}),
+        lambda a, cache, upstream: graph.backward({**fixed, **a}, cache, upstream),
+        moving,
+        entries=8,
+    )
+    assert report.ok, str(report)
+
+
+def test_a_file_is_written_and_read(tmp_path):
+    model = MODELS["classifier"]
+    p = problem(model)
+    to_onnx(model, p.params, tmp_path / "m.onnx")
+    graph, _ = from_onnx(str(tmp_path / "m.onnx"))
+    assert graph.inputs[:2] == ("x", "lengths") and graph.outputs[0] == "y"
+
+
+def test_the_same_model_gives_the_same_bytes():
+    model, params = MODELS["tagger"], problem(MODELS["tagger"]).params
+    assert to_onnx(model, params).SerializeToString() == to_onnx(model, params).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "model", [rc.TimeLSTM(3, 4), rc.Stack(rc.GRU(3, 4), rc.Attention(4, 2)), rc.Masked(rc.GRU(3, 4))]
+)
+def test_a_layer_without_a_counterpart_is_named(model):
+    with pytest.raises(rc.ContractError, match="layers among RNN, LSTM, GRU"):
+        to_onnx(model, model.init(0))
