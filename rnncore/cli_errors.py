@@ -19,7 +19,7 @@ WORDS = (
     (re.compile(r'\b(missing|negative)="drop"'), r"--\1 drop"),
     (re.compile(r'\btime_format(?:=("[^"]*"))?'), lambda found: f"--time-format {found[1] or ''}".rstrip()),
     (re.compile(r"\bseparator="), "--separator"),
-    (re.compile(rf"^({ROLES}|horizon|seeds?|separator|at|missing|negative|set): expected"), r"--\1: expected"),
+    (re.compile(rf"^({ROLES}|horizon|seeds?|separator|at|missing|negative|set|plot): expected"), r"--\1: expected"),
     (re.compile(rf"name it when the log is made: ({ROLES})=\.\.\."), r"name it: --\1 COLUMN"),
     (re.compile(r"the same call goes on from .*"), "the same command goes on from there"),
 )

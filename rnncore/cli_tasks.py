@@ -1,4 +1,4 @@
-"""The commands over event logs, made from the table of tasks: demo, tasks, fit, predict, evaluate.
+"""The commands over event logs, made from the table of tasks: demo, tasks, fit, predict, evaluate, explain.
 
 Every command takes the same words for a log; `--set name=value` gives a task an argument of its own.
 """
@@ -187,6 +187,28 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     parts.print_rivals(task, task.evaluate(events), events.last_day)
 
 
+@with_log(fresh=False)
+def explain(
+    model: Model,
+    file: Log,
+    of: Annotated[str, typer.Option(help="The customer whose answer is taken apart.")],
+    at: Annotated[str | None, typer.Option(help="The day of the answer; by default the log's last day.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this PNG file.", metavar="FILE")] = None,
+    force: Force = False,
+    **log: Any,
+) -> None:
+    """Why this answer: what each event of one customer adds to it, by gradients, by removal, and by attention."""
+    from rnncore.marketing import command as parts
+
+    if plot is not None:
+        parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
+    task, events = _again(model, file, log)
+    found = task.explain(events, int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of, at)
+    print(f"\n{found}")
+    if plot is not None:
+        found.plot(plot)
+
+
 def _again(model: Path, file: Path, log: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit; prints the report of the log."""
     from rnncore.marketing import EventLog
@@ -232,5 +254,5 @@ def _check_model(task: Task) -> bool:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the program."""
-    for function in (demo, tasks, fit, predict, evaluate):
+    for function in (demo, tasks, fit, predict, evaluate, explain):
         reporting(app)(function)

@@ -107,6 +107,22 @@ class Churn(Task):
         """Both probabilities."""
         return {"churn_probability": 1 - prediction, "return_probability": prediction}
 
+    unit = "probability of return"
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """Average events, and the same question."""
+        kept = np.isin(COLUMNS, ("closing", "length"))
+        return np.where(kept, values, 0.0)
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of `encoding`."""
+        return list(COLUMNS)
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """The latest days with events, and the closing step."""
+        days = super().steps(own, number - 1)
+        return [*((name[:10], event) for name, event in days), ("now", None)]
+
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Probabilities of return by the simple methods."""
         facts: Facts = told.facts

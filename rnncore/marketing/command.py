@@ -110,15 +110,15 @@ def write_predictions(task: Task, frame: Any, path: Path) -> int:
     return rows.height
 
 
-def require_predictable(out: Path, force: bool, inputs: dict[str, Path]) -> None:
+def require_predictable(out: Path, force: bool, inputs: dict[str, Path], option: str = "--out") -> None:
     """ContractError unless `out` can be written without loss; `inputs`: what each file read is called -> its path."""
     for name, path in inputs.items():
         if out.resolve() == path.resolve() or (out.exists() and path.exists() and out.samefile(path)):
-            raise ContractError("--out", "another file than those that are read", f"{name} {path}", "name a new file")
+            raise ContractError(option, "another file than those that are read", f"{name} {path}", "name a new file")
     if out.is_dir():
-        raise ContractError("--out", "the name of a file", f"the folder {out}", f"for example {out / 'p.csv'}")
+        raise ContractError(option, "the name of a file", f"the folder {out}", f"for example {out / 'p.csv'}")
     if out.exists() and not force:
-        raise ContractError("--out", "a file that does not exist", str(out), "name another one, or say --force")
+        raise ContractError(option, "a file that does not exist", str(out), "name another one, or say --force")
     folder = out.absolute().parent
     if not folder.is_dir():
-        raise ContractError("--out", "a name in a folder that exists", str(out), f"make the folder {folder} first")
+        raise ContractError(option, "a name in a folder that exists", str(out), f"make the folder {folder} first")

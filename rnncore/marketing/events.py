@@ -203,17 +203,33 @@ class EventLog:
 
     def until(self, day: Day) -> Self:
         """The events on or before `day`; its customers are `customers[population(day)]`. Empty if there are none."""
-        keep = self.day <= to_day(day)
-        index = self.population(day)
-        lengths = np.bincount(self.codes[keep], minlength=len(self.customers))[index]
+        return self._rows(np.flatnonzero(self.day <= to_day(day)), self.population(day))
+
+    def of(self, customer: Any) -> Self:
+        """The events of one customer; ContractError where there is none of that id."""
+        hits = np.flatnonzero(self.customers == customer)
+        if not len(hits):
+            advice = f"ids look like {self.customers[0]!r}" if len(self.customers) else "the log has no events"
+            raise ContractError("customer", "one of the log's customers", repr(customer), advice)
+        return self._rows(np.arange(*self.offsets[hits[0] : hits[0] + 2]), hits)
+
+    def without(self, event: int) -> Self:
+        """The log without its event at this position; a customer with no other event goes with it."""
+        keep = np.arange(len(self)) != event
+        lengths = np.bincount(self.codes[keep], minlength=len(self.customers))
+        return self._rows(np.flatnonzero(keep), np.flatnonzero(lengths))
+
+    def _rows(self, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64]) -> Self:
+        """These events, all of them of the customers at `index`."""
+        lengths = np.bincount(self.codes[rows], minlength=len(self.customers))[index]
         return self._derive(
             customers=self.customers[index],
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            time=self.time[keep],
-            value=None if self.value is None else self.value[keep],
-            items=None if self.items is None else self.items[keep],
-            count=self.count[keep],
-            cells=self.cells.take(keep),
+            time=self.time[rows],
+            value=None if self.value is None else self.value[rows],
+            items=None if self.items is None else self.items[rows],
+            count=self.count[rows],
+            cells=self.cells.take(rows),
             static=self.static.take(index),
         )
 

@@ -4,7 +4,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 
     name, example     the word on the command line, and a command that works
     question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
-    row               what a row of `predict` is
+    row, unit         what a row of `predict` is, and what the number is that `explain` takes apart
     needs             the roles of columns without which it cannot work, for example ("item",)
     uses              the roles of columns that it reads where they are there
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
@@ -48,7 +48,8 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
-from rnncore.marketing import calibration, measures, saved
+from rnncore.marketing import calibration, features, measures, saved
+from rnncore.marketing import explain as explaining
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, Learned, learn, outputs
@@ -94,6 +95,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     question: ClassVar[str] = "What comes in the {horizon} after {origin}?"
     came: ClassVar[str] = "had the outcome"
     row: ClassVar[str] = "customer"
+    unit: ClassVar[str] = "probability"
     needs: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ("value", "items")
     measure: ClassVar[measures.Measure] = measures.BINARY
@@ -184,6 +186,26 @@ class Task(BaseEstimator):  # type: ignore[misc]
         checks.one_of("backend", self.backend, ("numba", "numpy"))
         return self
 
+    # what a task may say about its explanations
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """The steps (L, D) of a history of which nothing is known: here all 0, the average where inputs are centred."""
+        return np.zeros_like(values)
+
+    def inputs(self, code: Code) -> list[str]:
+        """What each of the D numbers of a step is called."""
+        return features.names(code) if {"numbers", "levels"} <= set(code) else []
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """What each of a customer's steps is called, and which of their events it is, if it is one: here the latest."""
+        first = max(0, len(own) - number)
+        events: list[tuple[str, int | None]] = [(str(own.time[k])[:16], k) for k in range(first, len(own))]
+        return events + [("now", None)] * (number - len(events))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The number that is explained, (M,), from M rows of calibrated outputs of one question; here the first."""
+        return said if said.ndim == 1 else said[:, 0]
+
     # what every task does
 
     def fit(self, log: EventLog, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None) -> Self:
@@ -246,6 +268,14 @@ class Task(BaseEstimator):  # type: ignore[misc]
         asked = task.judged(work, origin, self._learned.code)
         rivals = task.rivals(task.told(work, origin)[1], asked)
         return task._compare(self._learned, asked, rivals, origin, work)[0]
+
+    def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
+        """What each step of one customer's history adds to the answer at the day `at`; see `explain.py`.
+
+        ContractError for a customer who is not in the log, DataError where nothing is known of them on that day.
+        """
+        task, work, origin = self._ready(log, at)
+        return explaining.explain(task, self._learned, work, customer, origin)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what `predict` needs, the table and the verdict to one file, in the safetensors layout."""

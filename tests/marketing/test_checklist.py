@@ -234,3 +234,11 @@ def test_later_events_are_scored_and_evaluated(case):
     task = clone(case.task).fit(early)
     assert np.isfinite(task.score(case.log))
     assert {rival.name for rival in task.evaluate(case.log)} == {rival.name for rival in task.table_}
+
+
+def test_an_answer_is_explained_and_the_gradients_close(case):
+    lengths = np.diff(case.log.offsets)
+    found = case.task.explain(case.log, case.log.customers[lengths.argmax()])
+    assert np.isfinite(found.gradient).all()
+    assert abs(found.gap) <= 1e-3 * max(abs(found.answer - found.blank), 1e-3)
+    assert len(found.steps) == len(found.gradient) == len(found.removal)

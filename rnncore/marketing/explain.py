@@ -1,0 +1,225 @@
+"""Why this answer: what each step of one history adds to it, in the units of the answer, by three methods.
+
+    gradient    integrated gradients (Sundararajan, Taly and Yan 2017): along the straight way from a blank history to
+                the real one, each number's change times the slope of the answer, added up. The sum over all numbers is
+                the answer minus that of the blank history; the rest of it is the completeness gap, and is reported
+    removal     the answer minus that of the same customer without the event: encoded anew, with the gaps and counts
+                that the customer would then have
+    attention   the weight that the network itself gives to the step, where it has attention; a share, no effect
+
+What is blank the task says (`Task.blank`); steps past the end of a history do not exist, so no credit can land on them.
+Derivatives with respect to the steps are those of `layer.backward`; that of the calibration, a function of a few
+numbers, is a difference.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncore.compose import Stack
+from rnncore.contract import Layer
+from rnncore.errors import DataError
+from rnncore.feedforward import Embedding
+from rnncore.interop.atomic import replacing
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, Learned
+from rnncore.typing import Params
+
+if TYPE_CHECKING:
+    from rnncore.marketing.task import Task
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+NODES = 64  # of the Gauss-Legendre rule along the way
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One answer taken apart; prints as a table.
+
+    answer, blank: of the history and of the blank one. steps: what each is called, (L,). inputs: what each number of a
+    step is called, (D,). gradient: (L, D). removal: (L,), NaN for a step that is no event of the log. attention: (L,)
+    or None.
+    """
+
+    customer: Any
+    unit: str
+    answer: float
+    blank: float
+    steps: list[str]
+    inputs: list[str]
+    gradient: Floats
+    removal: Floats
+    attention: Floats | None
+
+    @property
+    def gap(self) -> float:
+        """The completeness gap: the change of the answer that the gradients do not account for."""
+        return self.answer - self.blank - float(self.gradient.sum())
+
+    def __str__(self) -> str:
+        head = [
+            f"{self.customer}: {self.unit} {self.answer:.4f}, of a blank history {self.blank:.4f}",
+            f"completeness gap {self.gap:+.1e}",
+        ]
+        columns = {"step": self.steps, "gradient": [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
+        columns["removal"] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
+        if self.attention is not None:
+            columns["attention"] = [f"{w:.3f}" for w in self.attention]
+        strongest = np.abs(self.gradient).argmax(axis=1)
+        columns["most by"] = [self.inputs[k] for k in strongest]
+        padded = []
+        for name, cells in columns.items():
+            width = max(map(len, (name, *cells)))
+            padded.append([cell.ljust(width) for cell in (name, *cells)])
+        return "\n".join([*head, *("  ".join(row).rstrip() for row in zip(*padded, strict=True))])
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draw the effects of the steps into a PNG, in one step."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 1.6 + 0.28 * len(self.steps)), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        places = np.arange(len(self.steps))
+        axes.barh(places + 0.2, self.gradient.sum(axis=1), 0.38, color="#c2410c", label="integrated gradients")
+        axes.barh(places - 0.2, np.nan_to_num(self.removal), 0.38, color="#1d4ed8", hatch="//", label="removal")
+        axes.set_yticks(places, self.steps, fontsize="small")
+        axes.invert_yaxis()
+        axes.axvline(0, color="0.5", lw=1)
+        axes.set(xlabel=f"effect on the {self.unit}", title=f"{self.customer}: {self.unit} {self.answer:.4f}")
+        axes.legend(frameon=False, fontsize="small")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+        with replacing(os.fspath(path)) as file:
+            file.write(buffer.getvalue())
+
+
+def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.datetime64) -> Explanation:
+    """Take apart the answer for one customer at the day `at`; log: as the task reads it. See `Task.explain`."""
+    own = log.of(customer).until(at)
+    if len(own) == 0:
+        raise DataError(f"customer {customer!r} has no event on or before {at}")
+    asked = _last(task.asked(own, at, learned.code))
+    x = asked.histories.values
+    model, params, x, blank = _numbers(task, learned, x)
+    answer, start, gradient, attention = _integrate(task, learned, model, params, x, blank, asked)
+    steps = task.steps(own, len(x))
+    removal = np.full(len(x), np.nan)
+    for place, event in _events(steps, own):
+        rest = own.without(event)
+        if len(rest):
+            removal[place] = answer - _answer(task, learned, task.asked(rest, at, learned.code))
+    inputs = task.inputs(learned.code)
+    named = inputs if len(inputs) == x.shape[1] else [f"input {k}" for k in range(x.shape[1])]
+    return Explanation(
+        customer, task.unit, answer, start, [name for name, _ in steps], named, gradient, removal, attention
+    )
+
+
+def _events(steps: list[tuple[str, int | None]], own: EventLog) -> Iterator[tuple[int, int]]:
+    """Place among the steps, and position among the customer's events, of each step that is one."""
+    return ((place, event) for place, (_, event) in enumerate(steps) if event is not None)
+
+
+def _last(asked: Examples) -> Examples:
+    """The last question alone, its facts kept."""
+    if len(asked.histories) == 0:
+        raise DataError("nothing is asked of this customer on that day")
+    keep = np.arange(len(asked.histories)) == len(asked.histories) - 1
+    return asked.select(keep)._replace(facts=asked.facts)
+
+
+def _answer(task: Task, learned: Learned, asked: Examples) -> float:
+    one = _last(asked)
+    model, params, x, _ = _numbers(task, learned, one.histories.values)
+    return float(_value(task, learned, _said(model, params, x[:, None])[0], one)[0])
+
+
+def _numbers(task: Task, learned: Learned, x: Array) -> tuple[Layer, list[Params], Array, Array]:
+    """Model and weights in float64, the steps as numbers (L, D), and the blank ones.
+
+    Where the network begins with an embedding, the numbers are the rows of its table, and blank is 0.
+    """
+    model: Any = task.network(learned.code).using(dtype="float64")
+    params: list[Params] = [{name: np.asarray(a, np.float64) for name, a in own.items()} for own in learned.params]
+    if x.dtype.kind in "iu":
+        parts = list(model.parts.values()) if isinstance(model, Stack) else []
+        if len(params) != 1 or len(parts) < 2 or not isinstance(parts[0], Embedding):
+            raise DataError("explain reads ids through one Embedding, the first layer of one network (seeds=1)")
+        table = params[0]["0.W"]
+        rest = {f"{int(k) - 1}.{n}": a for k, n, a in _split(params[0]) if k != "0"}
+        return Stack(*parts[1:]), [rest], table[x], np.zeros_like(table[x])
+    return model, params, np.asarray(x, np.float64), np.asarray(task.blank(x, learned.code), np.float64)
+
+
+def _split(params: Params) -> list[tuple[str, str, Array]]:
+    return [(*name.split(".", 1), a) for name, a in params.items()]  # type: ignore[misc]
+
+
+def _said(model: Layer, params: list[Params], x: Array) -> tuple[Floats, list[Any]]:
+    """What the networks say of x (L, M, D), averaged, (M, K), after the last step; and their caches."""
+    passes = [model.forward(own, x) for own in params]
+    last = [y[-1] if y.ndim == 3 else y for y, _, _ in passes]
+    return np.mean(last, axis=0), [cache for _, _, cache in passes]
+
+
+def _value(task: Task, learned: Learned, said: Floats, asked: Examples) -> Floats:
+    """The number that is explained, of M rows of outputs, (M,)."""
+    return np.asarray(task.explained(task.calibration.apply(said, learned.calibration), asked), np.float64)
+
+
+def _integrate(
+    task: Task, learned: Learned, model: Layer, params: list[Params], x: Array, blank: Array, asked: Examples
+) -> tuple[float, float, Floats, Floats | None]:
+    """Answer, answer of the blank history, (L, D) integrated gradients, and attention (L,) if there is any."""
+    node, weight = np.polynomial.legendre.leggauss(NODES)
+    way = np.concatenate([[0.0], (node + 1) / 2, [1.0]])
+    path = blank[:, None] + way[:, None] * (x - blank)[:, None]
+    said, caches = _said(model, params, path)
+    value = _value(task, learned, said, asked)
+    slope = _slopes(task, learned, said, asked)
+    gradient = np.zeros_like(x)
+    for own, cache in zip(params, caches, strict=True):
+        shape = model._output_shape(cache)
+        dy = np.zeros(shape)
+        (dy[-1] if dy.ndim == 3 else dy)[...] = slope / len(params)
+        dx = model.backward(own, cache, dy)[1]
+        assert dx is not None
+        gradient += (dx[:, 1:-1] * (weight / 2)[:, None]).sum(axis=1) * (x - blank)
+    return float(value[-1]), float(value[0]), gradient, _attention(caches)
+
+
+def _slopes(task: Task, learned: Learned, said: Floats, asked: Examples) -> Floats:
+    """How the answer changes with each output, (M, K), by differences over a 1e-5th of its size."""
+    slopes = np.empty_like(said)
+    for k in range(said.shape[1]):
+        step = np.zeros_like(said)
+        step[:, k] = 1e-5 * np.maximum(np.abs(said[:, k]), 1.0)
+        high, low = (_value(task, learned, said + sign * step, asked) for sign in (1, -1))
+        slopes[:, k] = (high - low) / (2 * step[:, k])
+    return slopes
+
+
+def _attention(caches: list[Any]) -> Floats | None:
+    """The attention weights (L,) of the real history, the last of the path, averaged over networks."""
+    found = [weights[:, -1, 0] for cache in caches for weights in _weights(cache)]
+    return np.mean(found, axis=0) if found else None
+
+
+def _weights(cache: Any) -> Iterator[Array]:
+    """Every (T, N, 1) field `weights` in a cache and in those inside it."""
+    own = getattr(cache, "weights", None)
+    if isinstance(own, np.ndarray) and own.ndim == 3:
+        yield own
+    if isinstance(cache, tuple):
+        for part in cache:
+            yield from _weights(part)

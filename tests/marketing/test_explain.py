@@ -1,0 +1,116 @@
+"""Explanations: they close, they are in the units of the answer, and they say what is true where the truth is known."""
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up import NAMES, SMALL, purchases
+
+import rnncore as rc
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import Churn, EventLog
+from rnncore.marketing.calibration import NONE
+
+
+@pytest.fixture(scope="module")
+def log():
+    return EventLog(purchases(), **NAMES)
+
+
+@pytest.fixture(scope="module")
+def churn(log):
+    return Churn(horizon=30, **SMALL).fit(log)
+
+
+def busiest(log):
+    return log.customers[np.diff(log.offsets).argmax()]
+
+
+def test_the_answer_is_that_of_predict(churn, log):
+    found = churn.explain(log, busiest(log))
+    row = churn.predict(log).filter(pl.col("who") == busiest(log))
+    assert found.answer == pytest.approx(row["return_probability"].item(), abs=1e-6)
+
+
+def test_the_gradients_account_for_the_whole_answer(churn, log):
+    found = churn.explain(log, busiest(log))
+    assert abs(found.answer - found.blank) > 0.01
+    assert abs(found.gap) < 1e-8
+    assert found.gradient.shape == (len(found.steps), len(found.inputs))
+
+
+def test_several_networks_are_explained_together(log):
+    averaged = Churn(horizon=30, seeds=2, **SMALL).fit(log)
+    found = averaged.explain(log, busiest(log))
+    row = averaged.predict(log).filter(pl.col("who") == busiest(log))
+    assert found.answer == pytest.approx(row["return_probability"].item(), abs=1e-6)
+    assert abs(found.gap) < 1e-8
+
+
+def test_removal_is_the_difference_to_a_log_without_the_row(churn, log):
+    frame = purchases()
+    who = busiest(log)
+    when = frame.filter(pl.col("who") == who)["when"].sort()
+    found = churn.explain(log, who, at="2024-07-01")
+    fewer = EventLog(frame.filter((pl.col("who") != who) | (pl.col("when") != when[2])), **NAMES)
+    p, q = (churn.predict(x, at="2024-07-01").filter(pl.col("who") == who)["return_probability"] for x in (log, fewer))
+    assert found.removal[2] == pytest.approx(p.item() - q.item(), abs=1e-6)
+    assert np.isnan(found.removal[-1]) and found.steps[-1] == "now"
+
+
+class Linear(Churn):
+    """An answer of which every part is known: the sum of the closing step's numbers, weighted."""
+
+    calibration = NONE
+
+    def network(self, code):
+        return rc.Stack(rc.Last(), rc.Dense(7, 1))
+
+    def decode(self, outputs, asked):
+        return np.clip(0.5 + 0.01 * outputs[:, 0], 0.01, 0.99)
+
+
+def test_of_a_linear_answer_the_gradients_are_weight_times_change(log):
+    task = Linear(horizon=30, **SMALL).fit(log)
+    found = task.explain(log, busiest(log))
+    x = task.asked(task.prepare(log.of(busiest(log))), log.last_day, task.code_).histories.values.astype(float)
+    want = (x[-1] - task.blank(x, task.code_)[-1]) * task.params_[0]["1.W"][:, 0]
+    assert found.gradient[-1] == pytest.approx(want, rel=1e-6, abs=1e-9)
+    assert not found.gradient[:-1].any()
+    assert found.attention is None
+
+
+class Attentive(Churn):
+    """With attention over the steps."""
+
+    def network(self, code):
+        return rc.Stack(rc.GRU(7, 4, backend="numpy"), rc.Attention(4, 3), rc.Dense(4, 1))
+
+
+def test_attention_is_a_share_of_each_step(log):
+    found = Attentive(horizon=30, **SMALL).fit(log).explain(log, busiest(log))
+    assert found.attention.shape == (len(found.steps),)
+    assert found.attention.sum() == pytest.approx(1.0)
+    assert "attention" in str(found)
+
+
+def test_a_single_event_has_no_removal(churn, log):
+    who = log.customers[0]
+    first = log.of(who).first_day
+    found = churn.explain(log.until(first), who, at=first)
+    assert len(found.steps) == 2 and np.isnan(found.removal).all()
+
+
+def test_it_prints_a_table_and_draws_a_picture(churn, log, tmp_path):
+    found = churn.explain(log, busiest(log))
+    assert len(str(found).splitlines()) == len(found.steps) + 3
+    assert "completeness gap" in str(found)
+    found.plot(tmp_path / "why.png")
+    assert (tmp_path / "why.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_who_is_not_there_is_a_clear_error(churn, log):
+    with pytest.raises(ContractError, match="one of the log's customers, received 'nobody'; ids look like 'c000'"):
+        churn.explain(log, "nobody")
+    late = log.customers[int(log.day[log.offsets[:-1]].argmax())]
+    with pytest.raises(DataError, match="no event on or before 2024-01-02"):
+        churn.explain(log, late, at="2024-01-02")
