@@ -55,6 +55,16 @@ def test_from_frame_undoes_to_frame(lengths):
     np.testing.assert_array_equal(pad(log)[0], pad(histories)[0])
 
 
+@pytest.mark.parametrize("library", ["polars", "pandas", "pyarrow"])
+def test_ids_for_an_embedding_have_no_axis_of_columns_and_stay_whole(library):
+    frame = frames(library)
+    log, ids = from_frame(frame, "who", "n", dtype="int64")
+    assert log.values.dtype == np.int64
+    assert log.values.tolist() == [1, 1, 0, 0, 1]
+    again, _ = from_frame(to_frame(log, ids, "who", "n", like=frame), "who", "n", dtype="int64")
+    np.testing.assert_array_equal(again.values, log.values)
+
+
 def test_a_gap_is_nan():
     log, _ = from_frame(pl.DataFrame({"who": [1, 1], "x": [None, 2.0]}), "who", ["x"])
     np.testing.assert_array_equal(log.values, np.array([[np.nan], [2]], np.float32))
@@ -66,7 +76,8 @@ def test_a_gap_is_nan():
         ({"history": "whom"}, ContractError, "frame: expected the columns 'whom' or 'x', received none called 'whom'"),
         ({"time": "then"}, ContractError, "none called 'then'"),
         ({"columns": ["who"]}, DataError, "column 'who' holds String, not numbers"),
-        ({"dtype": "int64"}, ContractError, "dtype: expected 'float32' or 'float64'"),
+        ({"dtype": "int8"}, ContractError, "dtype: expected 'float32', 'float64' or 'int64'"),
+        ({"dtype": "int64"}, DataError, "column 'x' holds Float64, or gaps, not whole numbers"),
         ({"frame": {"who": [1]}}, ContractError, "frame: expected a dataframe that narwhals knows"),
         ({"frame": pl.DataFrame(LOG).lazy()}, ContractError, "collect a lazy one first"),
         (
@@ -81,7 +92,9 @@ def test_what_does_not_fit_is_named(change, error, words):
         from_frame(**({"frame": pl.DataFrame(LOG), "history": "who", "columns": ["x"]} | change))
 
 
-@pytest.mark.parametrize(("ids", "columns", "name"), [([1], ["a"], "ids"), ([1, 2], ["a", "b"], "columns")])
+@pytest.mark.parametrize(
+    ("ids", "columns", "name"), [([1], ["a"], "ids"), ([1, 2], ["a", "b"], "columns"), ([1, 2], "a", "columns")]
+)
 def test_names_that_do_not_fit_the_histories_are_refused(ids, columns, name):
     with pytest.raises(ContractError, match=f"^{name}"):
         to_frame([np.ones((2, 1)), np.ones((1, 1))], ids, "id", columns, like=pl.DataFrame())

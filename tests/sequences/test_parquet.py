@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 def test_every_history_comes_once_an_epoch_with_its_rows(folder, lengths, rows, batch_size, epoch, per):
     path, ends = written(folder, lengths), np.cumsum(lengths)
     words = {"weight": "w", "per": per, "batch_size": batch_size, "rows": rows, "dtype": "float64"}
-    batches, seen = ParquetMinibatches(path, "who", ["a", "b"], "y", **words), []
+    batches, seen = ParquetMinibatches(path, "who", ["a", "b"], ["y"], **words), []
     for step in range(len(batches)):
         x, n, target, weight, which = batches.batch(epoch, step)
         assert len(which) <= batch_size
@@ -64,14 +64,14 @@ def test_what_is_read_at_once_is_a_block_and_no_more(folder, monkeypatch):
         return real(path, names, first, count)
 
     monkeypatch.setattr(parquet, "_rows", counted)
-    batches = ParquetMinibatches(path, "who", ["a"], "y", batch_size=1, rows=5)
+    batches = ParquetMinibatches(path, "who", ["a"], ["y"], batch_size=1, rows=5)
     for step in range(len(batches)):
         batches.batch(0, step)
     assert sorted(reads) == [(0, 5), (5, 5), (10, 5), (15, 2)]
 
 
 def test_a_history_longer_than_a_block_is_whole(folder):
-    batches = ParquetMinibatches(written(folder, [9, 1]), "who", ["a"], "y", rows=2, batch_size=1)
+    batches = ParquetMinibatches(written(folder, [9, 1]), "who", ["a"], ["y"], rows=2, batch_size=1)
     assert sorted(batches.batch(0, step).lengths[0] for step in range(2)) == [1, 9]
 
 
@@ -79,7 +79,7 @@ def test_the_order_of_blocks_is_a_function_of_seed_and_epoch(folder):
     path = written(folder, [2] * 40)
 
     def order(seed, epoch):
-        batches = ParquetMinibatches(path, "who", ["a"], "y", rows=4, batch_size=2, seed=seed)
+        batches = ParquetMinibatches(path, "who", ["a"], ["y"], rows=4, batch_size=2, seed=seed)
         return tuple(tuple(batches.batch(epoch, step).rows) for step in range(len(batches)))
 
     assert order(0, 1) == order(0, 1)
@@ -91,7 +91,7 @@ def test_a_run_prefetched_from_the_file_resumes_bitwise(folder, tmp_path):
     model = rc.Stack(rc.GRU(2, 3, backend="numpy"), rc.Last(), rc.Dense(3, 1))
 
     def run(epochs, name, wrap=lambda batches: batches):
-        batches = wrap(ParquetMinibatches(path, "who", ["a", "b"], "flag", batch_size=2, rows=6))
+        batches = wrap(ParquetMinibatches(path, "who", ["a", "b"], ["flag"], batch_size=2, rows=6))
         words = {"epochs": epochs, "checkpoint": tmp_path / name}
         return rc.fit(model, model.init(0), batches, rc.losses.binary_cross_entropy, rc.Adam(0.01), **words)
 
@@ -103,7 +103,7 @@ def test_a_run_prefetched_from_the_file_resumes_bitwise(folder, tmp_path):
 
 def test_the_fingerprint_tells_files_and_settings_apart(folder):
     def fingerprint(lengths=(2, 3), **words):
-        return ParquetMinibatches(written(folder, list(lengths)), "who", ["a"], "y", **words).fingerprint()
+        return ParquetMinibatches(written(folder, list(lengths)), "who", ["a"], ["y"], **words).fingerprint()
 
     others = [fingerprint((3, 3)), fingerprint(seed=1), fingerprint(per="step"), fingerprint(rows=2)]
     assert fingerprint() == fingerprint()
@@ -118,7 +118,9 @@ def test_the_fingerprint_tells_files_and_settings_apart(folder):
         ({"columns": ["who"]}, DataError, "column 'who' holds String, not numbers"),
         ({"per": "row"}, ContractError, "per: expected 'history' or 'step'"),
         ({"rows": 0}, ContractError, "rows: expected a whole number"),
-        ({"dtype": "float16"}, ContractError, "dtype: expected 'float32' or 'float64'"),
+        ({"dtype": "float16"}, ContractError, "dtype: expected 'float32', 'float64' or 'int64'"),
+        ({"target_dtype": "int8"}, ContractError, "target_dtype: expected 'float32', 'float64' or 'int64'"),
+        ({"columns": "b", "dtype": "int64"}, DataError, "column 'b' holds Float64, not whole numbers"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused_by_name(folder, change, error, words):
@@ -152,6 +154,30 @@ def test_what_is_no_parquet_file_is_named(tmp_path, content):
         ParquetMinibatches(path, "who", ["a"], "a")
 
 
+def test_one_name_has_no_axis_and_ids_and_classes_are_whole(folder):
+    batches = ParquetMinibatches(written(folder, [3]), "who", "a", "flag", dtype="int64", target_dtype="int64")
+    x, _, target, _, _ = batches.batch(0, 0)
+    assert x.dtype == target.dtype == np.int64
+    assert x.tolist() == [[0], [1], [2]]
+    assert target.tolist() == [1]
+
+
+def test_ids_too_large_for_a_float_stay_whole(tmp_path):
+    frame = pl.DataFrame({"who": [1, 1], "item": [2**53 + 1, 2**62 + 1], "y": [0, 1]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    batches = ParquetMinibatches(tmp_path / "log.parquet", "who", "item", "y", dtype="int64")
+    assert batches.batch(0, 0).x.ravel().tolist() == [2**53 + 1, 2**62 + 1]
+
+
+def test_a_gap_is_nan_among_numbers_and_named_among_ids(tmp_path):
+    pl.DataFrame({"who": [1, 1], "item": [4, None], "y": [0, 1]}).write_parquet(tmp_path / "log.parquet")
+    numbers = ParquetMinibatches(tmp_path / "log.parquet", "who", "item", "y")
+    np.testing.assert_array_equal(numbers.batch(0, 0).x, [[4], [np.nan]])
+    ids = ParquetMinibatches(tmp_path / "log.parquet", "who", "item", "y", dtype="int64")
+    with pytest.raises(DataError, match=r"log.parquet: column 'item', row 1: a whole number is missing"):
+        ids.batch(0, 0)
+
+
 def test_a_step_outside_the_epoch_is_refused(folder):
     with pytest.raises(ContractError, match=r"^step"):
-        ParquetMinibatches(written(folder, [2]), "who", ["a"], "y").batch(0, 1)
+        ParquetMinibatches(written(folder, [2]), "who", ["a"], ["y"]).batch(0, 1)
