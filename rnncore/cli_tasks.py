@@ -1,4 +1,4 @@
-"""The commands over event logs, made from the table of tasks: demo, tasks, fit, predict, evaluate, explain.
+"""The commands over event logs, made from the table of tasks: demo, tasks, fit, predict, evaluate, explain, report.
 
 Every command takes the same words for a log; `--set name=value` gives a task an argument of its own.
 """
@@ -209,6 +209,27 @@ def explain(
         found.plot(plot)
 
 
+@with_log(fresh=False)
+def report(
+    model: Model,
+    file: Log,
+    at: Annotated[str | None, typer.Option(help="The day of the answers; by default the log's last day.")] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.", parser=_named, metavar="FILE")] = Path(
+        "report.html"
+    ),
+    force: Force = False,
+    **log: Any,
+) -> None:
+    """Write one HTML page that holds everything: verdict, rivals, answers, one of them taken apart, and the log."""
+    from rnncore.marketing import command as parts
+    from rnncore.marketing import page
+
+    parts.require_predictable(out, force, {"the model": model, "the log": file})
+    task, events = _again(model, file, log)
+    page.write(task, events, out, at)
+    print(f"the report is in {out}")
+
+
 def _again(model: Path, file: Path, log: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit; prints the report of the log."""
     from rnncore.marketing import EventLog
@@ -254,5 +275,5 @@ def _check_model(task: Task) -> bool:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the program."""
-    for function in (demo, tasks, fit, predict, evaluate, explain):
+    for function in (demo, tasks, fit, predict, evaluate, explain, report):
         reporting(app)(function)

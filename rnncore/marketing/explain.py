@@ -14,7 +14,6 @@ numbers, is a difference.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from rnncore.feedforward import Embedding
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, Learned
+from rnncore.marketing.report import as_png
 from rnncore.typing import Params
 
 if TYPE_CHECKING:
@@ -64,25 +64,38 @@ class Explanation:
         """The completeness gap: the change of the answer that the gradients do not account for."""
         return self.answer - self.blank - float(self.gradient.sum())
 
-    def __str__(self) -> str:
-        head = [
+    @property
+    def summary(self) -> list[str]:
+        """The answer and the completeness gap, in words."""
+        return [
             f"{self.customer}: {self.unit} {self.answer:.4f}, of a blank history {self.blank:.4f}",
             f"completeness gap {self.gap:+.1e}",
         ]
+
+    def columns(self) -> dict[str, list[str]]:
+        """The table as text, a list per column."""
         columns = {"step": self.steps, "gradient": [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
         columns["removal"] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
         if self.attention is not None:
             columns["attention"] = [f"{w:.3f}" for w in self.attention]
         strongest = np.abs(self.gradient).argmax(axis=1)
         columns["most by"] = [self.inputs[k] for k in strongest]
+        return columns
+
+    def __str__(self) -> str:
         padded = []
-        for name, cells in columns.items():
+        for name, cells in self.columns().items():
             width = max(map(len, (name, *cells)))
             padded.append([cell.ljust(width) for cell in (name, *cells)])
-        return "\n".join([*head, *("  ".join(row).rstrip() for row in zip(*padded, strict=True))])
+        return "\n".join([*self.summary, *("  ".join(row).rstrip() for row in zip(*padded, strict=True))])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the effects of the steps into a PNG, in one step."""
+        with replacing(os.fspath(path)) as file:
+            file.write(self.drawn())
+
+    def drawn(self) -> bytes:
+        """The effects of the steps as a PNG."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -97,10 +110,7 @@ class Explanation:
         axes.axvline(0, color="0.5", lw=1)
         axes.set(xlabel=f"effect on the {self.unit}", title=f"{self.customer}: {self.unit} {self.answer:.4f}")
         axes.legend(frameon=False, fontsize="small")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-        with replacing(os.fspath(path)) as file:
-            file.write(buffer.getvalue())
+        return as_png(figure)
 
 
 def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.datetime64) -> Explanation:

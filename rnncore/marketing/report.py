@@ -34,28 +34,36 @@ def picture(task: Task, path: str | os.PathLike[str]) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     picture(churn, f"{folder}/report.png")
     """
+    with replacing(os.fspath(path)) as file:
+        file.write(drawn(task))
+
+
+def drawn(task: Task) -> bytes:
+    """The three panels as a PNG; for a task that was loaded, which has no held-out rows, those of its table."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    if task.table_.rate is None:
+    judged = f"Verdict: {task.verdict_}.  {counted(task.table_.customers, task.table_.of)}"
+    held = getattr(task, "held_out_", None)
+    if held is None or task.table_.rate is None:
         _bars(left, task)
         _gaps(middle, task)
     else:
         _calibration(left, task, colours(task))
         _gains(middle, task, colours(task))
     _losses(right, task)
-    held = task.held_out_
-    figure.suptitle(
-        f"Verdict: {task.verdict_}.  {counted(task.table_.customers, task.table_.of)}, "
-        f"the {counted(task.horizon, 'day')} after {held.origin}"
-    )
+    figure.suptitle(judged if held is None else f"{judged}, the {counted(task.horizon, 'day')} after {held.origin}")
+    return as_png(figure)
+
+
+def as_png(figure: Any) -> bytes:
+    """A figure as a PNG, the same bytes every time."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    with replacing(os.fspath(path)) as file:
-        file.write(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def colours(task: Task) -> dict[str, str]:

@@ -1,0 +1,133 @@
+"""The report of a fitted task: one HTML page that holds everything, its pictures too, and loads nothing.
+
+What it says: the question and the verdict; every rival; how the network learned; what it answers for this log; one
+answer taken apart; and what was found in the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rnncore.interop.atomic import replacing
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.report import COLOURS, as_png, drawn
+from rnncore.marketing.task import Task
+from rnncore.marketing.verdict import NETWORK
+from rnncore.marketing.wording import counted
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c1917; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+h1, h2 { line-height: 1.2 } h2 { margin-top: 2.2rem } img { max-width: 100% }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px }
+th, td { text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #e7e5e4 }
+.verdict { border-left: 4px solid #c2410c; padding: .4rem 1rem; background: #fafaf9 }
+.wide { overflow-x: auto }
+"""
+
+
+def write(task: Task, log: EventLog, path: str | os.PathLike[str], at: Any = None) -> None:
+    """Write the page of a fitted task and a log into one file, in one step.
+
+    at: the day of the answers, by default the log's last. Errors are those of `Task.predict`.
+    """
+    text = page(task, log, at)
+    with replacing(os.fspath(path)) as file:
+        file.write(text.encode("utf-8"))
+
+
+def page(task: Task, log: EventLog, at: Any = None) -> str:
+    """The page as text."""
+    answers = pl.DataFrame(task.predict(log, at))
+    judged = task.table_
+    title = f"{type(task).__name__}: {judged.verdict}"
+    rate = "" if judged.rate is None else f"; of them {judged.rate:.1%} {task.came}"
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="verdict"><b>Verdict: {_text(judged.verdict)}.</b> {_text(judged.reason)}</p>',
+        f"<p>Judged on {counted(judged.customers, judged.of)}, on a window of which nothing was used for training"
+        f"{_text(rate)}. Trained until {task.trained_until_}; intervals of {100 * judged.confidence:g} %.</p>",
+        "<h2>Every method on the same window</h2>",
+        _table(judged.columns()),
+        _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
+        f"<h2>The network's answers: {counted(answers.height, task.row)}</h2>",
+        _table(_spread(answers)),
+        _image(_histograms(answers), "Histograms of the answers; the table above has their quantiles."),
+        "<h2>One answer taken apart</h2>",
+        *_example(task, log, at),
+        f"<h2>What was found in the log: {_text(log.quality().source)}</h2>",
+        _table(_checks(log)),
+        "<h2>How it was asked</h2>",
+        _table({"argument": list(task.get_params()), "value": [repr(v) for v in task.get_params().values()]}),
+    ]
+    head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
+    body = "\n".join(parts)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _text(words: object) -> str:
+    return html.escape(str(words))
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    """Columns of text as a table."""
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    rows = ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in zip(*columns.values(), strict=True)]
+    return f'<div class="wide"><table><tr>{head}</tr>{"".join(f"<tr>{row}</tr>" for row in rows)}</table></div>'
+
+
+def _image(png: bytes, words: str) -> str:
+    return f'<img alt="{_text(words)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def _numbers(answers: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """The columns of numbers, without the first, which says whose the row is."""
+    columns = [c for c in answers.columns[1:] if answers.schema[c].is_numeric()]
+    found = {c: answers[c].cast(pl.Float64).drop_nulls().to_numpy() for c in columns}
+    return {name: values[np.isfinite(values)] for name, values in found.items() if len(values)}
+
+
+def _spread(answers: pl.DataFrame) -> dict[str, list[str]]:
+    """Mean and quantiles of each column of numbers."""
+    numbers = _numbers(answers)
+    shown: dict[str, list[str]] = {"answer": list(numbers), "mean": [f"{v.mean():.4g}" for v in numbers.values()]}
+    for share in (0.05, 0.25, 0.5, 0.75, 0.95):
+        shown[f"{share:.0%}"] = [f"{np.quantile(v, share):.4g}" for v in numbers.values()]
+    return shown
+
+
+def _histograms(answers: pl.DataFrame) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    numbers = dict(list(_numbers(answers).items())[:4])
+    figure = Figure(figsize=(3.2 * max(1, len(numbers)), 2.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, values) in zip(np.ravel(figure.subplots(1, max(1, len(numbers)))), numbers.items(), strict=False):
+        axes.hist(values, bins=30, color=COLOURS[NETWORK])
+        axes.set(xlabel=name, ylabel="rows")
+        axes.spines[["top", "right"]].set_visible(False)
+    return as_png(figure)
+
+
+def _example(task: Task, log: EventLog, at: Any) -> list[str]:
+    """The customer with the longest history that is known on that day."""
+    known = log if at is None else log.until(at)
+    found = task.explain(log, known.customers[int(np.diff(known.offsets).argmax())], at)
+    words = "Each step's effect by integrated gradients and by removal; the table has the numbers."
+    return [f"<p>{_text('; '.join(found.summary))}</p>", _image(found.drawn(), words), _table(found.columns())]
+
+
+def _checks(log: EventLog) -> dict[str, list[str]]:
+    checks = list(log.quality())
+    return {
+        "looked for": [check.name for check in checks],
+        "rows": [f"{check.rows:,}" for check in checks],
+        "done": [check.remark for check in checks],
+    }

@@ -1,0 +1,78 @@
+"""The report is one page that holds everything and loads nothing."""
+
+import re
+
+import polars as pl
+import pytest
+from cli_runs import run
+from made_up import NAMES, SMALL, purchases
+
+from rnncore.marketing import Churn, EventLog
+from rnncore.marketing.page import page
+
+
+@pytest.fixture(scope="module")
+def log():
+    return EventLog(purchases().with_columns(who="<b>" + pl.col("who")), **NAMES)
+
+
+@pytest.fixture(scope="module")
+def churn(log):
+    return Churn(horizon=30, **SMALL).fit(log)
+
+
+def test_it_loads_nothing_from_outside(churn, log):
+    text = page(churn, log)
+    assert not re.findall(r"<script|<link|@import|https?:", text)
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
+    assert text.count("<img") == 3
+
+
+def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, log):
+    text = page(churn, log)
+    for words in (churn.verdict_, *(row.name for row in churn.table_), "rows used", "completeness gap", "units"):
+        assert words in text
+
+
+def test_what_stands_in_the_data_is_text_and_no_markup(churn, log):
+    assert "&lt;b&gt;c0" in page(churn, log) and "<b>c0" not in page(churn, log)
+
+
+def test_every_picture_has_words(churn, log):
+    assert all(len(words) > 20 for words in re.findall(r'<img alt="([^"]*)', page(churn, log)))
+
+
+def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, log, tmp_path):
+    early = Churn(horizon=30, **SMALL).fit(log.until(churn.held_out_.origin))
+    early.save(tmp_path / "model")
+    purchases().with_columns(who="<b>" + pl.col("who")).write_csv(tmp_path / "log.csv")
+    words = (tmp_path / "model", tmp_path / "log.csv")
+    result = run("report", *words, "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    assert run("report", *words, "--out", tmp_path / "page.html").exit_code == 2
+    result = run("explain", *words, "--of", "<b>c000", "--plot", tmp_path / "why.png")
+    assert "completeness gap" in result.stdout and (tmp_path / "why.png").exists()
+    assert run("explain", *words, "--of", "nobody").exit_code == 2
+    assert "Verdict:" in run("evaluate", *words).stdout
+
+
+def test_the_tasks_are_listed_with_an_example_each():
+    result = run("tasks")
+    assert "rnncore fit churn" in result.stdout and "horizon=90" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["no-such-task"], "task: expected 'churn'"),
+        (["churn", "--set", "colour=red"], "colour: expected an argument of churn"),
+        (["churn", "--set", "units"], "--set: expected name=value"),
+        (["churn", "--set", "units=-1"], "units: expected a whole number"),
+    ],
+)
+def test_a_wrong_word_is_refused_before_anything_is_read(tmp_path, words, said):
+    names = ["--customer", "who", "--time", "when", "--out", tmp_path / "out"]
+    result = run("fit", words[0], tmp_path / "gone.csv", *names, *words[1:])
+    assert result.exit_code == 2
+    assert said in result.stderr
