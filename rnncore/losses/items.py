@@ -84,11 +84,13 @@ def bpr_max(
         gap = np.where(out, 0, np.take_along_axis(z, chosen, axis=-1) - z)  # z_y - z_j
         s, log_sum = _softmax(np.where(out, -np.inf, z))
         a, log_hits = _softmax(np.where(out, -np.inf, z - softplus(-gap)))
-        square = np.where(s == 0, 0, z * z)
-        penalty = (s * square).sum(axis=-1, keepdims=True)
-        value = (log_sum - log_hits + lam * penalty)[..., 0]
+        z = np.where(s == 0, 0, z)
+        mean = (s * z).sum(axis=-1, keepdims=True)
+        off = np.where(s == 0, 0, z - mean)
+        spread = off * (z + mean) - (s * off * off).sum(axis=-1, keepdims=True)  # z_j^2 - sum_k s_k z_k^2, in reach
+        value = (log_sum - log_hits)[..., 0] + lam * (s * z * z).sum(axis=-1)
         dright = -(a * sigmoid(-gap)).sum(axis=-1, keepdims=True)
-        dwrong = s - a * sigmoid(gap) + lam * s * (2 * z + square - penalty)
+        dwrong = s - a * sigmoid(gap) + lam * s * (2 * z + spread)
         return weighted_mean(logits, value, np.where(right, dright, np.where(out, 0, dwrong)), w)
 
 

@@ -217,6 +217,12 @@ def test_bpr_max_is_the_formula_of_the_paper():
     assert one(partial(L.bpr_max, regularization=lam), z, y)[0] == pytest.approx(expected, rel=1e-13)
 
 
+def test_the_derivative_of_bpr_max_is_right_where_its_value_is_beyond_all_floats():
+    value, d = one(L.bpr_max, [0.0, 1e200, -1e200], 0)
+    assert value == np.inf
+    np.testing.assert_allclose(d, [-1.0, 2e200, 0.0])
+
+
 def test_kl_gaussian_of_a_law_from_itself_is_zero():
     p = RNG.normal(size=(5, 6))
     value, d = L.kl_gaussian(p, p)
