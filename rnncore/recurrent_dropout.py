@@ -33,7 +33,7 @@ class RecurrentDropout(Layer):
     >>> x = np.ones((5, 2, 3), np.float32)
     >>> y, (h, c), cache = layer.forward(layer.init(seed=0), x, rng=np.random.default_rng(0))
     >>> cache.drop.shape, [k.shape for k in cache.zone]
-    ((2, 4), [(5, 2, 4), (5, 2, 4)])
+    ((5, 2, 4), [(5, 2, 4), (5, 2, 4)])
     """
 
     def __init__(self, layer: Layer, dropout: float = 0.0, zoneout: float | tuple[float, ...] = 0.0) -> None:

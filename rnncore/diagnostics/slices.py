@@ -22,6 +22,7 @@ from rnncore.errors import ContractError
 from rnncore.layers.last import LastCache
 from rnncore.layers.masked import Plan
 from rnncore.recurrent import Recurrent
+from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Params, State
 from rnncore.wrappers import Composition
 from rnncore.wrappers.masked import MaskedCache
@@ -92,6 +93,8 @@ def state_names(model: Layer) -> tuple[str, ...]:
     >>> state_names(rc.Stack(rc.LSTM(3, 4), rc.GRU(4, 4)))
     ('0.h', '0.c', '1.h')
     """
+    if isinstance(model, RecurrentDropout):
+        model = model.layer
     if isinstance(model, Recurrent):
         return model.cell.states
     parts: dict[str, Layer] = getattr(model, "parts", {})

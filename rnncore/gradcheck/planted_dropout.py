@@ -6,11 +6,11 @@ _DSTATE = "dstate = tuple(d.copy() for d in dstate_T)"
 _DY = "dstate[0][: live[t]] += dy[t, : live[t]]"
 _DNEW = "dnew = tuple((1 - k[t, row]) * d[row] for k, d in zip(zone, dstate, strict=True))"
 _CARRY = "d[row] = k[t, row] * d[row] + d_old"
-_OWN = 'own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}\n            _, _, step'
+_OWN = 'own = {**params, "Wh": drop[t, row.start, :, None] * params["Wh"]}\n            _, _, step'
 _STEP = "_, _, step = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)"
 _BACK = "grads, dx[now], dold = cell.backward(own, step, np.zeros_like(dy[now]), dnew, **options)"
-_DWH = 'grads["Wh"] = drop[row.start, :, None] * grads["Wh"]'
-_ROWS = "the output, and by step t+1\n        for row in batches(drop, live[t])"
+_DWH = 'grads["Wh"] = drop[t, row.start, :, None] * grads["Wh"]'
+_ROWS = "the output, and by step t+1\n        for row in batches(drop[t], live[t])"
 _RETURN = "return dparams, dx, dstate"
 
 RECURRENT_DROPOUT: list[tuple[str, str, str]] = [
@@ -31,13 +31,13 @@ RECURRENT_DROPOUT: list[tuple[str, str, str]] = [
     ("zoneout forgotten on the way to the old state", _CARRY, "d[row] = d[row] + d_old"),
     ("no gradient through the cell to the old state", _CARRY, "d[row] = k[t, row] * d[row]"),
     ("the weights without their mask", _OWN, "own = dict(params)\n            _, _, step"),
-    ("the mask of another sequence", _OWN, _OWN.replace("drop[row.start,", "drop[row.start - 1,")),
+    ("the mask of another sequence", _OWN, _OWN.replace("drop[t, row.start,", "drop[t, row.start - 1,")),
     ("dWh misses the mask", _DWH, "pass"),
-    ("dWh with the mask of another sequence", _DWH, 'grads["Wh"] = drop[row.start - 1, :, None] * grads["Wh"]'),
+    ("dWh with the mask of another sequence", _DWH, 'grads["Wh"] = drop[t, row.start - 1, :, None] * grads["Wh"]'),
     (
         "dWh with the mask over its columns",
         _DWH,
-        'grads["Wh"] = np.resize(drop[row.start], grads["Wh"].shape) * grads["Wh"]',
+        'grads["Wh"] = np.resize(drop[t, row.start], grads["Wh"].shape) * grads["Wh"]',
     ),
     ("the step run from the state after it", _STEP, _STEP.replace("s[t, row]", "s[t + 1, row]")),
     ("gradients overwritten, not summed", "dparams[name] += g", "dparams[name][:] = g"),

@@ -219,11 +219,11 @@ def _backward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Arr
 
 
 def _mask_rows(drop: Array, zone: State) -> tuple[Array, Array, Array, Array]:
-    """Return drop, k of h and k of c as rows, and for each k 1 if it has a row of its own for every row, or else 0."""
-    H = drop.shape[1]
+    """Return one step's drop, k of h and k of c as rows, and for each k 1 if it has a row for every row, or else 0."""
+    H = drop.shape[2]
     same = [k.strides[0] == k.strides[1] == 0 for k in zone]  # expectations: one number, broadcast
     rows = [as_rows(k[:1, :1] if one else k, H) for k, one in zip(zone, same, strict=True)]
-    return as_rows(drop, H), rows[0], rows[-1], np.array([not same[0], not same[-1]], np.int64)
+    return as_rows(drop[:1], H), rows[0], rows[-1], np.array([not same[0], not same[-1]], np.int64)
 
 
 def _flags(kind: int, options: dict[str, str]) -> tuple[int, bool]:

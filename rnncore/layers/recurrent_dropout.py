@@ -9,7 +9,7 @@ step; k_t ~ Bernoulli(zoneout) is drawn anew for every step and state. At infere
 is 1 and k_t the rate of zoneout. A dropped row of Wh is a unit that is dropped where it is multiplied by Wh and nowhere
 else: what a gate lets through entry by entry, as z * h_{t-1} in the GRU, is whole.
 
-The masks are in the cache, so a training pass can be replayed and checked. Shapes: drop (N, H), each k (T, N, H).
+The masks are in the cache, so a training pass can be replayed and checked. Shapes: drop and each k (T, N, H).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 class RecurrentDropoutCache(NamedTuple):
-    """What the backward needs: x (T, N, D), states (T+1, N, H) each, drop (N, H), zone (T, N, H) each, lengths."""
+    """What the backward needs: x (T, N, D), states (T+1, N, H) each, drop (T, N, H), zone (T, N, H) each, lengths."""
 
     x: Array
     states: State
@@ -38,14 +38,14 @@ def masks(
 ) -> tuple[Array, State]:
     """Return drop and, for each state, k: drawn from `rng`, or their expectations without it."""
     T, real = len(x), x.real.dtype
-    drop = np.ones(state_0[0].shape, real)
+    keep = np.ones(state_0[0].shape, real)
     if rng is not None and dropout:
-        drop = (rng.random(drop.shape) >= dropout) / real.type(1 - dropout)
+        keep = (rng.random(keep.shape) >= dropout) / real.type(1 - dropout)
     zone = []
     for rate, s in zip(zoneout, state_0, strict=True):
         k = np.broadcast_to(real.type(rate), (T, *s.shape))
         zone.append((rng.random(k.shape) < rate).astype(real) if rng is not None and rate else k)
-    return drop, tuple(zone)
+    return np.broadcast_to(keep, (T, *keep.shape)), tuple(zone)
 
 
 def batches(drop: Array, n: int) -> list[slice]:
@@ -74,9 +74,9 @@ def forward(
     for s, first in zip(states, state_0, strict=True):
         s[0] = first
     for t in range(T):
-        for row in batches(drop, live[t]):
+        for row in batches(drop[t], live[t]):
             now = slice(t, t + 1), row
-            own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}  # (1)
+            own = {**params, "Wh": drop[t, row.start, :, None] * params["Wh"]}  # (1)
             _, new, _ = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)  # (2)
             for s, k, s_new in zip(states, zone, new, strict=True):
                 s[t + 1, row] = k[t, row] * s[t, row] + (1 - k[t, row]) * s_new  # (3)
@@ -99,15 +99,15 @@ def backward(
     dstate = tuple(d.copy() for d in dstate_T)  # what the steps after t send back
     for t in reversed(range(T)):
         dstate[0][: live[t]] += dy[t, : live[t]]  # h_t is read twice: as the output, and by step t+1
-        for row in batches(drop, live[t]):
+        for row in batches(drop[t], live[t]):
             now = slice(t, t + 1), row
-            own = {**params, "Wh": drop[row.start, :, None] * params["Wh"]}
+            own = {**params, "Wh": drop[t, row.start, :, None] * params["Wh"]}
             _, _, step = cell.forward(own, x[now], tuple(s[t, row] for s in states), **options)  # of (2), once more
             dnew = tuple((1 - k[t, row]) * d[row] for k, d in zip(zone, dstate, strict=True))  # (3')
             grads, dx[now], dold = cell.backward(own, step, np.zeros_like(dy[now]), dnew, **options)  # (2')
             for d, k, d_old in zip(dstate, zone, dold, strict=True):
                 d[row] = k[t, row] * d[row] + d_old  # (3'), (2')
-            grads["Wh"] = drop[row.start, :, None] * grads["Wh"]  # (1')
+            grads["Wh"] = drop[t, row.start, :, None] * grads["Wh"]  # (1')
             for name, g in grads.items():
                 dparams[name] += g  # (2')
     return dparams, dx, dstate

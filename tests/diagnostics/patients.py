@@ -16,6 +16,8 @@ MODELS = {
     "ids": rc.Stack(rc.Embedding(7, 3, dtype="float64"), rc.GRU(3, 5, **WORDS), DENSE),
     "last": rc.Stack(rc.GRU(3, 5, **WORDS), rc.Last(), rc.Dropout(0.5), DENSE),
     "bidirectional": rc.Stack(rc.Bidirectional(rc.LSTM(3, 4, **WORDS)), rc.RNN(8, 5, **WORDS), DENSE),
+    "noisy": rc.Stack(rc.TimeLSTM(3, 4, **WORDS), rc.RecurrentDropout(rc.GRU(4, 5, **WORDS), 0.4, 0.3), DENSE),
+    "gaps": rc.Stack(rc.RecurrentDropout(rc.GRUD(3, 5, **WORDS), 0.0, (0.3, 0.0)), rc.Last(), DENSE),
     "deep": rc.Stack(rc.GRU(3, 3, **WORDS), rc.Bidirectional(rc.Stack(rc.RNN(3, 4, **WORDS), rc.GRU(4, 5, **WORDS))),
                      rc.Last(), rc.Dense(10, 2, dtype="float64")),
 }  # fmt: skip
