@@ -67,7 +67,7 @@ def everything(layer, p, **words):
     return check(layer, p.params, p.x, p.state_0, p.lengths, methods, entries=12, **words)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "bidirectional", "stack"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "time_lstm", "grud", "bidirectional", "stack"])
 @pytest.mark.parametrize("ragged", [True, False])
 def test_all_five_oracles_agree_with_each_other_and_with_the_backward_pass(cell, ragged):
     pytest.importorskip("torch")

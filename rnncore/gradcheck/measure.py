@@ -41,15 +41,20 @@ def gather(
 ) -> dict[str, Evidence]:
     """Ask every oracle about every array, at all its entries or at `entries` of them.
 
-    Those are drawn from `rng`, and the one with the largest gradient is always among them: it sets the scale of errors.
+    Those are drawn from `rng`, but the one with the largest gradient is always among them, since it sets the scale of
+    errors, and of x (three axes) the largest of each column, which may have a meaning of its own: a mask, a time.
     """
     evidence = {}
     for name, g in grads.items():
         indices = list(np.ndindex(g.shape))
         if entries is not None and len(indices) > entries:
-            size = np.where(np.isfinite(g), np.abs(g), np.inf).ravel()
-            drawn = [k for k in rng.permutation(len(indices)).tolist() if k != int(np.argmax(size))]
-            indices = [indices[k] for k in sorted([int(np.argmax(size)), *drawn[: entries - 1]])]
+            size = np.where(np.isfinite(g), np.abs(g), np.inf)
+            chosen = [int(np.argmax(size))]
+            if g.ndim == 3:
+                columns = np.arange(g.shape[2])
+                chosen += (size.reshape(-1, len(columns)).argmax(axis=0) * len(columns) + columns).tolist()
+            chosen = list(dict.fromkeys([*chosen, *rng.permutation(len(indices)).tolist()]))
+            indices = [indices[k] for k in sorted(chosen[:entries])]
         found = {o.method: drifted(o, o.at(name, indices), outputs, upstream) for o in oracles}
         evidence[name] = Evidence(indices, found)
     return evidence

@@ -24,21 +24,39 @@ Torch = Any  # torch ships types, but is not there for everybody
 
 def step(layer: Recurrent, p: dict[str, Torch], x: Torch, state: list[Torch]) -> list[Torch]:
     """One step of one row through a cell."""
+    import torch
+
+    if layer.cell.name == "time_lstm":
+        time, short = x[-1], (state[1] @ p["Wd"] + p["bd"]).tanh()
+        log = layer.options["decay"] == "log"
+        left = 1 / (time.clamp(min=0) + np.e).log() if log else 1 / time.clamp(min=1)
+        return step_of("lstm", layer.options, p, x[:-1], [state[0], state[1] - short + left * short])
+    if layer.cell.name == "grud":
+        value, mask, time = x.chunk(3)
+        last = p["mean"] + state[1]  # the last value observed
+        left = (-(time * p["Wgx"] + p["bgx"]).relu()).exp()
+        filled = mask * value + (1 - mask) * (left * last + (1 - left) * p["mean"])
+        h = (-(time @ p["Wgh"] + p["bgh"]).relu()).exp() * state[0]
+        seen = mask * value + (1 - mask) * last - p["mean"]
+        return [*step_of("gru", layer.options, p, torch.cat([filled, mask]), [h]), seen]
+    return step_of(layer.cell.name, layer.options, p, x, state)
+
+
+def step_of(name: str, options: dict[str, str], p: dict[str, Torch], x: Torch, state: list[Torch]) -> list[Torch]:
+    """One step of one row through RNN, LSTM or GRU."""
     h = state[0]
-    act = {"tanh": lambda a: a.tanh(), "relu": lambda a: a.relu()}[layer.options.get("activation", "tanh")]
-    if layer.cell.name == "rnn":
+    act = {"tanh": lambda a: a.tanh(), "relu": lambda a: a.relu()}[options.get("activation", "tanh")]
+    if name == "rnn":
         return [act(x @ p["Wx"] + h @ p["Wh"] + p["b"])]
-    if layer.cell.name == "lstm":
+    if name == "lstm":
         i, f, g, o = (x @ p["Wx"] + h @ p["Wh"] + p["b"]).chunk(4)
         c = f.sigmoid() * state[1] + i.sigmoid() * act(g)
         return [o.sigmoid() * act(c), c]
-    if layer.cell.name != "gru":
-        raise ContractError("method", "a cell that is also written in torch", layer.cell.name, "use another method")
+    if name != "gru":
+        raise ContractError("method", "a cell that is also written in torch", name, "use another method")
     (r, z, n), (v_r, v_z, v_n) = (x @ p["Wx"] + p["bx"]).chunk(3), (h @ p["Wh"] + p["bh"]).chunk(3)
     r, z, H = (r + v_r).sigmoid(), (z + v_z).sigmoid(), len(h)
-    v_n = (
-        r * v_n if layer.options.get("reset", "after") == "after" else (r * h) @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
-    )
+    v_n = r * v_n if options.get("reset", "after") == "after" else (r * h) @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
     return [(1 - z) * (n + v_n).tanh() + z * h]
 
 
