@@ -55,7 +55,8 @@ def test_other_peoples_code_gets_the_verdict_that_the_comment_says(printed, bloc
 
 def test_the_table_of_planted_errors_counts_what_there_is():
     counts = " | ".join(
-        f"{len(mutants(c))} of {len(mutants(c))}" for c in ("lstm", "gru", "rnn", "bidirectional", "stack")
+        f"{len(mutants(c))} of {len(mutants(c))}"
+        for c in ("lstm", "gru", "rnn", "bidirectional", "stack", "recurrent_dropout")
     )
     assert TEXT.count(counts) == 3
 

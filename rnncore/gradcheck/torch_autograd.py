@@ -96,7 +96,11 @@ def run(
             at, final = at + len(part.state_sizes), final + ends
             rows = y if isinstance(layer, Stack) else rows
             sides.append([row.flip(0) for row in y] if key == "backward" else y)
-        return (rows if isinstance(layer, Stack) else [torch.cat(pair, -1) for pair in zip(*sides, strict=True)]), final
+        if isinstance(layer, Stack):
+            return rows, final
+        how = {"sum": torch.add, "mul": torch.mul, "ave": lambda a, b: (a + b) / 2}
+        how |= {"concat": lambda a, b: torch.cat([a, b], -1), "none": lambda a, b: torch.stack([a, b], 1)}
+        return [how[layer.merge](*pair) for pair in zip(*sides, strict=True)], final
     if isinstance(layer, Dense):
         return [row @ p["W"] + p["b"] for row in rows], []
     if isinstance(layer, Embedding):
@@ -131,6 +135,8 @@ def oracle(
     time = T if x.ndim > 1 else None
     y, final = run(layer, {name: leaves[name] for name in layer.parameter_shapes()}, rows, state, time, rng)
     up = torch.tensor(upstream[0])
+    if isinstance(layer, Bidirectional) and layer.merge == "none":
+        up = up.transpose(1, 2)
     loss = sum((row * (up[: len(row), n] if layer.keeps_time else up[n])).sum() for n, row in enumerate(y))
     for s, u in zip(final, upstream[1:], strict=True):
         loss = loss + (s * torch.tensor(u)).sum()
