@@ -15,11 +15,12 @@ EQUAL = TOLERANCE["equal in float64"]
 
 
 def composed(backend):
-    """Three features in and four out, as every cell here: a stack, and one layer in both directions."""
+    """Three features in and four out, as every cell here: a stack, both directions, and zoneout at inference."""
     words = {"backend": backend, "dtype": "float64"}
     return [
         rc.Stack(rc.LSTM(3, 5, **words), rc.GRU(5, 2, **words), rc.Dense(2, 4, dtype="float64")),
         rc.Bidirectional(rc.Stack(rc.GRU(3, 4, "before", **words), rc.RNN(4, 2, **words))),
+        rc.RecurrentDropout(rc.LSTM(3, 4, **words), dropout=0.3, zoneout=(0.2, 0.4)),
     ]
 
 
