@@ -1,4 +1,4 @@
-"""The command line: rnncore demo | tasks | fit | predict | evaluate | explain | report | gradcheck | learn.
+"""The command line: rnncore demo | tasks | fit | predict | evaluate | explain | report | leaks | gradcheck | learn.
 
 Exit code 0: done; 1: a gradient check failed; 2: the input cannot be used (a message says why, and nothing is written);
 130: stopped with Ctrl-C.

@@ -1,4 +1,4 @@
-"""The commands over event logs, made from the table of tasks: demo, tasks, fit, predict, evaluate, explain, report.
+"""The commands over event logs, made from the table of tasks: fit, predict, evaluate and what belongs to them.
 
 Every command takes the same words for a log; `--set name=value` gives a task an argument of its own.
 """
@@ -230,6 +230,23 @@ def report(
     print(f"the report is in {out}")
 
 
+def leaks(
+    file: Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet, one row per case.")],
+    outcome: Annotated[str, typer.Option(help="The column of yes and no.")],
+    time: Annotated[str | None, typer.Option(help="The column with the time of the outcome.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to pass over; more may be given.")] = None,
+    separator: Annotated[str, typer.Option(help=r"Between the cells of a CSV file; \t is a tab.")] = ",",
+) -> None:
+    """Look for columns that know the outcome: too good alone, or with times after it."""
+    from rnncore.marketing.leaks import find_leaks
+
+    print(
+        find_leaks(
+            file, outcome, time=time, ignore=ignore or [], separator=words_of({"separator": separator})["separator"]
+        )
+    )
+
+
 def _again(model: Path, file: Path, log: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit; prints the report of the log."""
     from rnncore.marketing import EventLog
@@ -275,5 +292,5 @@ def _check_model(task: Task) -> bool:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the program."""
-    for function in (demo, tasks, fit, predict, evaluate, explain, report):
+    for function in (demo, tasks, fit, predict, evaluate, explain, report, leaks):
         reporting(app)(function)

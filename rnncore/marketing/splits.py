@@ -155,6 +155,27 @@ def time_split(
     return TimeSplit(horizon, train, last, calibration, calibration_horizon)
 
 
+def rolling_origins(log: EventLog, horizon: int, count: int, *, step: int | None = None) -> list[np.datetime64]:
+    """The `count` latest test origins, `step` days apart (by default the horizon), the oldest first.
+
+    Judge a task at each as `task.fit(log.until(origin + span(horizon))).table_`: what is later is not read. DataError
+    where the log is too short to train before the oldest of them.
+
+    >>> from rnncore.datasets import cdnow
+    >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
+    >>> [str(origin) for origin in rolling_origins(log, 90, 3)]
+    ['1997-10-03', '1998-01-01', '1998-04-01']
+    """
+    require_horizon(horizon)
+    for name, number in (("count", count), ("step", 1 if step is None else step)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise ContractError(name, "a whole number, at least 1", repr(number), "it is a number of origins or days")
+    apart = horizon if step is None else step
+    origins = [log.last_day - span(horizon + k * apart) for k in reversed(range(count))]
+    time_split(log, horizon, test=origins[0])  # says why a log is too short
+    return origins
+
+
 def require_horizon(horizon: int) -> None:
     """ContractError unless the horizon is a whole number of days, at least 1."""
     if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1:

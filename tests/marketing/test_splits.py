@@ -12,7 +12,7 @@ from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
 from rnncore.marketing.days import span
-from rnncore.marketing.splits import TimeSplit, cut, time_split
+from rnncore.marketing.splits import TimeSplit, cut, rolling_origins, time_split
 
 FIRST = datetime.date(2024, 1, 1)
 
@@ -182,3 +182,15 @@ def test_embargo_holds_for_every_split(events, horizon, calibration_horizon, ori
     assert max(split.train) + span(horizon) <= limit
     assert limit + span(calibration_horizon) <= split.test
     assert split.test + span(horizon) <= log.last_day
+
+
+def test_rolling_origins_leave_room_for_training_before_and_judging_after():
+    days = [str(np.datetime64("2024-01-01") + np.timedelta64(d, "D")) for d in range(100)]
+    log = EventLog(pl.DataFrame({"id": [d % 5 for d in range(100)], "t": days}), customer="id", time="t")
+    origins = rolling_origins(log, 20, 3, step=10)
+    assert [str(origin) for origin in origins] == ["2024-02-29", "2024-03-10", "2024-03-20"]
+    assert origins[-1] + span(20) == log.last_day
+    with pytest.raises(DataError, match="does not fit"):
+        rolling_origins(log, 20, 5)
+    with pytest.raises(ContractError, match="count"):
+        rolling_origins(log, 20, 0)

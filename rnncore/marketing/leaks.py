@@ -1,0 +1,185 @@
+"""Leaks: columns that know the outcome because they were filled in after it.
+
+    too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, and better than all columns that
+                are weaker alone do together. In honest data the best column is beaten by the others joined
+    too late    cells hold times after the time of the outcome
+
+Both AUROCs are out of fold, of trees, so that any form of dependence counts. A column that says nearly the same as a
+suspect (rank correlation TWIN or more) does not count among the others. What is found is a suspicion: whoever knows how
+the column comes about decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.tree import DecisionTreeClassifier
+
+from rnncore.errors import DataError
+from rnncore.marketing import parsing
+from rnncore.marketing.columns import EMPTY, Columns, gather
+from rnncore.marketing.reading import Raw, read, require_columns
+
+Floats = NDArray[np.float64]
+ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
+
+
+class Suspect(NamedTuple):
+    """What was found about one column."""
+
+    name: str
+    alone: float
+    """AUROC of the column alone, out of fold."""
+    others: float | None
+    """AUROC of all weaker columns together; None where `alone` is below ABSURD and it was not asked."""
+    later: float
+    """Share of its times that lie after the outcome; 0 for columns that hold no times."""
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it is suspected."""
+        return self.later > 0 or (self.others is not None and self.alone > self.others)
+
+
+class Leaks(NamedTuple):
+    """The columns, the most telling first; prints as a table."""
+
+    source: str
+    columns: tuple[Suspect, ...]
+
+    @property
+    def suspected(self) -> list[str]:
+        """Names of the columns that are suspected."""
+        return [suspect.name for suspect in self.columns if suspect.leaks]
+
+    def __str__(self) -> str:
+        width = max(len(suspect.name) for suspect in self.columns)
+        lines = []
+        for s in self.columns:
+            others = "" if s.others is None else f"  the weaker ones together {s.others:.3f}"
+            late = f"  {s.later:.1%} of its times are after the outcome" if s.later else ""
+            mark = "LEAK?" if s.leaks else "     "
+            lines.append(f"  {mark} {s.name:<{width}}  alone {s.alone:.3f}{others}{late}")
+        found = ", ".join(self.suspected) or "none"
+        return "\n".join([self.source, *lines, f"suspected: {found}"])
+
+
+def find_leaks(
+    source: Any, outcome: str, *, time: str | None = None, ignore: Sequence[str] = (), separator: str = ","
+) -> Leaks:
+    """Look for leaks in a table with a row per case.
+
+    source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
+    two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
+    to pass over, for example ids.
+
+    DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
+
+    >>> import polars as pl
+    >>> rng = np.random.default_rng(0)
+    >>> y, age = rng.integers(0, 2, 400), rng.normal(size=400)
+    >>> frame = pl.DataFrame({"bought": y, "age": age, "paid": y * rng.gamma(2, size=400)})
+    >>> find_leaks(frame, "bought").suspected
+    ['paid']
+    """
+    raw = read(source, None, separator)
+    require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
+    target = _two(raw, outcome)
+    rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
+    late = _late(raw, rest, time)
+    parsed = [parsing.parse_any(column, raw.label) for name, column in rest.items() if name not in late]
+    found = search(gather(pl.DataFrame(parsed)), target)
+    suspects = [*found, *(Suspect(name, 0.5, None, share) for name, share in late.items())]
+    if not suspects:
+        raise DataError(f"{raw.label} has no column beside the outcome")
+    return Leaks(raw.label, tuple(sorted(suspects, key=lambda s: (not s.leaks, -s.alone))))
+
+
+def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
+    """What each column says of the outcomes (n,) of 0 and 1, alone and against the others."""
+    x: dict[str, Floats] = {**columns.numbers}
+    for name, category in columns.categories.items():
+        x[name] = np.where(category.codes == EMPTY, np.nan, category.codes).astype(np.float64)
+    alone = {name: _alone(values, outcome, name in columns.categories) for name, values in x.items()}
+    found = []
+    for name, score in alone.items():
+        others = None
+        if score >= ABSURD:
+            weaker = [v for other, v in x.items() if alone[other] < score and not _twins(v, x[name])]
+            others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
+        found.append(Suspect(name, score, others, 0.0))
+    return found
+
+
+def _trees() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0)
+
+
+def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
+    """AUROC of one column; of words, by the rate of each word, which a tree with a leaf for each reads."""
+    empty = np.isnan(values)
+    x = np.column_stack([np.where(empty, 0.0, values), empty])
+    leaves = min(1000, int(np.nanmax(values, initial=0)) + 2) if words else 32
+    return _auroc(
+        DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=20, random_state=0), x, outcome
+    )
+
+
+def _auroc(model: Any, x: Floats, outcome: NDArray[Any]) -> float:
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
+    return float(roc_auc_score(outcome, p))
+
+
+def _twins(one: Floats, other: Floats) -> bool:
+    both = ~(np.isnan(one) | np.isnan(other))
+    if both.sum() < 3 or np.ptp(one[both]) == 0 or np.ptp(other[both]) == 0:
+        return False
+    return bool(abs(spearmanr(one[both], other[both]).statistic) >= TWIN)
+
+
+def _two(raw: Raw, outcome: str) -> NDArray[np.int64]:
+    """The outcome as 0 and 1; of two words the second in the alphabet is 1."""
+    cells = parsing.parse_any(raw.columns[outcome], raw.label)
+    if cells.null_count():
+        raise DataError(f"{raw.label}: {outcome!r} is empty in row {parsing.first_row(cells.is_null())}; leave it out")
+    values = cells.unique().sort()
+    counts = [int((cells == value).sum()) for value in values.head(3)]
+    if len(values) != 2 or min(counts) < FOLDS:
+        raise DataError(
+            f"{raw.label}: {outcome!r} must have two values, each {FOLDS} times or more; it has {len(values)}"
+            + (f", one of them {min(counts)} times" if len(values) == 2 else "")
+        )
+    return np.asarray((cells == values[1]).to_numpy(), np.int64)
+
+
+def _late(raw: Raw, columns: Mapping[str, Any], time: str | None) -> dict[str, float]:
+    """The share of each column of times that is after the outcome's."""
+    shares = {}
+    at = None if time is None else parsing.parse_time(raw.columns[time], raw.label, None)
+    for name, column in columns.items():
+        if column.dtype.is_temporal() or _is_time(raw, name):
+            times = parsing.parse_time(column, raw.label, None)
+            after = None if at is None else (times > at).drop_nulls()
+            shares[name] = float(after.mean() or 0.0) if after is not None and len(after) else 0.0  # type: ignore[arg-type]
+    return shares
+
+
+def _is_time(raw: Raw, name: str) -> bool:
+    """Whether a column of text holds ISO dates, and nothing else."""
+    column = raw.columns[name]
+    if column.dtype != pl.String or column.drop_nulls().len() == 0:
+        return False
+    try:
+        parsing.parse_time(column, raw.label, None)
+    except DataError:
+        return False
+    return True

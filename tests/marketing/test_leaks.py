@@ -1,0 +1,91 @@
+"""Leaks: what is too good or too late is suspected, what is merely good is not."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from cli_runs import run
+from conftest import data_folder
+
+from rnncore.errors import DataError
+from rnncore.marketing.leaks import find_leaks
+
+
+def cases(n=900, seed=0):
+    """Three columns that say something together, the first the most, and a column of noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)) * [1.2, 1.0, 0.8]
+    bought = rng.uniform(size=n) < 1 / (1 + np.exp(-1.5 * x.sum(axis=1)))
+    columns = {"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "noise": rng.normal(size=n)}
+    return pl.DataFrame({**columns, "way": rng.choice(["web", "mail"], n), "bought": bought.astype(int)}), rng
+
+
+def test_honest_columns_are_not_suspected():
+    frame, _ = cases()
+    assert find_leaks(frame, "bought").suspected == []
+
+
+def test_a_column_that_alone_beats_the_others_is():
+    frame, rng = cases()
+    paid = frame["bought"].to_numpy() * rng.gamma(2.0, size=frame.height)
+    assert find_leaks(frame.with_columns(paid=paid), "bought").suspected == ["paid"]
+
+
+def test_so_is_a_leak_of_words_and_each_of_a_pair_of_twins():
+    frame, rng = cases()
+    y = frame["bought"].to_numpy()
+    thanked = np.where(rng.uniform(size=len(y)) < 0.97, y, 1 - y)
+    words = frame.with_columns(letter=pl.Series(np.where(thanked, "thanks", "sorry")))
+    assert find_leaks(words, "bought").suspected == ["letter"]
+    paid = y * rng.gamma(2.0, size=len(y))
+    twins = frame.with_columns(paid=paid, taxed=1.19 * paid + 1e-9 * rng.normal(size=len(y)))
+    assert sorted(find_leaks(twins, "bought").suspected) == ["paid", "taxed"]
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_times_after_the_outcome_are_suspected_and_times_before_are_not(text):
+    frame, _ = cases(300)
+    day = datetime.date(2024, 5, 1)
+    at = [day] * 300
+    sent = [day + datetime.timedelta(days=int(k % 10 == 0)) for k in range(300)]
+    met = [day - datetime.timedelta(days=k) for k in range(300)]
+    dated = frame.with_columns(at=pl.Series(at), sent=pl.Series(sent), met=pl.Series(met))
+    dated = dated.with_columns(pl.col("at", "sent", "met").cast(pl.String)) if text else dated
+    found = find_leaks(dated, "bought", time="at")
+    assert found.suspected == ["sent"]
+    assert "10.0% of its times are after the outcome" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop("bought"), "has no column 'bought'"),
+        (lambda f: f.with_columns(bought=pl.lit(1)), "must have two values.*it has 1"),
+        (lambda f: f.with_columns(bought=pl.lit(None)), "is empty in row 1"),
+        (lambda f: f.select("bought"), "has no column beside the outcome"),
+    ],
+)
+def test_a_table_that_cannot_be_searched_is_a_clear_error(change, message):
+    with pytest.raises(DataError, match=message):
+        find_leaks(change(cases(100)[0]), "bought")
+
+
+def test_the_command_names_what_is_suspected(tmp_path):
+    frame, _ = cases(300)
+    frame.with_columns(paid=pl.col("bought") * 2.5).write_csv(tmp_path / "cases.csv")
+    result = run("leaks", tmp_path / "cases.csv", "--outcome", "bought")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "suspected: paid"
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "outcome", "suspected"),
+    [
+        ("online_shoppers", "online_shoppers_intention.csv", "Revenue", ["PageValues"]),
+        ("telco_churn", "Telco-Customer-Churn.csv", "Churn", []),
+    ],
+)
+def test_of_real_tables_the_known_leak_alone_is_suspected(folder, file, outcome, suspected):
+    ignore = ["customerID"] if folder == "telco_churn" else []
+    assert find_leaks(data_folder(folder) / file, outcome, ignore=ignore).suspected == suspected
