@@ -2,5 +2,6 @@
 
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.hazard import ChurnHazard
 
-__all__ = ["Churn", "EventLog"]
+__all__ = ["Churn", "ChurnHazard", "EventLog"]

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.hazard import ChurnHazard
 
 START = datetime.date(2024, 1, 1)
 
@@ -45,5 +46,6 @@ NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
 # word on the command line -> a function that makes its case
 MADE_UP = {
+    "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

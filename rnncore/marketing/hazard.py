@@ -1,0 +1,170 @@
+"""ChurnHazard: when the next event comes, from one model for every horizon.
+
+    history       encoding.py, as in churn.py; origins that the end of the log cuts short are used too, censored
+    head, loss    GRU, its last output, the logits of the hazards of K intervals; likelihood with censoring
+    decoding      hazards, calibrated on the latest windows, to the survival curve P(no event within t days)
+    must beat     as in churn.py, at the horizon
+
+Within an interval the hazard is spread evenly; beyond the horizon it stays at that of the last interval.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.losses import discrete_hazard
+from rnncore.marketing.calibration import Calibration
+from rnncore.marketing.churn import Churn
+from rnncore.marketing.days import Day, days_between, span
+from rnncore.marketing.encoding import COLUMNS, apply_scale, encode, fit_scale, join, ladder
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, outputs, tenth
+from rnncore.marketing.task import Code, Told
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+MOST = 12  # intervals
+
+
+def _fit(outputs: Floats, target: Floats) -> Floats:
+    """Slope and intercept (2,) on the logits of the hazards, of the highest likelihood; the slope stays positive."""
+    if len(target) == 0 or not target[:, 1].any():
+        return np.array([1.0, 0.0])
+
+    def loss(numbers: Floats) -> float:
+        return float(discrete_hazard(np.exp(numbers[0]) * outputs + numbers[1], target)[0])
+
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-5, 5)])
+    return np.array([np.exp(found.x[0]), found.x[1]])
+
+
+HAZARDS = Calibration(_fit, lambda outputs, numbers: expit(numbers[0] * outputs + numbers[1]), 2)
+
+
+class ChurnHazard(Churn):
+    """Probability that a customer has no event in any time to come, from hazards; arguments are those of `Task`.
+
+    `predict` gives churn_probability and return_probability at the horizon, `survival` the curve, `quiet` the
+    probability of no event between any two days to come, `expected` the mean time without one.
+
+    >>> from rnncore.datasets import cdnow
+    >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
+    >>> churn = ChurnHazard(horizon=181, units=8, epochs=3, backend="numpy").fit(log)
+    >>> curve = churn.survival(log, [30, 90, 181, 365])
+    >>> curve.columns
+    ['customer', 'survival_30', 'survival_90', 'survival_181', 'survival_365']
+    >>> bool((curve["survival_30"] >= curve["survival_365"]).all())
+    True
+    """
+
+    name = "churn-hazard"
+    example = "rnncore fit churn-hazard shop.csv --customer client_id --time bought_at --value amount --horizon 90"
+    calibration = HAZARDS
+    loss = staticmethod(discrete_hazard)
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
+        _, window = super().told(log, end)  # what the simple methods learn from, and its errors
+        parts, groups, targets, newest = [], [], [], []
+        for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
+            history, group = log.until(origin), log.population(origin)
+            if not len(group):
+                continue
+            target = self._intervals(log, origin, end)[group]
+            seen = target[:, 0] >= 0
+            parts.append(encode(history, origin, self.horizon, self.horizon, self.latest))
+            groups.append(group)
+            targets.append(target)
+            newest.append(np.full(len(group), origin + span(self.horizon) >= end) & seen)
+        steps, group, target = join(parts), np.concatenate(groups), np.concatenate(targets)
+        scale = fit_scale(steps.values)
+        known = log.population(end)
+        person = np.searchsorted(known, group)
+        told = Examples(
+            apply_scale(steps, scale),
+            group=person,
+            target=np.maximum(target, 0),
+            weight=(target[:, 0] >= 0).astype(np.float64),
+            newest=np.concatenate(newest),
+            watched=tenth(person, self.seed),
+            facts=window.facts,
+        )
+        return {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist()}, told
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the steps of a history, its last output, a logit for each interval."""
+        gru = rc.GRU(len(COLUMNS), self.units, backend=self.backend)
+        return rc.Stack(gru, rc.Last(), rc.Dense(self.units, self.intervals))
+
+    @property
+    def intervals(self) -> int:
+        """Into how many intervals the horizon is cut."""
+        return min(MOST, self.horizon)
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """P(an event within the horizon), (N,)."""
+        return np.asarray(1 - self._curve(outputs, float(self.horizon)), np.float64)
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The same."""
+        return self.decode(said, asked)
+
+    def survival(self, log: EventLog, days: Sequence[float], at: Day | None = None) -> Any:
+        """A dataframe of the log's kind: P(no event within so many days of `at`) in a column for each of `days`."""
+        task, work, asked, hazards = self._hazards(log, at)
+        curve = {f"survival_{number:g}": task._curve(hazards, checks.number("days", number)) for number in days}
+        return work.frame(curve, asked.group)
+
+    def quiet(self, log: EventLog, start: float, days: float, at: Day | None = None) -> Any:
+        """A dataframe: P(no event from `start` until `start + days` days after `at`, given none before), quiet."""
+        task, work, asked, hazards = self._hazards(log, at)
+        first = task._curve(hazards, checks.number("start", start))
+        last = task._curve(hazards, start + checks.number("days", days))
+        return work.frame({"quiet": last / first}, asked.group)
+
+    def expected(self, log: EventLog, within: float, at: Day | None = None) -> Any:
+        """A dataframe: the mean number of days without an event, of the next `within` days: the area of the curve."""
+        task, work, asked, hazards = self._hazards(log, at)
+        node, weight = np.polynomial.legendre.leggauss(8)
+        width = self._used.horizon / self._used.intervals
+        edges = np.append(np.arange(0.0, checks.number("within", within, open_left=True), width), within)
+        area = np.zeros(len(asked.group))
+        for low, high in itertools.pairwise(edges):
+            for x, w in zip(node, weight, strict=True):
+                area += w * (high - low) / 2 * task._curve(hazards, low + (high - low) * (x + 1) / 2)
+        return work.frame({"expected_days": area}, asked.group)
+
+    def _hazards(self, log: EventLog, at: Day | None) -> Any:
+        task, work, origin = self._ready(log, at)
+        asked = task.asked(work, origin, self._learned.code)
+        said = outputs(task.network(self._learned.code), self._learned.params, asked.histories)
+        return task, work, asked, task.calibration.apply(said, self._learned.calibration)
+
+    def _curve(self, hazards: Array, days: float) -> Floats:
+        """P(no event within so many days), (N,), from hazards (N, K)."""
+        steps = np.log1p(-np.minimum(hazards, 1 - 1e-12))
+        place = days * self.intervals / self.horizon
+        shares = np.clip(place - np.arange(self.intervals), 0.0, 1.0)
+        shares[-1] = max(place - (self.intervals - 1), 0.0)
+        return np.asarray(np.exp(steps @ shares), np.float64)
+
+    def _intervals(self, log: EventLog, origin: np.datetime64, end: np.datetime64) -> Floats:
+        """(C, 2): the interval of each customer's next event and 1, or the last whole one seen and 0 (-1: none)."""
+        width = self.horizon / self.intervals
+        whole = min(int(days_between(origin, end) / width + 1e-9), self.intervals)
+        after = np.flatnonzero((log.day > origin) & (log.day <= end))
+        first = np.full(len(log.customers), np.inf)
+        np.minimum.at(first, log.codes[after], (log.day[after] - origin).astype(np.int64))
+        interval = np.ceil(first / width - 1e-9) - 1
+        came = interval < whole
+        return np.column_stack([np.where(came, interval, whole - 1), came]).astype(np.float64)
