@@ -1,7 +1,8 @@
 """Marketing tasks over one event log: thin estimators on top of the engine, each judged against simple rivals."""
 
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 
-__all__ = ["Churn", "ChurnHazard", "EventLog"]
+__all__ = ["Churn", "ChurnHazard", "ContractChurn", "EventLog"]

@@ -12,7 +12,7 @@ side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,9 @@ from rnncore.marketing.baselines import simple_methods
 from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, summarise
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, tenth
-from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, Task, Told
 from rnncore.marketing.verdict import CONSTANT
-from rnncore.marketing.windows import require_both_outcomes, windows
+from rnncore.marketing.windows import asked_of, require_both_outcomes, stayed, windows
 from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
@@ -60,6 +59,7 @@ class Churn(Task):
     name = "churn"
     example = "rnncore fit churn shop.csv --customer client_id --time bought_at --value amount --horizon 90 --out shop"
 
+    unfit: ClassVar[tuple[str, ...]] = ()  # simple methods that cannot answer this question
     question = "Back within {horizon} of {origin}?"
     came = "were back"
 
@@ -86,17 +86,17 @@ class Churn(Task):
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Everybody known at `origin`, and who of them had an event in the `horizon` days after it."""
-        window = cut(log, origin, self.horizon)
-        returned = (window.count > 0).astype(np.float64)
+        asked = self.asked(log, origin, code)
+        returned = stayed(log, origin, self.horizon)[asked.group]
         require_both_outcomes(returned, f"the {counted(self.horizon, 'day')} after {origin}")
-        return self.asked(log, origin, code)._replace(target=returned)
+        return asked._replace(target=returned)
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`, asked about the `horizon` days after it."""
-        history = log.until(at)
+        history, group = asked_of(log, at)
         scale = Scale(np.array(code["mean"]), np.array(code["deviation"]))
         steps = encode(history, at, self.horizon, self.horizon, self.latest)
-        return Examples(apply_scale(steps, scale), group=log.population(at), facts=summarise(history, at))
+        return Examples(apply_scale(steps, scale), group=group, facts=summarise(history, at))
 
     def network(self, code: Code) -> Layer:
         """A GRU over the steps of a history, its last output, one logit."""
@@ -127,5 +127,7 @@ class Churn(Task):
         """Probabilities of return by the simple methods."""
         facts: Facts = told.facts
         methods = simple_methods(*facts, asked.facts, self.horizon)
+        for name in self.unfit:
+            del methods[name]
         rate = float(facts.returned[facts.latest].mean())
         return {**methods, CONSTANT: np.full(len(asked.group), rate)}

@@ -213,6 +213,16 @@ class EventLog:
             raise ContractError("customer", "one of the log's customers", repr(customer), advice)
         return self._rows(np.arange(*self.offsets[hits[0] : hits[0] + 2]), hits)
 
+    def among(self, index: npt.NDArray[np.int64]) -> Self:
+        """The customers at these positions, ascending, with all their events."""
+        return self._rows(np.flatnonzero(np.isin(self.codes, index)), index)
+
+    def with_static(self, name: str, numbers: npt.NDArray[np.float64]) -> Self:
+        """The log with one more number (C,) of its customers; a copy of the array is kept."""
+        static = self.static
+        added = {**static.numbers, name: np.array(numbers, np.float64)}
+        return self._derive(static=Columns(added, static.categories, static.texts))
+
     def without(self, event: int) -> Self:
         """The log without its event at this position; a customer with no other event goes with it."""
         keep = np.arange(len(self)) != event

@@ -30,6 +30,7 @@ from rnncore.marketing.encoding import COLUMNS, apply_scale, encode, fit_scale, 
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
+from rnncore.marketing.windows import ENDED, asked_of
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -77,7 +78,7 @@ class ChurnHazard(Churn):
         _, window = super().told(log, end)  # what the simple methods learn from, and its errors
         parts, groups, targets, newest = [], [], [], []
         for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
-            history, group = log.until(origin), log.population(origin)
+            history, group = asked_of(log, origin)
             if not len(group):
                 continue
             target = self._intervals(log, origin, end)[group]
@@ -162,9 +163,13 @@ class ChurnHazard(Churn):
         """(C, 2): the interval of each customer's next event and 1, or the last whole one seen and 0 (-1: none)."""
         width = self.horizon / self.intervals
         whole = min(int(days_between(origin, end) / width + 1e-9), self.intervals)
-        after = np.flatnonzero((log.day > origin) & (log.day <= end))
         first = np.full(len(log.customers), np.inf)
-        np.minimum.at(first, log.codes[after], (log.day[after] - origin).astype(np.int64))
+        if ENDED in log.static.numbers:
+            ended = log.static.numbers[ENDED] - origin.astype(np.int64)
+            first = np.where((ended > 0) & (ended <= days_between(origin, end)), ended, np.inf)
+        else:
+            after = np.flatnonzero((log.day > origin) & (log.day <= end))
+            np.minimum.at(first, log.codes[after], (log.day[after] - origin).astype(np.int64))
         interval = np.ceil(first / width - 1e-9) - 1
         came = interval < whole
         return np.column_stack([np.where(came, interval, whole - 1), came]).astype(np.float64)

@@ -8,11 +8,12 @@ from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop import safetensors
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.saved import KIND
 from rnncore.marketing.task import Task
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Churn, ChurnHazard)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Churn, ChurnHazard, ContractChurn)}
 
 
 def load(path: str | os.PathLike[str]) -> Task:

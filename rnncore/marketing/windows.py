@@ -17,6 +17,7 @@ from rnncore.marketing.splits import cut
 from rnncore.sequences import Histories
 
 Floats = NDArray[np.float64]
+ENDED = "contract ended"  # static column: the day, counted from 1970-01-01, or NaN
 
 
 class Windows(NamedTuple):
@@ -40,23 +41,48 @@ def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int) -> Win
     known = log.population(end)
     parts = []
     for origin, length in ladder(end, horizon):
-        if len(log.population(origin)) == 0:
+        history, index = asked_of(log, origin)
+        n = len(index)
+        if n == 0:
             continue
-        window = cut(log, origin, length)
-        n = len(window.index)
         parts.append(
             Windows(
-                encode(window.history, origin, length, horizon, latest),
-                summarise(window.history, origin),
+                encode(history, origin, length, horizon, latest),
+                summarise(history, origin),
                 np.full(n, float(length)),
-                (window.count > 0).astype(np.float64),
-                np.searchsorted(known, window.index),
+                stayed(log, origin, length)[index],
+                np.searchsorted(known, index),
                 np.full(n, origin + span(length) == end),
             )
         )
     histories, summaries, *columns = zip(*parts, strict=True)
     summary = Summary(*(np.concatenate(column) for column in zip(*summaries, strict=True)))
     return Windows(join(list(histories)), summary, *(np.concatenate(column) for column in columns))
+
+
+def asked_of(log: EventLog, origin: np.datetime64) -> tuple[EventLog, NDArray[np.int64]]:
+    """The history until `origin` of everybody who is asked about, and their positions in the log.
+
+    Where contracts end (the static column ENDED), nobody is whose contract has ended by then.
+    """
+    history, index = log.until(origin), log.population(origin)
+    if ENDED not in log.static.numbers:
+        return history, index
+    still = ~(log.static.numbers[ENDED][index] <= origin.astype(np.int64))
+    return history.among(np.flatnonzero(still)), index[still]
+
+
+def stayed(log: EventLog, origin: np.datetime64, length: int) -> Floats:
+    """1 for each customer with an event in the window, or, where contracts end, whose contract did not; (C,).
+
+    DataError where the window does not fit into the log.
+    """
+    window = cut(log, origin, length)
+    if ENDED in log.static.numbers:
+        return (~(log.static.numbers[ENDED] <= (origin + span(length)).astype(np.int64))).astype(np.float64)
+    came = np.zeros(len(log.customers))
+    came[window.index] = window.count > 0
+    return came
 
 
 def require_both_outcomes(returned: Floats, where: str) -> None:

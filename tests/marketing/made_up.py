@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.hazard import ChurnHazard
 
 START = datetime.date(2024, 1, 1)
@@ -41,11 +42,23 @@ def purchases(customers=80, days=200, seed=0):
     return pl.DataFrame(rows, schema=["who", "when", "paid", "number", "way", "what"], orient="row")
 
 
+def contracts():
+    """The purchases, and a cancellation ten days after the last of everybody who stops before the log ends."""
+    bought = purchases().with_columns(what=pl.lit("bought"))
+    last = bought.sort("when").group_by("who", maintain_order=True).last()
+    last = last.filter(pl.col("when") < bought["when"].max() - pl.duration(days=9))
+    gone = last.with_columns(pl.col("when") + pl.duration(days=9), what=pl.lit("gone"), paid=pl.lit(0.0))
+    return pl.concat([bought, gone.select(bought.columns)])
+
+
 SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
+
+WITH_EVENTS = {**NAMES, "event": "what"}
 
 # word on the command line -> a function that makes its case
 MADE_UP = {
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
+    "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

@@ -1,0 +1,114 @@
+"""ContractChurn: whose contract ends within the horizon, where the log says when a contract was cancelled.
+
+As hazard.py, with two differences: the event that is waited for is the cancellation, and who has cancelled is asked
+about no more. Of the simple methods BG/NBD does not fit: it knows no end that is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.learning import Examples
+from rnncore.marketing.windows import ENDED
+
+Array = NDArray[Any]
+
+
+class ContractChurn(ChurnHazard):
+    """Probability that a contract is cancelled in any time to come.
+
+    cancel: the word in the column `event` that says so. The other arguments are those of `Task`. A contract ends with
+    the first cancellation; later events of the customer are not asked about. `predict` gives churn_probability and
+    stay_probability at the horizon; `survival`, `quiet` and `expected` are about the time until the cancellation.
+
+    >>> import datetime
+    >>> import polars as pl
+    >>> rng, first = np.random.default_rng(0), datetime.date(2024, 1, 1)
+    >>> rows = []
+    >>> for n in range(60):
+    ...     end = int(rng.exponential(120)) + 1
+    ...     days = [*range(n % 20, min(end, 200), 10)]
+    ...     rows += [(n, first + datetime.timedelta(days=d), "paid") for d in days]
+    ...     rows += [(n, first + datetime.timedelta(days=end), "cancelled")] if n % 20 < end < 200 else []
+    >>> frame = pl.DataFrame(rows, schema=["who", "when", "what"], orient="row")
+    >>> log = EventLog(frame, customer="who", time="when", event="what")
+    >>> task = ContractChurn(horizon=40, cancel="cancelled", units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['who', 'churn_probability', 'stay_probability']
+    """
+
+    name = "contract-churn"
+    example = (
+        "rnncore fit contract-churn contracts.csv --customer id --time day --event what --set cancel=cancelled "
+        "--horizon 90"
+    )
+    question = "Contract kept for {horizon} after {origin}?"
+    came = "kept it"
+    unit = "probability of staying"
+    needs = ("event",)
+    unfit = ("bg/nbd",)
+
+    def __init__(
+        self,
+        horizon: int = 90,
+        *,
+        cancel: str = "cancel",
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        latest: int = 50,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.cancel = cancel
+
+    def check(self) -> ContractChurn:
+        """As in `Task`, and the word is text."""
+        if not isinstance(self.cancel, str) or not self.cancel:
+            raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
+        super().check()
+        return self
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """One event per customer and day, and the day on which each contract ended."""
+        word = log.category("event")
+        hits = np.flatnonzero(np.isin(word.codes, np.flatnonzero(word.levels == self.cancel)))
+        ended = np.full(len(log.customers), np.inf)
+        np.minimum.at(ended, log.codes[hits], log.day[hits].astype(np.int64))
+        return log.per_day().with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan))
+
+    def origin(self, log: EventLog) -> np.datetime64:
+        """As in `Task`; DataError where no contract was cancelled at all."""
+        if np.isnan(log.static.numbers[ENDED]).all():
+            raise DataError(f"no event of the log is {self.cancel!r}: say with cancel= how a cancellation is called")
+        return super().origin(log)
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """P(no cancellation within the horizon), (N,)."""
+        return self._curve(outputs, float(self.horizon))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """Both probabilities."""
+        return {"churn_probability": 1 - prediction, "stay_probability": prediction}

@@ -1,0 +1,76 @@
+"""Contracts: who has cancelled is asked about no more, and only a cancellation ends one."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up import SMALL, WITH_EVENTS, contracts
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import ContractChurn, EventLog
+
+START = datetime.date(2024, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def log():
+    return EventLog(contracts(), **WITH_EVENTS)
+
+
+@pytest.fixture(scope="module")
+def fitted(log):
+    return ContractChurn(horizon=30, cancel="gone", **SMALL).fit(log)
+
+
+def still(log, day):
+    """Ids of those who are there on that day and have not cancelled."""
+    frame = contracts().filter(pl.col("when") <= day)
+    gone = frame.filter(pl.col("what") == "gone")["who"]
+    return sorted(set(frame["who"]) - set(gone))
+
+
+def test_only_contracts_that_run_are_answered_for(fitted, log):
+    day = datetime.date(2024, 5, 1)
+    assert fitted.predict(log, at=day)["who"].to_list() == still(log, day)
+    assert 0 < len(still(log, day)) < len(log.until(day).customers)
+
+
+def test_what_is_judged_is_whether_a_cancellation_came(fitted, log):
+    held = fitted.held_out_
+    gone = contracts().filter((pl.col("what") == "gone") & (pl.col("when") > held.origin.astype(object)))["who"]
+    assert held.customers.tolist() == still(log, held.origin.astype(object))
+    assert held.target.tolist() == [float(who not in set(gone)) for who in held.customers]
+
+
+def test_no_method_without_an_end_that_is_seen_is_among_the_rivals(fitted):
+    assert {rival.name for rival in fitted.table_} == {"rnn", "recency", "rfm", "rfm-windows", "constant rate"}
+
+
+def test_a_quiet_customer_has_not_left():
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in range(300):  # nobody comes twice within the horizon; whoever pays by mail leaves soon
+        end, way = rng.exponential(60), n % 2
+        times = [d for d in range(int(rng.integers(60)), 200, 60) if d < end or not way]
+        rows += [(n, START + datetime.timedelta(days=d), "paid", float(way + 1)) for d in times]
+        if way and times and end < 200 and end > times[-1]:
+            rows.append((n, START + datetime.timedelta(days=int(end) + 1), "left", 2.0))
+    frame = pl.DataFrame(rows, schema=["who", "when", "what", "paid"], orient="row")
+    log = EventLog(frame, customer="who", time="when", event="what", value="paid")
+    task = ContractChurn(horizon=30, cancel="left", units=6, epochs=8, learning_rate=0.02, backend="numpy").fit(log)
+    answers = task.predict(log)
+    loyal = answers.filter(pl.col("who") % 2 == 0)["stay_probability"].mean()
+    others = answers.filter(pl.col("who") % 2 == 1)["stay_probability"].mean()
+    assert loyal > 0.9 > others
+
+
+def test_a_word_that_never_comes_is_a_clear_error(log):
+    with pytest.raises(DataError, match="no event of the log is 'farewell': say with cancel="):
+        ContractChurn(horizon=30, cancel="farewell", **SMALL).fit(log)
+
+
+@pytest.mark.parametrize("word", ["", None, 3])
+def test_a_word_that_is_none_is_refused(log, word):
+    with pytest.raises(ContractError, match="cancel: expected a word"):
+        ContractChurn(cancel=word).fit(log)
