@@ -20,7 +20,7 @@ import onnx.inliner
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.interop.onnx import arithmetic, recurrent, shaping
-from rnncore.interop.onnx.nodes import DTYPES, Node, check_inputs, read_node, to_array
+from rnncore.interop.onnx.nodes import Node, check_inputs, read_node, to_array
 from rnncore.interop.onnx.operator import Operator
 from rnncore.typing import Array, Grads, Params
 
@@ -145,9 +145,9 @@ class Graph:
             if name not in self._declared and name not in self.params and name not in self.constants:
                 known = ", ".join((*self.inputs, *self.params))
                 raise ContractError(f"input {name!r}", f"a name among {known}", repr(name), "correct the name")
-            if not isinstance(array, np.ndarray) or array.dtype.name not in DTYPES:
-                came = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
-                raise ContractError(f"input {name!r}", "a NumPy array of numbers", came, "rnncore has float32, float64")
+            if not isinstance(array, np.ndarray):  # what dtype it may have, the node says that reads it
+                came = f"a {type(array).__name__}"
+                raise ContractError(f"input {name!r}", "a NumPy array", came, "convert it with numpy.asarray")
             if name in self._declared:
                 _check_declared(self._declared[name], array)
             elif name in self.params and array.shape != self.params[name].shape:

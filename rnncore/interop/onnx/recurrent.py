@@ -218,10 +218,10 @@ def zeros(node: Node, k: int, cache: Cache) -> Array:
     """Return a gradient of output k that is zero: of an output that the node does not name."""
     T, N, columns = cache.layer._output_shape(cache.inner)
     dirs = len(cache.layer.parts)
-    H = columns // dirs
+    H, dtype = columns // dirs, next(iter(cache.params.values())).dtype
     if k:
-        return np.zeros((N, dirs, H) if node.flag("layout") else (dirs, N, H))
-    return np.zeros((N, T, dirs, H) if node.flag("layout") else (T, dirs, N, H))
+        return np.zeros((N, dirs, H) if node.flag("layout") else (dirs, N, H), dtype)
+    return np.zeros((N, T, dirs, H) if node.flag("layout") else (T, dirs, N, H), dtype)
 
 
 def as_layer(node: Node, inputs: Inputs) -> tuple[Layer, Grads]:

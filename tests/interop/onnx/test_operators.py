@@ -112,6 +112,48 @@ def test_a_sequence_without_a_step_gives_zeros_whatever_its_initial_state(op):
     assert not any(end[:, 0].any() for end in rest)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("op", GATES)
+def test_an_output_without_a_name_has_no_part_in_the_gradient(op, dtype):
+    attributes, arrays = case(op, 5, dtype=dtype)
+    both, last = (prepare(make_model(op, attributes, arrays, outputs=names)) for names in (("Y", "Y_h"), ("", "Y_h")))
+    Y, Y_h = both.run(arrays)
+    d = np.random.default_rng(0).normal(size=Y_h.shape).astype(dtype)
+    expected, got = both.gradients(arrays, [np.zeros_like(Y), d]), last.gradients(arrays, [d])
+    assert expected.keys() == got.keys() and got["X"].dtype == dtype
+    for name in got:
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+@pytest.mark.parametrize("opset", [1, 3, 7, 13, 14, 21, 22])
+@pytest.mark.parametrize("op", GATES)
+def test_every_opset_gives_the_same(op, opset):
+    _, arrays = case(op, 2)
+    dirs = len(arrays["W"])
+    words = {"direction": "bidirectional" if dirs == 2 else "forward"}
+    newest = prepare(make_model(op, words, arrays, opset=22)).run(arrays)
+    older = words | ({"output_sequence": 1} if opset < 7 else {})
+    for a, b in zip(prepare(make_model(op, older, arrays, opset=opset)).run(arrays), newest, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("T", "N"), [(4, 0), (0, 3), (0, 0)])
+@pytest.mark.parametrize("op", GATES)
+def test_no_steps_or_no_rows_give_empty_or_zero_arrays(op, T, N):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "X": np.ones((T, N, 3)),
+        "W": rng.normal(size=(2, 2 * GATES[op], 3)),
+        "R": rng.normal(size=(2, 2 * GATES[op], 2)),
+        "initial_h": np.ones((2, N, 2)),
+    }
+    rep = prepare(make_model(op, {"direction": "bidirectional"}, arrays))
+    Y, *final = outputs = rep.run(arrays)
+    assert Y.shape == (T, 2, N, 2)
+    assert not any(s.any() for s in final)
+    assert not rep.gradients(arrays, [np.ones_like(y) for y in outputs])["W"].any()
+
+
 def lstm(**attributes):
     return onnx.helper.make_node("LSTM", ["X", "W", "R"], ["Y"], name="cell", **attributes)
 
@@ -144,7 +186,7 @@ def test_what_cannot_be_honoured_is_an_error_that_names_node_and_attribute(attri
         ([X[0], W, R], "input 'X': expected three axes"),
         ([X, W[:, :4], R], r"input 'W': expected shape \(1, 8, 3\)"),
         ([X, W.astype("float64"), R], "input 'W': expected float32"),
-        ([X.astype("float16"), W, R], "float32"),
+        ([X.astype("float16"), W, R], r"'cell' \(LSTM\), input 'X': expected float32.*received float16"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(arrays, words):
