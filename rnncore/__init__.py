@@ -7,7 +7,7 @@ package loads NumPy only; numba and scipy are imported when a fast twin is first
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnncore import losses, sequences
+from rnncore import initialisation, losses, sequences
 from rnncore.compose import Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
@@ -89,6 +89,7 @@ __all__ = [
     "full_bptt",
     "get_num_threads",
     "gradcheck",
+    "initialisation",
     "interop",
     "load",
     "losses",

@@ -30,6 +30,7 @@ ARROWS = {
     "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "pooling": (GROUND | {"layers", "recurrent", "feedforward"}, set()),
     "wrappers": (GROUND | {"wrappers", "layers", "contract", "feedforward"}, set()),
+    "initialisation": (GROUND | {"contract", "recurrent", "recurrent_dropout"}, set()),
     "compose": (
         GROUND | {"contract", "onnx_layers", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers"},
         set(),
@@ -65,7 +66,8 @@ ARROWS = {
         EXTRA,
     ),
     "__init__": (
-        ENGINE | {"datasets", "diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"},
+        ENGINE
+        | {"initialisation", "datasets", "diagnostics", "training", "interop", "gradcheck", "kernels", "streaming"},
         set(),
     ),
     "__main__": ({"cli"}, set()),
