@@ -12,7 +12,7 @@ import polars as pl
 from rnncore.errors import ContractError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
-from rnncore.marketing.quality import Check, Quality, describe, sift
+from rnncore.marketing.quality import Check, Quality, describe, sift, unusual
 from rnncore.marketing.reading import Raw, read
 from rnncore.marketing.tables import Calendar, read_calendar, read_static
 
@@ -75,6 +75,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
         checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))
     frame = arrange(frame)
     checks += [*parsing.conversions(raw, names, types, how["time_format"]), *describe(frame, "order" in names)]
+    skipped = ("row", "customer", "time", "order", parsing.TEXT)
+    checks += unusual(frame, [name for name in frame.columns if name not in skipped])
     raw = raw._replace(columns={})  # the cells are in the arrays from here on
     arrays = _arrays(frame)
     customers, tables = arrays["customers"], Columns()

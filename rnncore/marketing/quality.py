@@ -7,10 +7,11 @@ are used.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from rnncore.errors import DataError
@@ -99,6 +100,37 @@ def sift(
     if not keep.any():
         raise DataError(f"{label}: no row is left once rows with missing cells or negative numbers are dropped")
     return frame.filter(keep), checks
+
+
+RARE = 5  # rows of a level below which it is too rare to be learned
+FAR = 6.0  # robust standard deviations, on the log scale, beyond which a number is an outlier
+
+
+def unusual(frame: pl.DataFrame, roles: Sequence[str]) -> list[Check]:
+    """Lines about outliers of each column of numbers, and rare levels of each column of categories.
+
+    An outlier is FAR from the median of sign(v) log(1 + |v|), measured by 1.4826 times the median distance from it
+    (Leys et al. 2013): where more than half of the cells are equal, nothing is.
+    """
+    checks = []
+    for role in roles:
+        column = frame[role]
+        if column.dtype == pl.Float64:
+            known = column.drop_nulls().to_numpy()
+            log = np.sign(known) * np.log1p(np.abs(known))
+            away = np.abs(log - np.median(log)) if len(log) else log
+            deviation = 1.4826 * float(np.median(away)) if len(log) else 0.0
+            found = int((away > FAR * deviation).sum()) if deviation > 0 else 0
+            done = f"kept; models read the logarithm; the largest is {known.max():g}" if found else ""
+            checks.append(Check(f"outliers of {role}", found, done))
+        else:
+            counts = column.drop_nulls().value_counts()["count"]
+            rare = counts.filter(counts < RARE)
+            done = (
+                f"kept; {len(rare):,} of {len(counts):,} levels, which models may take as 'other'" if len(rare) else ""
+            )
+            checks.append(Check(f"rare levels of {role}", int(rare.sum()), done))
+    return checks
 
 
 def _refuse(

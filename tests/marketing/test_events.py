@@ -293,6 +293,20 @@ def test_conversions_have_a_line():
     ]
 
 
+def test_outliers_and_rare_levels_are_counted_and_kept():
+    n = 200
+    paid = [*np.random.default_rng(0).lognormal(3, 0.5, n - 1), 1e9]
+    way = ["web"] * (n - 3) + ["fax", "fax", "post"]
+    made = log(pl.DataFrame({"id": range(n), "t": ["2024-01-01"] * n, "v": paid, "way": way}), channel="way")
+    report = made.quality()
+    assert (report["outliers of value"], report["rare levels of channel"], report["rows used"]) == (1, 3, n)
+    assert "the largest is 1e+09" in str(report) and "2 of 3 levels" in str(report)
+
+
+def test_prices_that_are_mostly_equal_have_no_outliers():
+    assert log(frame(v=[9.99, 9.99, 100.0])).quality()["outliers of value"] == 0
+
+
 def test_report_prints_a_table():
     lines = str(log(frame(v=[0.0, 1.0, 2.0])).quality()).splitlines()
     assert lines[0] == "the dataframe"
