@@ -20,7 +20,7 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
-from rnncore.gradcheck import forward_layers
+from rnncore.gradcheck import forward_layers, forward_onnx
 from rnncore.gradcheck.dual import (
     Dual,
     add,
@@ -124,7 +124,7 @@ def run(
     rng: np.random.Generator | None,
 ) -> tuple[Dual, list[Dual]]:
     """Return outputs and final states of any layer, with their tangents."""
-    if isinstance(layer, Recurrent):
+    if isinstance(layer, (Recurrent, forward_onnx.Operator)):
         return run_cell(layer, p, x, state, lengths)
     if isinstance(layer, RecurrentDropout):
         return run_recurrent_dropout(layer, step_of(layer.layer), p, x, state, lengths, rng)
@@ -170,8 +170,10 @@ def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
     return moved
 
 
-def step_of(layer: Recurrent) -> Step:
+def step_of(layer: Recurrent | forward_onnx.Operator) -> Step:
     """Return the step of the layer's cell."""
+    if isinstance(layer, forward_onnx.Operator):
+        return forward_onnx.step_of(layer)
     if layer.cell.name not in STEPS:
         raise ContractError(
             "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
@@ -180,7 +182,7 @@ def step_of(layer: Recurrent) -> Step:
 
 
 def run_cell(
-    layer: Recurrent, p: dict[str, Dual], x: Dual, state: list[Dual], lengths: Lengths | None
+    layer: Recurrent | forward_onnx.Operator, p: dict[str, Dual], x: Dual, state: list[Dual], lengths: Lengths | None
 ) -> tuple[Dual, list[Dual]]:
     """Carry values and tangents through T steps of a cell; a finished row keeps both."""
     T, N, _ = x[0].shape
