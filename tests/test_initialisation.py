@@ -44,12 +44,12 @@ def test_a_gru_that_starts_with_an_open_keep_gate_keeps_its_state():
 
 
 def test_chrono_times_lie_between_1_and_T_max():
-    layer = rc.LSTM(2, 500)
+    layer = rc.LSTM(2, 200)
     i, f, _, _ = np.split(initialisation.chrono(layer, layer.init(0), 100, 0)["b"], 4)
     u = np.exp(f.astype(float))
     assert u.min() >= 0.999
     assert 90 < u.max() <= 99.001
-    assert abs(u.mean() - 50) < 5 * 98 / np.sqrt(12 * 500)  # five standard errors
+    assert abs(u.mean() - 50) < 5 * 98 / np.sqrt(12 * 200)  # five standard errors
     np.testing.assert_array_equal(i, -f)
 
 
