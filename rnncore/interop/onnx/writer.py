@@ -46,7 +46,7 @@ def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4), rc.Last(), rc.Dense(4, 1))
     >>> [node.op_type for node in to_onnx(model, model.init(seed=0)).graph.node][-3:]
-    ['MatMul', 'Add', 'Identity']
+    ['Add', 'Identity', 'Identity']
     """
     dtype = checks.parameters(params, model.parameter_shapes(), model) or np.dtype(model.dtype)
     writer = _Writer(dtype)
