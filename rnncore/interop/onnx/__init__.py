@@ -17,6 +17,7 @@ Where the text of the specification leaves room, or ONNX Runtime 1.32 does other
   operators of these names; Affine 1 and 0, ScaledTanh 1 and 1. The runtime takes 0 for ThresholdedRelu, Affine and
   ScaledTanh: write the numbers into the node, and all agree.
 * **ThresholdedRelu at its threshold** is x ("x if x >= alpha"); the runtime has 0 there.
+* **Softplus of a large number** is that number; in the runtime exp overflows beyond 88, and what follows is NaN.
 * **More numbers than activations take** are an error here; the runtime ignores them.
 * **layout=1, float64, a missing hidden_size** are in the specification; the runtime has none of them. Its RNN takes
   Relu, Tanh and Sigmoid only.
