@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnncore.errors import DataError
-from rnncore.marketing.encoding import Summary
+from rnncore.marketing.encoding import Summary, signed_log
 from rnncore.marketing.likelihood import customers, maximise
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ class RecencyRule:
         return np.asarray(self.model_.predict_proba(self._features(summary, lengths))[:, 1], np.float64)
 
     def _features(self, summary: Summary, length: Floats) -> Floats:
-        logs = [np.log(summary.events) if c == "events" else np.log1p(getattr(summary, c)) for c in self.columns]
+        logs = [np.log(summary.events) if c == "events" else signed_log(getattr(summary, c)) for c in self.columns]
         return np.column_stack([*logs, np.log(length)])
 
 

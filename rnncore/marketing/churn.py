@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import rnncore as rc
 from rnncore.contract import Layer
 from rnncore.marketing.baselines import simple_methods
-from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, summarise
+from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, has_gaps, summarise
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.task import Code, Task, Told
@@ -69,7 +69,8 @@ class Churn(Task):
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The windows that are complete on the day `end`, and the scale of their steps."""
-        found = windows(log, end, self.horizon, self.latest)
+        masks = has_gaps(log.until(end))
+        found = windows(log, end, self.horizon, self.latest, masks)
         require_both_outcomes(found.returned, "any training window")
         latest = found.newest & (found.length == self.horizon)
         require_both_outcomes(found.returned[latest], f"the {counted(self.horizon, 'day')} before {end}")
@@ -82,7 +83,7 @@ class Churn(Task):
             watched=tenth(found.person, self.seed),
             facts=Facts(found.summary, found.length, found.returned, latest),
         )
-        return {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist()}, told
+        return {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}, told
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Everybody known at `origin`, and who of them had an event in the `horizon` days after it."""
@@ -95,12 +96,12 @@ class Churn(Task):
         """Everybody known at `at`, asked about the `horizon` days after it."""
         history, group = asked_of(log, at)
         scale = Scale(np.array(code["mean"]), np.array(code["deviation"]))
-        steps = encode(history, at, self.horizon, self.horizon, self.latest)
+        steps = encode(history, at, self.horizon, self.horizon, self.latest, code["masks"])
         return Examples(apply_scale(steps, scale), group=group, facts=summarise(history, at))
 
     def network(self, code: Code) -> Layer:
         """A GRU over the steps of a history, its last output, one logit."""
-        gru = rc.GRU(len(COLUMNS), self.units, backend=self.backend)
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         return rc.Stack(gru, rc.Last(), rc.Dense(self.units, 1))
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
@@ -111,12 +112,12 @@ class Churn(Task):
 
     def blank(self, values: Array, code: Code) -> Array:
         """Average events, and the same question."""
-        kept = np.isin(COLUMNS, ("closing", "length"))
+        kept = np.isin(self.inputs(code), ("closing", "length"))
         return np.where(kept, values, 0.0)
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `encoding`."""
-        return list(COLUMNS)
+        return [*COLUMNS, *(("value empty", "items empty") if code["masks"] else ())]
 
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The latest days with events, and the closing step."""

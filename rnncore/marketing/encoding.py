@@ -4,6 +4,9 @@
     ...           (0 for the first event)
     closing step  log days since the last event   | 0 | 0 | 1 | log events so far | log age in days | log length/horizon
 
+Where the past has empty cells of value or items, two more columns say so: 1 in event steps whose cell is empty, which
+then count as average ones. Of negative amounts the logarithm is that of their size, with a minus.
+
 The log (EventLog.per_day) has one event per customer and day. The closing step asks the question: is there an event
 within `length` days of the origin? One network can so be trained on windows of several lengths, see `ladder`.
 """
@@ -33,7 +36,7 @@ class Summary(NamedTuple):
     events: Floats
     """Days with an event, at least 1."""
     value: Floats
-    """Value of all events, 0 where the log has none."""
+    """Value of all events whose value is known, 0 where the log has none."""
     age: Floats
     """Days from the first event to the origin: T of the buy-till-you-die models, whose t_x is age - since."""
 
@@ -70,7 +73,7 @@ def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
 def summarise(history: EventLog, origin: np.datetime64) -> Summary:
     """The summary at `origin` of a log with one event per customer and day, none of it after the origin."""
     ends = history.offsets[1:] - 1
-    value = np.zeros(len(history)) if history.value is None else _clean(history.value)
+    value = np.zeros(len(history)) if history.value is None else np.nan_to_num(_clean(history.value))
     return Summary(
         since=_days(origin - history.day[ends]),
         events=np.diff(history.offsets).astype(np.float64),
@@ -79,10 +82,18 @@ def summarise(history: EventLog, origin: np.datetime64) -> Summary:
     )
 
 
-def encode(history: EventLog, origin: np.datetime64, length: int, horizon: int, latest: int) -> Histories:
+def has_gaps(log: EventLog) -> bool:
+    """Whether a value or a number of items is missing."""
+    return any(column is not None and bool(np.isnan(column).any()) for column in (log.value, log.items))
+
+
+def encode(
+    history: EventLog, origin: np.datetime64, length: int, horizon: int, latest: int, masks: bool = False
+) -> Histories:
     """The steps above, unscaled, of the `latest` events of each customer: values (sum of L_i + 1, 7) and offsets.
 
-    The closing step counts all events, and the first event kept has its true distance from the one before.
+    masks: whether two more columns say which cells are empty; these are NaN until they are scaled. The closing step
+    counts all events, and the first event kept has its true distance from the one before.
     """
     starts, ends = history.offsets[:-1], history.offsets[1:]
     first = np.zeros(len(history), bool)
@@ -91,13 +102,15 @@ def encode(history: EventLog, origin: np.datetime64, length: int, horizon: int, 
     kept = np.arange(len(history)) >= np.repeat(ends - latest, np.diff(history.offsets))
     kept_lengths = np.minimum(ends - starts, latest)
     offsets = np.concatenate([[0], np.cumsum(kept_lengths + 1)])
-    values = np.zeros((offsets[-1], len(COLUMNS)))
+    values = np.zeros((offsets[-1], len(COLUMNS) + 2 * masks))
     closing = offsets[1:] - 1
     steps = np.ones(len(values), bool)
     steps[closing] = False
     things = history.count if history.items is None else history.items
     money = np.zeros(len(history)) if history.value is None else _clean(history.value)
-    values[steps, :MARK] = np.log1p(np.column_stack([gap, money, _clean(things)])[kept])
+    values[steps, :MARK] = signed_log(np.column_stack([gap, money, _clean(things)])[kept])
+    if masks:
+        values[steps, len(COLUMNS) :] = np.isnan(values[steps, EVENT])
     now = summarise(history, origin)
     values[closing, 0] = np.log1p(now.since)
     values[closing, MARK] = 1.0
@@ -112,9 +125,11 @@ def fit_scale(values: Floats) -> Scale:
     closing = values[:, MARK] == 1.0
     rows = np.ones(values.shape, bool)
     rows[:, EVENT], rows[:, CLOSING] = ~closing[:, None], closing[:, None]
+    rows &= ~np.isnan(values)
     mean = np.mean(values, axis=0, where=rows)
     deviation = np.std(values, axis=0, where=rows)
-    mean[MARK], deviation[MARK] = 0.0, 1.0
+    unscaled = [MARK, *range(len(COLUMNS), values.shape[1])]
+    mean[unscaled], deviation[unscaled] = 0.0, 1.0
     return Scale(mean, np.where(deviation > 1e-9, deviation, 1.0))
 
 
@@ -124,6 +139,7 @@ def apply_scale(histories: Histories, scale: Scale) -> Histories:
     values = (histories.values - scale.mean) / scale.deviation
     values[closing, EVENT] = 0.0
     values[~closing, CLOSING] = 0.0
+    values[np.isnan(values)] = 0.0  # the average
     return Histories(values.astype(np.float32), histories.offsets)
 
 
@@ -131,6 +147,15 @@ def join(parts: list[Histories]) -> Histories:
     """The histories of all parts, one part behind the other."""
     lengths = np.concatenate([part.lengths for part in parts])
     return Histories(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def signed_log(amounts: Floats) -> Floats:
+    """sign(v) log(1 + |v|).
+
+    >>> signed_log(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([-0.693,  0.   ,  0.693])
+    """
+    return np.asarray(np.sign(amounts) * np.log1p(np.abs(amounts)), np.float64)
 
 
 def _days(times: NDArray[np.timedelta64]) -> Floats:

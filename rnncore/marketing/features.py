@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from rnncore.errors import DataError
 from rnncore.marketing.columns import Category, Columns
+from rnncore.marketing.encoding import signed_log
 from rnncore.marketing.events import EventLog
 from rnncore.sequences import Histories
 
@@ -65,7 +66,7 @@ def measure(columns: Columns, most: int = 20, least: int = 5) -> Code:
     """
     numbers = {}
     for name, values in columns.numbers.items():
-        shown = _log(values[~np.isnan(values)])
+        shown = signed_log(values[~np.isnan(values)])
         mean, deviation = (float(shown.mean()), float(shown.std())) if len(shown) else (0.0, 1.0)
         numbers[name] = [mean, deviation if deviation > 1e-9 else 1.0, bool(np.isnan(values).any())]
     levels = {name: category.common(most, least) for name, category in columns.categories.items()}
@@ -84,7 +85,7 @@ def encode(columns: Columns, code: Code) -> Rows:
     for name, (mean, deviation, masked) in code["numbers"].items():
         values = _there(columns.numbers, name)
         empty = np.isnan(values)
-        parts.append(np.where(empty, 0.0, (_log(np.where(empty, 0.0, values)) - mean) / deviation)[:, None])
+        parts.append(np.where(empty, 0.0, (signed_log(np.where(empty, 0.0, values)) - mean) / deviation)[:, None])
         if masked:
             parts.append(empty[:, None])
     for name, levels in code["levels"].items():
@@ -101,10 +102,6 @@ def latest(rows: NDArray[Any], offsets: NDArray[np.int64], most: int) -> Histori
     lengths = np.diff(offsets)
     kept = np.arange(len(rows)) >= np.repeat(offsets[1:] - most, lengths)
     return Histories(rows[kept], np.concatenate([[0], np.cumsum(np.minimum(lengths, most))]))
-
-
-def _log(values: Floats) -> Floats:
-    return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float64)
 
 
 def _there(columns: Any, name: str) -> Any:

@@ -26,7 +26,7 @@ from rnncore.losses import discrete_hazard
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import Day, days_between, span
-from rnncore.marketing.encoding import COLUMNS, apply_scale, encode, fit_scale, join, ladder
+from rnncore.marketing.encoding import apply_scale, encode, fit_scale, join, ladder
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
@@ -75,7 +75,7 @@ class ChurnHazard(Churn):
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
-        _, window = super().told(log, end)  # what the simple methods learn from, and its errors
+        code, window = super().told(log, end)  # what the simple methods learn from, and its errors
         parts, groups, targets, newest = [], [], [], []
         for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
             history, group = asked_of(log, origin)
@@ -83,7 +83,7 @@ class ChurnHazard(Churn):
                 continue
             target = self._intervals(log, origin, end)[group]
             seen = target[:, 0] >= 0
-            parts.append(encode(history, origin, self.horizon, self.horizon, self.latest))
+            parts.append(encode(history, origin, self.horizon, self.horizon, self.latest, code["masks"]))
             groups.append(group)
             targets.append(target)
             newest.append(np.full(len(group), origin + span(self.horizon) >= end) & seen)
@@ -100,11 +100,11 @@ class ChurnHazard(Churn):
             watched=tenth(person, self.seed),
             facts=window.facts,
         )
-        return {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist()}, told
+        return {**code, "mean": scale.mean.tolist(), "deviation": scale.deviation.tolist()}, told
 
     def network(self, code: Code) -> Layer:
         """A GRU over the steps of a history, its last output, a logit for each interval."""
-        gru = rc.GRU(len(COLUMNS), self.units, backend=self.backend)
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         return rc.Stack(gru, rc.Last(), rc.Dense(self.units, self.intervals))
 
     @property

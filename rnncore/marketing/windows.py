@@ -36,7 +36,7 @@ class Windows(NamedTuple):
     """Whether the window ends on the day `end`."""
 
 
-def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int) -> Windows:
+def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int, masks: bool = False) -> Windows:
     """The windows that are complete on the day `end`, of a log with one event per customer and day."""
     known = log.population(end)
     parts = []
@@ -47,7 +47,7 @@ def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int) -> Win
             continue
         parts.append(
             Windows(
-                encode(history, origin, length, horizon, latest),
+                encode(history, origin, length, horizon, latest, masks),
                 summarise(history, origin),
                 np.full(n, float(length)),
                 stayed(log, origin, length)[index],

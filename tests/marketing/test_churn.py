@@ -278,6 +278,28 @@ def test_a_log_without_amounts_works(frame):
     assert len(Churn(**SMALL | {"epochs": 1}).fit(log).predict(log)) == 120
 
 
+def test_empty_amounts_are_told_to_the_network_and_no_row_is_dropped(frame):
+    gappy = frame.with_columns(pl.when(pl.int_range(pl.len()) % 4 == 0).then(None).otherwise("paid").alias("paid"))
+    log = log_of(gappy, missing="keep")
+    churn = Churn(**SMALL).fit(log)
+    assert churn.inputs(churn.code_)[-2:] == ["value empty", "items empty"]
+    p = churn.predict(log)["return_probability"]
+    assert p.is_finite().all() and len(p) == 120
+    full = log_of(frame)
+    assert churn.predict(full)["return_probability"].to_list() != p.to_list()
+
+
+def test_returns_with_negative_amounts_can_be_kept(frame):
+    back = frame.with_columns(paid=pl.when(pl.int_range(pl.len()) % 5 == 0).then(-pl.col("paid")).otherwise("paid"))
+    log = log_of(back, negative="keep")
+    assert Churn(**SMALL).fit(log).predict(log)["return_probability"].is_finite().all()
+
+
+def test_empty_amounts_that_come_only_later_count_as_average_ones(fitted, frame):
+    gappy = log_of(frame.with_columns(pl.lit(None, pl.Float64).alias("paid")), missing="keep")
+    assert fitted.predict(gappy)["return_probability"].is_finite().all()
+
+
 # files
 
 
