@@ -12,6 +12,7 @@ PAGES = [
     "notebooks/README.md",
     "rnncore/gradcheck/README.md",
     "benchmarks/churn_cdnow.md",
+    "benchmarks/tasks.md",
 ]
 
 
