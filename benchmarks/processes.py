@@ -1,6 +1,7 @@
 """Lines of the yardstick that need a process of their own: cold start, and the memory of a very long sequence.
 
 python -m benchmarks.processes long rnncore 100000      one measurement, printed as JSON
+python -m benchmarks.processes memory rnncore LSTM      the same for the memory of one forward + backward
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cells import problem, training
 from benchmarks.rivals import load_torch, present
 from benchmarks.turns import Result
 
 ROOT = Path(__file__).parents[1]
+MEMORY = (64, 400, 64, 128)  # N, T, D, H of the lines that measure memory
 K = 100  # steps of one chunk of truncated BPTT
 
 PREDICT = """
@@ -158,11 +161,51 @@ def long_sequence(name: str, quick: bool) -> list[Result]:
     return [_paired(name, side, times, memory) for side in sides[1:] or sides]
 
 
+def memory_run(who: str, cell: str) -> dict[str, float]:
+    """Run forward + backward once: seconds, and what it adds to the peak memory; compiled and warmed up before."""
+    training(cell, (64, 2, 64, 128), "float32", 1).calls[who]()
+    call = training(cell, MEMORY, "float32", 1).calls[who]
+    Path("/proc/self/clear_refs").write_text("5")
+    before, start = _status("VmRSS"), time.perf_counter()
+    call()
+    return {"seconds": time.perf_counter() - start, "megabytes": _status("VmHWM") - before}
+
+
+def kept(cell: str) -> float:
+    """Floats that forward leaves for backward, per step, sequence and unit: the cache, without x and beside y."""
+    layer, p = problem(cell, (8, 100, 4, 32))
+    y, _, cache = layer.forward(p["params"], p["x"], p["state_0"])
+    own = [a for a in cache if a is not None and not np.shares_memory(a, y) and not np.shares_memory(a, p["x"])]
+    return float(sum(a.size for a in own) / y.size)
+
+
+def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
+    """Added peak memory of one forward + backward, each side in a process of its own; the least of three."""
+    if not os.path.exists("/proc/self/clear_refs"):
+        print(f"{name:62} skipped: peak memory is read from Linux's /proc")
+        return []
+    sides = ["rnncore", *(["torch"] if present("torch") else [])]
+    runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    for _ in range(3):
+        for side in sides:
+            command = [sys.executable, "-m", "benchmarks.processes", "memory", side, cell]
+            output = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+            runs[side].append(json.loads(output))
+    least = {side: min(run["megabytes"] for run in runs[side]) for side in sides}
+    memory = "; ".join(f"{side} +{least[side]:.1f} MB" for side in sides)
+    note = f"{memory}; kept beside y: {kept(cell):.2f} floats per unit and step"
+    times = {side: [run["seconds"] for run in runs[side]] for side in sides}
+    return [_paired(name, side, times, note) for side in sides[1:] or sides]
+
+
 def lines() -> dict[str, Callable[[str, bool], list[Result]]]:
     """Name and measurement of every line of this file."""
     starts = {f"new process: {what}": partial(cold_start, what) for what in STARTS}
-    return {**starts, f"long sequence: LSTM 8->32, T=100000, truncated BPTT k={K}": long_sequence}
+    N, T, D, H = MEMORY
+    memory = {f"peak memory {c} N{N} T{T} {D}->{H}": partial(peak_memory, c) for c in ("LSTM", "GRU", "RNN")}
+    return {**starts, f"long sequence: LSTM 8->32, T=100000, truncated BPTT k={K}": long_sequence, **memory}
 
 
 if __name__ == "__main__":
-    print(json.dumps(long_run(sys.argv[2], int(sys.argv[3]))))
+    what, who, value = sys.argv[1:]
+    print(json.dumps(memory_run(who, value) if what == "memory" else long_run(who, int(value))))
