@@ -27,13 +27,11 @@ Where the text of the specification leaves room, or ONNX Runtime 1.32 does other
 * At a corner (of Relu, of the clip ...) the derivative is the one that `rnncore.layers.onnx_activations` states.
 """
 
-from rnncore.interop.onnx.backend import RnncoreBackend, RnncoreRep, from_onnx
+from rnncore.interop.onnx.backend import RnncoreBackend, RnncoreRep, from_onnx, prepare, run_node
 from rnncore.interop.onnx.graph import Graph
 from rnncore.interop.onnx.writer import to_onnx
 
-prepare = RnncoreBackend.prepare
 run_model = RnncoreBackend.run_model
-run_node = RnncoreBackend.run_node
 supports_device = RnncoreBackend.supports_device
 is_compatible = RnncoreBackend.is_compatible
 

@@ -34,6 +34,15 @@ def from_onnx(model: onnx.ModelProto | str, **words: Any) -> tuple[Graph, Grads]
     """Return an imported model and its parameters, ready for gradients; words as in `prepare`.
 
     model: a ModelProto, or the name of a file. Raises ContractError that names the node and attribute it cannot honour.
+
+    >>> import rnncore as rc
+    >>> layer = rc.GRU(3, 4, dtype="float64")
+    >>> graph, params = from_onnx(rc.interop.to_onnx(layer, layer.init(seed=0)))
+    >>> arrays = {"x": np.ones((5, 2, 3)), "lengths": np.array([5, 2], np.int32), "state_0.0": np.zeros((2, 4))}
+    >>> (y, h), cache = graph.forward(arrays)
+    >>> grads = graph.backward(arrays, cache, (y, h))  # of the loss whose derivatives by the outputs are y and h
+    >>> grads["x"].shape, grads["W"].shape
+    ((5, 2, 3), (1, 12, 3))
     """
     loaded = onnx.load(model) if isinstance(model, str) else model
     graph = read_model(loaded, _words("CPU", words))
@@ -96,7 +105,16 @@ class RnncoreBackend(Backend):
 
     @classmethod
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> RnncoreRep:
-        """Read a model once, to run it often; the words are in `rnncore.interop.onnx`."""
+        """Read a model once, to run it often; the words are in `rnncore.interop.onnx`.
+
+        >>> import rnncore as rc
+        >>> layer = rc.RNN(3, 4)
+        >>> rep = prepare(rc.interop.to_onnx(layer, layer.init(seed=0)))
+        >>> x, lengths, h_0 = np.ones((5, 1, 3), np.float32), np.array([5], np.int32), np.zeros((1, 4), np.float32)
+        >>> y, h = rep.run([x, lengths, h_0])
+        >>> y.shape, h.shape
+        ((5, 1, 4), (1, 4))
+        """
         graph = read_model(model, _words(device, kwargs))
         check_model(model)
         return RnncoreRep(graph)
@@ -113,6 +131,11 @@ class RnncoreBackend(Backend):
         """Run one node; `inputs` is a list, for the names that are not empty, or a dict. `opset_version` may be said.
 
         `outputs_info`, (dtype, shape) of each output, is held against what comes out.
+
+        >>> node = onnx.helper.make_node("RNN", ["X", "W", "R"], ["Y", "Y_h"], hidden_size=2, activations=["Relu"])
+        >>> X, W, R = (np.ones(shape, np.float32) for shape in ((3, 1, 2), (1, 2, 2), (1, 2, 2)))
+        >>> run_node(node, [X, W, R])[1].ravel()
+        array([14., 14.], dtype=float32)
         """
         opset = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
         names = list(dict.fromkeys(name for name in node.input if name))
@@ -139,3 +162,6 @@ class RnncoreBackend(Backend):
     def supports_device(cls, device: str) -> bool:
         """True for the CPU, and only for it."""
         return device.split(":")[0] == "CPU"
+
+
+prepare, run_node = RnncoreBackend.prepare, RnncoreBackend.run_node
