@@ -1,0 +1,82 @@
+"""Laws of two ways through time or through layers: for every cell, twin, option and float type, to the last bit."""
+
+import numpy as np
+import pytest
+from conftest import MATRIX, TOLERANCE, all_results, assert_equal_results, make
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rnncore as rc
+from rnncore.compose import reverse_rows
+from rnncore.gradcheck import random_problem
+
+EQUAL = {"float64": TOLERANCE["equal in float64"], "float32": TOLERANCE["float32 against float64"]}
+SUBJECTS = [
+    pytest.param(make(name, 3, 4, dtype, **words), id=f"{case.id}-{dtype}")
+    for case in MATRIX
+    for name, words in [case.values]
+    for dtype in EQUAL
+]
+problems = st.fixed_dictionaries({"seed": st.integers(0, 10**6), "T": st.integers(1, 6), "N": st.integers(1, 4)})
+
+
+def drawn(layer, problem, **words):
+    """A problem in the layer's own float type."""
+    p = random_problem(layer.using(dtype="float64"), **problem, **words)
+
+    def cast(arrays):
+        return tuple(a.astype(layer.dtype) for a in arrays)
+
+    params = dict(zip(p.params, cast(p.params.values()), strict=True))
+    (x, dy), state_0, dstate_T = cast([p.x, p.dy]), cast(p.state_0), cast(p.dstate_T)
+    return p._replace(params=params, x=x, state_0=state_0, dy=dy, dstate_T=dstate_T)
+
+
+def assert_same_bits(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+@settings(max_examples=5)
+@given(problem=problems)
+def test_the_other_direction_is_the_layer_on_rows_turned_round(layer, problem):
+    p = drawn(rc.Reversed(layer), problem)
+    turned = all_results(rc.Reversed(layer), p)
+    own = {name.removeprefix("inner."): a for name, a in p.params.items()}
+    x, dy = reverse_rows(p.x, p.lengths), reverse_rows(p.dy, p.lengths)
+    straight = all_results(layer, p._replace(params=own, x=x, dy=dy))
+    for name in ("y", "dx"):
+        straight[name] = reverse_rows(straight[name], p.lengths)
+    assert_same_bits({name.replace("dinner.", "d"): a for name, a in turned.items()}, straight)
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+@settings(max_examples=5)
+@given(problem=problems)
+def test_a_stack_is_its_parts_one_after_another(layer, problem):
+    dense = rc.Dense(layer.sizes[1], 2, dtype=layer.dtype)
+    p = drawn(rc.Stack(layer, dense), problem)
+    lower, upper = ({n[2:]: a for n, a in p.params.items() if n.startswith(k)} for k in ("0.", "1."))
+    h, state_T, cache = layer.forward(lower, p.x, p.state_0, p.lengths)
+    y, _, cache_2 = dense.forward(upper, h, lengths=p.lengths)
+    grads_2, dh, _ = dense.backward(upper, cache_2, p.dy)
+    grads, dx, dstate_0 = layer.backward(lower, cache, dh, p.dstate_T)
+    apart = {"y": y, "dx": dx, **{f"d0.{n}": g for n, g in grads.items()}, **{f"d1.{n}": g for n, g in grads_2.items()}}
+    apart |= {f"state_T[{k}]": s for k, s in enumerate(state_T)}
+    apart |= {f"dstate_0[{k}]": s for k, s in enumerate(dstate_0)}
+    assert_same_bits(all_results(rc.Stack(layer, dense), p), apart)
+
+
+@pytest.mark.parametrize("layer", SUBJECTS)
+@settings(max_examples=5)
+@given(problem=problems, beyond=st.integers(0, 3))
+def test_truncation_at_the_whole_length_is_no_truncation(layer, problem, beyond):
+    p = drawn(layer, problem, ragged=False)
+    T = len(p.x)
+    words = {"state_0": p.state_0}
+    whole = rc.full_bptt(layer, p.params, p.x, p.dy, rc.losses.mse, **words)
+    cut = rc.truncated_bptt(layer, p.params, p.x, p.dy, rc.losses.mse, k1=T + beyond, k2=T + beyond, **words)
+    assert_equal_results(cut[1], whole[1], EQUAL[layer.dtype])
+    assert cut[0] == pytest.approx(whole[0], rel=EQUAL[layer.dtype])
