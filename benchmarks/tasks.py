@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from rnncore.datasets import cdnow
-from rnncore.marketing import Churn, ChurnHazard, EventLog
+from rnncore.marketing import Churn, ChurnHazard, EventLog, Outcome
 from rnncore.marketing.verdict import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -38,11 +39,71 @@ def retail_log(folder):
     return EventLog(path, **words, missing="drop", negative="drop")
 
 
+def returned_orders(folder, within=30):
+    """A row per order of online_retail_1: whether one of its things is in a later invoice that begins with C, of the
+    same customer, `within` days at most after it. Orders of the last `within` days are not complete and left out.
+    """
+    rows = pl.scan_parquet(folder / "online_retail_1" / "online_retail.parquet").drop_nulls("CustomerID")
+    cancelled = pl.col("InvoiceNo").str.starts_with("C")
+    back = rows.filter(cancelled).select("CustomerID", "StockCode", pl.col("InvoiceDate").alias("back"))
+    bought = rows.filter(~cancelled, pl.col("Quantity") > 0)
+    days = pl.col("back") - pl.col("InvoiceDate")
+    came = (days > pl.duration()) & (days <= pl.duration(days=within))
+    found = bought.join(back, on=["CustomerID", "StockCode"]).filter(came).select("InvoiceNo").unique()
+    orders = bought.group_by("InvoiceNo", "CustomerID").agg(
+        pl.col("InvoiceDate").min(),
+        pl.col("Country").first(),
+        (pl.col("UnitPrice") * pl.col("Quantity")).sum().alias("amount"),
+        pl.col("Quantity").sum().alias("pieces"),
+        pl.col("StockCode").n_unique().cast(pl.Float64).alias("things"),
+        pl.col("UnitPrice").max().alias("dearest"),
+    )
+    orders = orders.join(found.with_columns(returned=pl.lit(1)), on="InvoiceNo", how="left")
+    last = pl.col("InvoiceDate").max() - pl.duration(days=within)
+    return orders.with_columns(pl.col("returned").fill_null(0)).filter(pl.col("InvoiceDate") <= last).collect()
+
+
+def returns_log(folder):
+    words = {"customer": "CustomerID", "time": "InvoiceDate", "value": "amount", "items": "pieces"}
+    return EventLog(
+        returned_orders(folder), **words, channel="Country", outcome="returned", extras=["things", "dearest"]
+    )
+
+
+def bank_calls(folder):
+    """bank_marketing, a row per call in the order of the file. It gives months only: within one the calls are spread
+    evenly. Without `duration`, which is known after the call.
+    """
+    path = folder / "bank_marketing" / "bank-additional-full.csv.gz"
+    calls = pl.read_csv(path, separator=";", infer_schema_length=None).drop("duration").with_row_index("call")
+    number = pl.col("month").replace_strict({m: k for k, m in enumerate(MONTHS, 1)}, return_dtype=pl.Int32)
+    calls = calls.with_columns(number=number)
+    year = 2008 + (pl.col("number") < pl.col("number").shift(1)).fill_null(False).cast(pl.Int32).cum_sum()
+    within = pl.int_range(pl.len()).over("year", "number") / pl.len().over("year", "number")
+    calls = calls.with_columns(year=year).with_columns(day=(within * 28).cast(pl.Int32) + 1)
+    return calls.with_columns(date=pl.date("year", "number", "day")).drop("year", "number", "day")
+
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def bank_log(folder):
+    calls = bank_calls(folder)
+    extras = [name for name in calls.columns if name not in ("call", "date", "y", "contact")]
+    return EventLog(calls, customer="call", time="date", channel="contact", outcome="y", extras=extras)
+
+
 RUNS = {
     "churn, CDNOW, 181 days": lambda folder: (Churn, {"horizon": 181}, cdnow_log(folder)),
     "churn-hazard, CDNOW, 181 days": lambda folder: (ChurnHazard, {"horizon": 181}, cdnow_log(folder)),
     "churn, online_retail_1, 90 days": lambda folder: (Churn, {"horizon": 90}, retail_log(folder)),
     "churn-hazard, online_retail_1, 90 days": lambda folder: (ChurnHazard, {"horizon": 90}, retail_log(folder)),
+    "outcome, returns of online_retail_1, 90 days": lambda folder: (
+        Outcome,
+        {"horizon": 90, "known_after": 30},
+        returns_log(folder),
+    ),
+    "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
 }
 
 

@@ -10,7 +10,19 @@ import pytest
 import rnncore
 
 ROOT = Path(rnncore.__file__).parent
-EXTRA = {"narwhals", "polars", "sklearn", "matplotlib", "rich", "typer", "onnx", "onnxruntime", "torch", "keras"}
+EXTRA = {
+    "narwhals",
+    "polars",
+    "sklearn",
+    "threadpoolctl",
+    "matplotlib",
+    "rich",
+    "typer",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "keras",
+}
 GROUND = {"errors", "typing", "checks"}
 OBJECTS = {"contract", "onnx_layers", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers", "compose"}
 ENGINE = GROUND | OBJECTS | {"layers", "losses", "sequences"}
@@ -44,7 +56,7 @@ ARROWS = {
     "datasets": (GROUND | {"datasets"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
-        {"scipy", "narwhals", "polars", "sklearn", "matplotlib", "rich"},
+        {"scipy", "narwhals", "polars", "sklearn", "threadpoolctl", "matplotlib", "rich"},
     ),
     "cli_errors": ({"errors"}, {"typer"}),
     "learn": ({"errors"}, set()),

@@ -4,5 +4,6 @@ from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.outcome import Outcome
 
-__all__ = ["Churn", "ChurnHazard", "ContractChurn", "EventLog"]
+__all__ = ["Churn", "ChurnHazard", "ContractChurn", "EventLog", "Outcome"]

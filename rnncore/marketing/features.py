@@ -65,11 +65,11 @@ def measure(columns: Columns, most: int = 20, least: int = 5) -> Code:
     most: so many levels are known, those that occur `least` times or more, the most frequent first.
     """
     numbers = {}
-    for name, values in columns.numbers.items():
+    for name, values in sorted(columns.numbers.items()):  # as JSON keeps them
         shown = signed_log(values[~np.isnan(values)])
         mean, deviation = (float(shown.mean()), float(shown.std())) if len(shown) else (0.0, 1.0)
         numbers[name] = [mean, deviation if deviation > 1e-9 else 1.0, bool(np.isnan(values).any())]
-    levels = {name: category.common(most, least) for name, category in columns.categories.items()}
+    levels = {name: category.common(most, least) for name, category in sorted(columns.categories.items())}
     return {"numbers": numbers, "levels": levels}
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.outcome import Outcome
 
 START = datetime.date(2024, 1, 1)
 
@@ -51,6 +52,14 @@ def contracts():
     return pl.concat([bought, gone.select(bought.columns)])
 
 
+def orders():
+    """The purchases, some of which come back: the dear ones, and those of customers who send back what they buy."""
+    bought = purchases()
+    often = pl.col("who").str.slice(1).cast(pl.Int64) % 3 == 0
+    back = (pl.col("paid") > 50) | (often & (pl.col("number") > 1))
+    return bought.with_columns(back=pl.when(back).then(pl.lit("yes")).otherwise(pl.lit("no")))
+
+
 SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
@@ -60,5 +69,6 @@ WITH_EVENTS = {**NAMES, "event": "what"}
 MADE_UP = {
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
+    "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

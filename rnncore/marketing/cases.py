@@ -1,0 +1,206 @@
+"""Cases with their histories, for `outcome.py`: each case as steps of a network, and simple methods for its outcome.
+
+A case is an event; its history are the customer's events at earlier times. One step per event of the history, and a
+closing step, the case. Columns of a step:
+
+    closing                       1 in the case, 0 before
+    outcome, outcome known        of an earlier event, where it was known at the time of the case; else 0
+    before, gap                   how many events there were before, and days since the latest of them
+    further columns of events     features.py
+    static columns                in the case only
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from rnncore.errors import DataError
+from rnncore.marketing import features
+from rnncore.marketing.columns import Columns
+from rnncore.marketing.days import span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples
+from rnncore.marketing.verdict import CONSTANT
+from rnncore.sequences import Histories
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Code = dict[str, Any]
+FIRST = ("closing", "outcome", "outcome known")
+OF_HISTORY = slice(3, 5)  # before and gap
+OF_CASE = slice(5, None)
+PARTS = ("before", "events", "static")
+ROLES = ("value", "items", "event", "channel", "item", "action")
+
+
+class Facts(NamedTuple):
+    """What the simple methods read of N cases."""
+
+    case: Floats
+    """Their own columns, (N, D)."""
+    before: Floats
+    """Number of events before and the gap, standardised, (N, 2)."""
+    known: Floats
+    """How many earlier outcomes were known, (N,), of the latest events."""
+    positive: Floats
+    """How many of these were 1, (N,)."""
+    time: NDArray[np.datetime64]
+    """When each case is, (N,)."""
+
+
+def outcomes(log: EventLog, yes: str | None) -> Floats:
+    """1, 0, or NaN where the cell is empty, (n,); DataError for numbers other than 0 and 1.
+
+    yes: of a category, the level that is 1; None for a column of numbers.
+    """
+    if yes is not None:
+        category = log.category("outcome")
+        one = np.isin(category.codes, np.flatnonzero(category.levels == yes))
+        return np.where(category.codes < 0, np.nan, one)
+    numbers = log.number("outcome")
+    if not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
+        raise DataError("an outcome is neither 0 nor 1; Outcome answers yes and no: make it 0 and 1, or two words")
+    return numbers
+
+
+def level(log: EventLog) -> str | None:
+    """Of an outcome in words, the one that counts as 1, the second in sorted order; DataError unless there are two."""
+    if "outcome" in log.cells.numbers:
+        return None
+    found = log.category("outcome").common(10**9)
+    if len(found) != 2:
+        shown = ", ".join(sorted(found)[:5]) or "none"
+        raise DataError(f"outcome has {len(found)} words ({shown}); Outcome answers yes and no: it needs two")
+    return sorted(found)[1]
+
+
+def measure(log: EventLog) -> Code:
+    """The code of the columns of a log that ends where the past does."""
+    return {
+        "before": features.measure(_before(log)),
+        "events": features.measure(_columns(log)),
+        "static": features.measure(_static(log)),
+        "yes": level(log),
+    }
+
+
+def names(code: Code) -> list[str]:
+    """What each column of a step is called."""
+    return [*FIRST, *(name for part in PARTS for name in features.names(code[part]))]
+
+
+def encode(log: EventLog, rows: NDArray[np.int64], code: Code, latest: int, known_after: int) -> Examples:
+    """The events at these positions as cases: the `latest` steps of each with the case as the last, and the facts."""
+    before = _ties(log)[rows]
+    begin = np.maximum(log.offsets[log.codes[rows]], before - (latest - 1))
+    lengths = before - begin + 1
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ends = offsets[1:] - 1
+    index = np.repeat(begin - offsets[:-1], lengths) + np.arange(offsets[-1])
+    index[ends] = rows
+    closing = np.zeros(len(index), bool)
+    closing[ends] = True
+    y = outcomes(log, code["yes"])[index]
+    seen = ~closing & ~np.isnan(y) & (log.time[index] + span(known_after) <= np.repeat(log.time[rows], lengths))
+    y = np.where(seen, y, 0.0)
+    parts: list[Array] = [np.column_stack([closing, y, seen]), features.encode(_before(log), code["before"])[index]]
+    if features.names(code["events"]):
+        parts.append(features.encode(_columns(log), code["events"])[index])
+    if features.names(code["static"]):
+        parts.append(features.encode(_static(log), code["static"])[log.codes[index]] * closing[:, None])
+    values = np.concatenate(parts, axis=1).astype(np.float32)
+    own = values[ends].astype(np.float64)
+    known, positive = (np.add.reduceat(column.astype(np.float64), offsets[:-1]) for column in (seen, y))
+    facts = Facts(own[:, OF_CASE], own[:, OF_HISTORY], known, positive, log.time[rows])
+    return Examples(Histories(values, offsets), group=log.codes[rows], facts=facts)
+
+
+def without_history(histories: Histories, code: Code) -> Histories:
+    """The cases as those of customers who are new."""
+    own = histories.values[histories.offsets[1:] - 1].copy()
+    own[:, OF_HISTORY] = features.encode(Columns({"before": np.zeros(1), "gap": np.zeros(1)}), code["before"])
+    return Histories(own, np.arange(len(own) + 1))
+
+
+def without_case(histories: Histories) -> Histories:
+    """The same histories before cases of which nothing is known but when they are."""
+    values = histories.values.copy()
+    values[histories.offsets[1:] - 1, OF_CASE] = 0.0
+    return Histories(values, histories.offsets)
+
+
+def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
+    """P(outcome) by each simple method, (M,) each; all but the constant shifted to the rate of the newest cases.
+
+    "past rate": the customer's own, shrunk to that of all. "boosting, case": gradient boosting on the case's own
+    columns. "logistic" and "boosting": on these, the gap, the number of events before and the past rate.
+    """
+    y, newest = np.asarray(told.target)[:, 0].astype(np.float64), told.newest
+    rate = float(y[newest].mean())
+    strength = min((1, 2, 5, 10, 20, 50, 100, 1000), key=lambda k: _loss(y, _shrunk(told.facts, float(y.mean()), k)))
+    own = [_shrunk(facts, float(y.mean()), strength) for facts in (told.facts, asked.facts)]
+    case = [facts.case for facts in (told.facts, asked.facts)]
+    both = [np.column_stack([f.case, f.before, logit(p)]) for f, p in zip((told.facts, asked.facts), own, strict=True)]
+    logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    found = {"past rate": own, "logistic": _fitted(logistic, both, y)}
+    stops = bool(min(y.sum(), len(y) - y.sum()) >= 20)  # it watches a tenth
+    with threadpool_limits(1):  # its sums depend on how many share them
+        for name, columns in (("boosting, case", case), ("boosting", both)):
+            if columns[0].shape[1]:
+                found[name] = _fitted(HistGradientBoostingClassifier(early_stopping=stops, random_state=0), columns, y)
+    shifted = {name: _shifted(now, past[newest], rate) for name, (past, now) in found.items()}
+    return {**shifted, CONSTANT: np.full(len(asked.group), rate)}
+
+
+def _fitted(model: Any, columns: list[Floats], y: Floats) -> list[Floats]:
+    model.fit(columns[0], y)
+    return [np.asarray(model.predict_proba(x)[:, 1], np.float64) for x in columns]
+
+
+def _shrunk(facts: Facts, rate: float, strength: float) -> Floats:
+    return np.asarray((facts.positive + strength * rate) / (facts.known + strength), np.float64)
+
+
+def _loss(y: Floats, p: Floats) -> float:
+    return -float(np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
+
+
+def _shifted(p: Floats, past: Floats, rate: float) -> Floats:
+    """p with its log-odds moved by the number that makes `past` right in the mean."""
+    odds = logit(np.clip(past, 1e-6, 1 - 1e-6))
+    move = brentq(lambda b: float(expit(odds + b).mean()) - rate, -30.0, 30.0)
+    return np.asarray(expit(logit(np.clip(p, 1e-6, 1 - 1e-6)) + move), np.float64)
+
+
+def _before(log: EventLog) -> Columns:
+    """Number of events before, and days since the latest of them; those of the same time are not before."""
+    start, ties = log.offsets[log.codes], _ties(log)
+    gap = np.where(ties > start, (log.time - log.time[np.maximum(ties - 1, 0)]) / features.DAY, 0.0)
+    return Columns({"before": (ties - start).astype(np.float64), "gap": gap})
+
+
+def _columns(log: EventLog) -> Columns:
+    """The columns of the events themselves."""
+    found = features.of_events(log, [*ROLES, *log.reading.get("extras", [])])
+    return Columns({name: a for name, a in found.numbers.items() if name != "gap"}, found.categories)
+
+
+def _static(log: EventLog) -> Columns:
+    return Columns(log.static.numbers, log.static.categories)
+
+
+def _ties(log: EventLog) -> NDArray[np.int64]:
+    """The position of the first of the customer's events at the time of each, (n,)."""
+    new = np.ones(len(log), bool)
+    new[1:] = (log.time[1:] != log.time[:-1]) | (log.codes[1:] != log.codes[:-1])
+    return np.asarray(np.maximum.accumulate(np.where(new, np.arange(len(log)), 0)), np.int64)
