@@ -50,7 +50,7 @@ ARROWS = {
     "gradcheck": (GROUND | OBJECTS | {"gradcheck", "training"}, {"torch", "matplotlib"}),
     "diagnostics": (GROUND | OBJECTS | {"diagnostics", "layers", "training"}, {"matplotlib"}),
     "onnx_layers": (GROUND | {"layers", "contract", "recurrent"}, set()),
-    "interop": (GROUND | OBJECTS | {"interop", "layers"}, {"onnx"}),
+    "interop": (GROUND | OBJECTS | {"interop", "layers"}, {"onnx", "torch", "keras"}),
     "streaming": (GROUND | OBJECTS | {"streaming", "kernels", "interop"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
     "datasets": (GROUND | {"datasets"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),

@@ -1,4 +1,7 @@
-"""Models in files, and models of other libraries: `onnx`, imported when it is first asked for (extra: onnx)."""
+"""Models in files, and models of other libraries: `onnx` (extra: onnx), `pytorch` (extra: peers).
+
+Each is imported when it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnncore.interop import onnx
+    from rnncore.interop import onnx, pytorch
     from rnncore.interop.onnx import from_onnx, to_onnx
+    from rnncore.interop.pytorch import from_torch, to_torch
 
-__all__ = ["from_onnx", "onnx", "to_onnx"]
+__all__ = ["from_onnx", "from_torch", "onnx", "pytorch", "to_onnx", "to_torch"]
 
-_LATER = {"onnx": ("from_onnx", "to_onnx")}
+_LATER = {"onnx": ("from_onnx", "to_onnx"), "pytorch": ("from_torch", "to_torch")}
 
 
 def __getattr__(name: str) -> Any:
