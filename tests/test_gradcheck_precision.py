@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import CASES, make
+from conftest import BASIC, CASES, make
 
 import rnncore as rc
 from rnncore.gradcheck import random_problem
@@ -83,33 +83,51 @@ def test_the_sigmoid_of_the_textbook_is_exact_to_rounding_of_one_not_of_its_own_
     assert ulp_errors(sigmoid(GRID[above]), [logistic(x) for x in GRID[above]]).max() <= 4
 
 
-def exact_step(p, H):
-    """One step of an LSTM for one row in 50 digits: h_1 and c_1."""
-    a = [
-        sum(mpmath.mpf(float(x)) * mpmath.mpf(float(w)) for x, w in zip(p.x[0, 0], p.params["Wx"][:, k], strict=True))
-        + sum(
-            mpmath.mpf(float(h)) * mpmath.mpf(float(w))
-            for h, w in zip(p.state_0[0][0], p.params["Wh"][:, k], strict=True)
+def exact(array):
+    """The same numbers with 50 digits, as a matrix of objects."""
+    return np.vectorize(lambda v: mpmath.mpf(float(v)), otypes=[object])(array)
+
+
+def each(function, array):
+    return np.vectorize(function, otypes=[object])(array)
+
+
+def sigma(a):
+    return each(lambda v: 1 / (1 + mpmath.exp(-v)), a)
+
+
+def exact_step(name, p):
+    """The states after one step of one row, in 50 digits."""
+    w, x, state = {n: exact(a) for n, a in p.params.items()}, exact(p.x[0]), [exact(s) for s in p.state_0]
+    h = state[0]
+    if name == "gru":
+        (u_r, u_z, u_n), (v_r, v_z, v_n) = (
+            np.split(a, 3, axis=1) for a in (x @ w["Wx"] + w["bx"], h @ w["Wh"] + w["bh"])
         )
-        + mpmath.mpf(float(p.params["b"][k]))
-        for k in range(4 * H)
-    ]
-    i, f, o = ([1 / (1 + mpmath.exp(-v)) for v in a[k * H : (k + 1) * H]] for k in (0, 1, 3))
-    g = [mpmath.tanh(v) for v in a[2 * H : 3 * H]]
-    c = [f[k] * mpmath.mpf(float(p.state_0[1][0, k])) + i[k] * g[k] for k in range(H)]
-    return [o[k] * mpmath.tanh(c[k]) for k in range(H)], c
+        z = sigma(u_z + v_z)
+        return [(1 - z) * each(mpmath.tanh, u_n + sigma(u_r + v_r) * v_n) + z * h]
+    a = x @ w["Wx"] + h @ w["Wh"] + w["b"]
+    if name == "rnn":
+        return [each(mpmath.tanh, a)]
+    i, f, g, o = np.split(a, 4, axis=1)
+    c = sigma(f) * state[1] + sigma(i) * each(mpmath.tanh, g)
+    return [sigma(o) * each(mpmath.tanh, c), c]
 
 
+@pytest.mark.parametrize("name", BASIC)
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_a_step_of_the_lstm_is_within_a_few_units_in_the_last_place_of_its_terms(backend):
-    layer = make("LSTM", 2, 3, backend=backend)
-    worst = 0.0
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_of_a_cell_is_within_a_few_units_in_the_last_place_of_its_terms(name, backend, dtype):
+    layer = make(name, 2, 3, backend=backend, dtype=dtype)
+    gaps = []
     for seed in range(10):
-        p = random_problem(layer, seed, T=1, N=1, ragged=False)
-        _, (h, c), _ = layer.forward(p.params, p.x, p.state_0)
-        exact_h, exact_c = exact_step(p, 3)
-        # a sum that cancels loses places: the unit is that of numbers of size one
-        for computed, exact in ((h, exact_h), (c, exact_c)):
-            gaps = [abs(mpmath.mpf(float(v)) - e) for v, e in zip(computed[0], exact, strict=True)]
-            worst = max(worst, float(max(gaps)) / np.finfo(float).eps)
-    assert worst < 4
+        p = random_problem(layer.using(dtype="float64"), seed, T=1, N=1, ragged=False)
+        (x,), state_0 = ([a.astype(dtype) for a in arrays] for arrays in ([p.x], p.state_0))
+        p = p._replace(params={n: a.astype(dtype) for n, a in p.params.items()}, x=x, state_0=tuple(state_0))
+        _, states, _ = layer.forward(p.params, p.x, p.state_0)
+        for computed, right in zip(states, exact_step(name, p), strict=True):
+            gaps += np.abs(exact(computed) - right).ravel().tolist()
+    # a sum that cancels loses places: the unit is that of numbers of size one
+    counts = ulp_histogram(np.array([float(gap / float(np.finfo(dtype).eps)) for gap in gaps]))
+    assert sum(counts.values()) == len(gaps)
+    assert counts["<= 8"] == counts["> 8"] == 0, counts
