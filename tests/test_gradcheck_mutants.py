@@ -12,7 +12,11 @@ from rnncore.gradcheck.mutants import LAYERS, Mutant, right_layer
 from rnncore.gradcheck.planted import PLANTED
 
 SUBJECTS = [*PLANTED, *LAYERS]
-EVERY = [pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(m.options.values())}") for s in SUBJECTS for m in mutants(s)]
+EVERY = [
+    pytest.param(m, id=f"{m.cell}: {m.name} {' '.join(map(str, m.options.values()))}")
+    for s in SUBJECTS
+    for m in mutants(s)
+]
 NAMED = [m for m in EVERY if m.values[0].cell in {*BASIC, *LAYERS} - {"recurrent_dropout"}]  # its masks need a seed
 
 

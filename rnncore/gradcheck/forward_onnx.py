@@ -94,4 +94,5 @@ def step_of(layer: Operator) -> Step:
         n = act(1, add(block(u, 2, H), after if layer.options["reset"] == "after" else before))
         return [add(multiply(scaled(z, -1.0, 1.0), n), multiply(z, h))]
 
-    return {OnnxRNN: rnn, OnnxLSTM: lstm, OnnxGRU: gru}[type(layer)]
+    steps = ((OnnxRNN, rnn), (OnnxLSTM, lstm), (OnnxGRU, gru))
+    return next(step for kind, step in steps if isinstance(layer, kind))

@@ -21,9 +21,10 @@ from rnncore import checks
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import CELLS, Cell, Layer
 from rnncore.feedforward import Last, LayerNorm
-from rnncore.gradcheck.planted import BRANCHES, PLANTED
+from rnncore.gradcheck.planted import BRANCHES, PLANTED, Edit
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
+from rnncore.onnx_layers import OnnxLSTM
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
@@ -45,8 +46,11 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "mean_pool": lambda D, H: MeanPool(),
     "max_pool": lambda D, H: MaxPool(),
     "attention": lambda D, H, **options: Attention(D, H, **options, dtype="float64"),
+    "onnx_lstm": lambda D, H, **options: OnnxLSTM(D, H, peepholes=True, **options, dtype="float64"),
     "recurrent_dropout": lambda D, H: RecurrentDropout(LSTM(D, H, **_WORDS), dropout=0.4, zoneout=(0.3, 0.5)),
 }
+# textbooks of layers that are no rows of the table of cells, and their caches
+_OUTSIDE = {"recurrent_dropout": "RecurrentDropoutCache", "onnx_lstm": "OnnxLSTMCache"}
 KINDS: dict[str, type[Layer]] = {word: type(make(3, 3)) for word, make in LAYERS.items()}
 
 
@@ -64,9 +68,9 @@ class Mutant:
     name: str
     old: str
     new: str
-    options: dict[str, str] = field(default_factory=dict, hash=False)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
-    def layer(self, D: int, H: int, **options: str) -> Layer:
+    def layer(self, D: int, H: int, **options: Any) -> Layer:
         """Return a float64 textbook layer whose backward pass has the error."""
         return self.planted_in(right_layer(self.cell, D, H, **{**self.options, **options}))
 
@@ -87,6 +91,10 @@ class Mutant:
             return around(inner, layer.dropout, layer.zoneout)
         kind = KINDS[self.cell]
         made = copy.copy(layer)
+        if self.cell in _OUTSIDE:
+            broken_module = self.module()
+            made.__class__ = type(kind.__name__, (kind,), {"_twin": lambda self: broken_module})
+            return made
         made.__class__ = type(kind.__name__, (kind,), {"_backward": self._backward_of(kind)})
         return made
 
@@ -128,11 +136,12 @@ class Mutant:
 
 @functools.cache
 def _module(cell: str, name: str, old: str, new: str) -> ModuleType:
-    mutant, around = Mutant(cell, name, old, new), importlib.import_module("rnncore.layers.recurrent_dropout")
-    right = around if cell == "recurrent_dropout" else CELLS[cell].twin("numpy")
+    mutant = Mutant(cell, name, old, new)
+    outside = cell in _OUTSIDE
+    right = importlib.import_module(f"rnncore.layers.{cell}") if outside else CELLS[cell].twin("numpy")
     broken = ModuleType(right.__name__)
     exec(compile(mutant.edited(inspect.getsource(right), right.__name__), mutant.label, "exec"), vars(broken))
-    cache = around.RecurrentDropoutCache if right is around else CELLS[cell].cache
+    cache = getattr(right, _OUTSIDE[cell]) if outside else CELLS[cell].cache
     setattr(broken, cache.__name__, cache)
     return broken
 
@@ -157,11 +166,11 @@ def mutants(cell: str = "lstm") -> list[Mutant]:
     """
     planted, branches = PLANTED | COMPOSED | WRAPPED, BRANCHES | WRAPPED_BRANCHES
     checks.one_of("cell", cell, tuple(planted))
-    rows = [({}, planted[cell]), *branches.get(cell, [])]
+    rows: list[tuple[dict[str, Any], list[Edit]]] = [({}, planted[cell]), *branches.get(cell, [])]
     return [Mutant(cell, *edit, options) for options, edits in rows for edit in edits]
 
 
-def right_layer(cell: str, D: int, H: int, **options: str) -> Layer:
+def right_layer(cell: str, D: int, H: int, **options: Any) -> Layer:
     """Return the float64 textbook layer without an error: all options of the cell are spelled out.
 
     >>> right_layer("bidirectional", 2, 3)
