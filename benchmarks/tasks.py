@@ -121,6 +121,7 @@ def section(title, kind, arguments, log, seeds):
         "",
         f"{log!r}; test origin {fits[0].held_out_.origin}, {first.customers:,} {first.of}s judged; verdicts of {seeds} "
         f"seeds: {', '.join(fit.verdict_ for fit in fits)}; {seconds:.0f} s a fit.",
+        f"The first seed: {first.reason}",
         "",
         f"| method | {first.loss} | rnn better by | {' | '.join(names)} |",
         "|---" * (3 + len(names)) + "|",

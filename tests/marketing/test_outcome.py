@@ -1,0 +1,111 @@
+"""Outcome: what a case may know of its history, what is asked, and what the verdict says of history and case."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up import MADE_UP, SMALL
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog, Outcome, cases
+
+START = datetime.date(2024, 1, 1)
+
+
+def log_of(rows):
+    """(who, day, way, back) as a log."""
+    frame = pl.DataFrame(rows, schema=["who", "day", "way", "back"], orient="row")
+    frame = frame.with_columns(day=pl.lit(START) + pl.duration(days=pl.col("day")))
+    return EventLog(frame, customer="who", time="day", channel="way", outcome="back")
+
+
+LOG = log_of([("a", 0, "web", 1), ("a", 5, "web", 0), ("a", 5, "mail", 1), ("a", 9, "web", None), ("b", 3, "web", 0)])
+
+
+def steps(case, latest=50, known_after=0, log=LOG):
+    """Closing, outcome and outcome known of one event's steps."""
+    found = cases.encode(log, np.array([case]), cases.measure(log), latest, known_after)
+    return found.histories.values[:, :3].tolist()
+
+
+def test_a_case_does_not_know_its_own_outcome_nor_those_of_its_time():
+    assert steps(1) == steps(2) == [[0, 1, 1], [1, 0, 0]]
+
+
+def test_an_earlier_outcome_is_known_from_its_day_on():
+    assert [known for _, _, known in steps(3, known_after=4)] == [1, 1, 1, 0]
+    assert [known for _, _, known in steps(3, known_after=5)] == [1, 0, 0, 0]
+    assert [known for _, _, known in steps(3, known_after=10)] == [0, 0, 0, 0]
+
+
+def test_the_latest_steps_are_read_and_the_case_is_one_of_them():
+    assert len(steps(3, latest=2)) == 2 and steps(3, latest=1) == [[1, 0, 0]]
+
+
+def test_the_past_rate_counts_what_was_known():
+    facts = cases.encode(LOG, np.arange(5), cases.measure(LOG), 50, 0).facts
+    assert facts.known.tolist() == [0, 1, 1, 3, 0]
+    assert facts.positive.tolist() == [0, 1, 1, 2, 0]
+
+
+def test_of_two_words_the_second_in_order_counts():
+    log = log_of([("a", 0, "web", "no"), ("b", 1, "web", "yes"), ("b", 2, "web", None)])
+    assert cases.level(log) == "yes"
+    assert np.array_equal(cases.outcomes(log, "yes"), [0, 1, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("back", [("no", "yes", "maybe"), (0, 1, 2)])
+def test_an_outcome_of_more_than_two_kinds_is_named(back):
+    log = log_of([(f"c{n % 9}", n, "web", back[n % 3]) for n in range(60)])
+    with pytest.raises(DataError, match="yes and no"):
+        Outcome(horizon=10, **SMALL).fit(log)
+
+
+def test_a_blank_history_is_that_of_a_new_customer():
+    code = cases.measure(LOG)
+    late, new = (cases.encode(LOG, np.array([row]), code, 50, 0).histories for row in (3, 0))
+    assert np.array_equal(cases.without_history(late, code).values, new.values)  # both on the web
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    _, frame, words = MADE_UP["outcome"]()
+    return Outcome(horizon=30, cost=3, **SMALL).fit(EventLog(frame, **words))
+
+
+def test_open_cases_are_answered_and_who_has_none_by_their_latest_event(fitted):
+    _, frame, words = MADE_UP["outcome"]()
+    late = pl.col("when") > pl.date(2024, 7, 1)
+    open_ = frame.with_columns(back=pl.when(late).then(None).otherwise(pl.col("back")))
+    asked = open_.group_by("who").agg(pl.max_horizontal(pl.col("back").null_count(), 1))
+    assert fitted.predict(EventLog(open_, **words)).height == asked["back"].sum()
+
+
+def test_a_flag_is_up_from_the_threshold_of_the_cost_on(fitted):
+    _, frame, words = MADE_UP["outcome"]()
+    found = fitted.predict(EventLog(frame, **words))
+    assert fitted.threshold == 0.25
+    assert np.array_equal(found["flagged"], found["probability"] >= 0.25)
+    assert found["flagged"].n_unique() == 2
+
+
+def test_where_no_case_has_a_history_the_verdict_says_that_it_adds_nothing():
+    rng = np.random.default_rng(0)
+    log = log_of([(f"c{n:03d}", n // 3, way, int(rng.random() < p)) for n in range(300) for way, p in [WAYS[n % 2]]])
+    reason = Outcome(horizon=30, **SMALL).fit(log).table_.reason
+    assert "No case has a history: it adds nothing" in reason
+
+
+WAYS = (("web", 0.2), ("mail", 0.8))
+
+
+def test_the_worth_of_history_and_case_and_the_flags_are_said(fitted):
+    for word in ("without the history", "without the case", "Flagged from 0.250", "recall"):
+        assert word in fitted.table_.reason
+
+
+@pytest.mark.parametrize(("name", "value"), [("known_after", -1), ("cost", 0.0)])
+def test_a_wrong_argument_is_named(name, value):
+    with pytest.raises(ContractError, match=name):
+        Outcome(**{name: value}).check()
