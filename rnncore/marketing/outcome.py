@@ -197,8 +197,8 @@ def _worth(parts: Judgement, histories: Histories) -> str:
     for name in ("history", "case"):
         gap = parts[name].gap
         unsure = "" if gap.low > 0 else ", which is not clearly more than nothing"
-        words.append(f"without the {name} {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]{unsure}")
-    return f"The network's log-loss {'; '.join(words)}."
+        words.append(f"by {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] without the {name}{unsure}")
+    return f"The network's log-loss changes {'; '.join(words)}."
 
 
 def _require_both(y: Array, where: str) -> None:
