@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.datasets import cdnow
-from rnncore.marketing import Churn, ChurnHazard, EventLog, Outcome
+from rnncore.marketing import Churn, ChurnHazard, EventLog, NextPurchase, Outcome
 from rnncore.marketing.verdict import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -93,6 +93,18 @@ def bank_log(folder):
     return EventLog(calls, customer="call", time="date", channel="contact", outcome="y", extras=extras)
 
 
+def clicks_log(folder):
+    frame = pl.read_csv(folder / "eshop_clothing_2008" / "eshop_clothing_2008.csv.gz", separator=";")
+    frame = frame.with_columns(date=pl.date(pl.col("year"), pl.col("month"), pl.col("day")))
+    words = {"customer": "session ID", "time": "date", "order": "order(sells)"}
+    return EventLog(frame, **words, item="page 2 (clothing model)")
+
+
+def baskets_log(folder):
+    path = folder / "online_retail_1" / "online_retail.parquet"
+    return EventLog(path, customer="CustomerID", time="InvoiceDate", item="StockCode", missing="drop")
+
+
 RUNS = {
     "churn, CDNOW, 181 days": lambda folder: (Churn, {"horizon": 181}, cdnow_log(folder)),
     "churn-hazard, CDNOW, 181 days": lambda folder: (ChurnHazard, {"horizon": 181}, cdnow_log(folder)),
@@ -104,6 +116,8 @@ RUNS = {
         returns_log(folder),
     ),
     "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
+    "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (NextPurchase, {"horizon": 14}, clicks_log(folder)),
+    "next-purchase, online_retail_1, 30 days": lambda folder: (NextPurchase, {"horizon": 30}, baskets_log(folder)),
 }
 
 

@@ -225,7 +225,10 @@ class EventLog:
 
     def without(self, event: int) -> Self:
         """The log without its event at this position; a customer with no other event goes with it."""
-        keep = np.arange(len(self)) != event
+        return self.where(np.arange(len(self)) != event)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
+        """The events with True in `keep`, (n,), and the customers who have one."""
         lengths = np.bincount(self.codes[keep], minlength=len(self.customers))
         return self._rows(np.flatnonzero(keep), np.flatnonzero(lengths))
 

@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.feedforward import Embedding
+from rnncore.feedforward import Dense, Embedding
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, Learned
 from rnncore.marketing.report import as_png
 from rnncore.typing import Params
+from rnncore.wrappers import Tied
 
 if TYPE_CHECKING:
     from rnncore.marketing.task import Task
@@ -121,13 +122,15 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     asked = _last(task.asked(own, at, learned.code))
     x = asked.histories.values
     model, params, x, blank = _numbers(task, learned, x)
+    said = task.calibration.apply(_said(model, params, x[:, None])[0], learned.calibration)
+    asked = task.about(said, asked)
     answer, start, gradient, attention = _integrate(task, learned, model, params, x, blank, asked)
     steps = task.steps(own, len(x))
     removal = np.full(len(x), np.nan)
     for place, event in _events(steps, own):
         rest = own.without(event)
         if len(rest):
-            removal[place] = answer - _answer(task, learned, task.asked(rest, at, learned.code))
+            removal[place] = answer - _answer(task, learned, task.asked(rest, at, learned.code), asked.target)
     inputs = task.inputs(learned.code)
     named = inputs if len(inputs) == x.shape[1] else [f"input {k}" for k in range(x.shape[1])]
     return Explanation(
@@ -148,8 +151,8 @@ def _last(asked: Examples) -> Examples:
     return asked.select(keep)._replace(facts=asked.facts)
 
 
-def _answer(task: Task, learned: Learned, asked: Examples) -> float:
-    one = _last(asked)
+def _answer(task: Task, learned: Learned, asked: Examples, target: Any) -> float:
+    one = _last(asked)._replace(target=target)
     model, params, x, _ = _numbers(task, learned, one.histories.values)
     return float(_value(task, learned, _said(model, params, x[:, None])[0], one)[0])
 
@@ -161,10 +164,17 @@ def _numbers(task: Task, learned: Learned, x: Array) -> tuple[Layer, list[Params
     """
     model: Any = task.network(learned.code).using(dtype="float64")
     params: list[Params] = [{name: np.asarray(a, np.float64) for name, a in own.items()} for own in learned.params]
+    if isinstance(model, Tied) and len(params) == 1:
+        table = params[0]["E"]
+        inner = {f"0.{name.removeprefix('inner.')}": a for name, a in params[0].items() if name.startswith("inner.")}
+        scores = Dense(table.shape[1], model.V, dtype="float64")
+        return Stack(model.layer, scores), [inner | {"1.W": table.T, "1.b": params[0]["b"]}], table[x], 0 * table[x]
     if x.dtype.kind in "iu":
         parts = list(model.parts.values()) if isinstance(model, Stack) else []
         if len(params) != 1 or len(parts) < 2 or not isinstance(parts[0], Embedding):
-            raise DataError("explain reads ids through one Embedding, the first layer of one network (seeds=1)")
+            raise DataError(
+                "explain reads ids through one Embedding, the first layer, or Tied, of one network (seeds=1)"
+            )
         table = params[0]["0.W"]
         rest = {f"{int(k) - 1}.{n}": a for k, n, a in _split(params[0]) if k != "0"}
         return Stack(*parts[1:]), [rest], table[x], np.zeros_like(table[x])

@@ -202,6 +202,10 @@ class Task(BaseEstimator):  # type: ignore[misc]
         events: list[tuple[str, int | None]] = [(str(own.time[k])[:16], k) for k in range(first, len(own))]
         return events + [("now", None)] * (number - len(events))
 
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""
+        return asked
+
     def explained(self, said: Array, asked: Examples) -> Array:
         """The number that is explained, (M,), from M rows of calibrated outputs of one question; here the first."""
         return said if said.ndim == 1 else said[:, 0]

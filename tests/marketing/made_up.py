@@ -13,6 +13,7 @@ import polars as pl
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 
 START = datetime.date(2024, 1, 1)
@@ -64,11 +65,13 @@ SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
 WITH_EVENTS = {**NAMES, "event": "what"}
+WITH_ITEMS = {**NAMES, "item": "what"}
 
 # word on the command line -> a function that makes its case
 MADE_UP = {
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
+    "next-purchase": lambda: Case(NextPurchase(horizon=30, k=3, latest=4, **SMALL), purchases(), WITH_ITEMS),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

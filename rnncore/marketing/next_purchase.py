@@ -1,0 +1,230 @@
+"""NextPurchase: which item comes next, ranked among all items; also next best action and content recommendation.
+
+    history       the ids of the customer's latest items, strictly before the one that is asked about
+    head, loss    embedding, GRU, its last output, scores by the same embedding; softmax cross-entropy over all items
+    decoding      probabilities at the temperature of the latest window; where it is known what came, its rank
+    must beat     popularity, Markov-1, window-Markov (pairs at most five steps apart), item-kNN (cosine)
+
+Items are numbered by popularity, the most frequent first, those of one frequency by name. Of equal scores the smaller
+number ranks first: ties are in the order of popularity, for the network and its rivals alike. Items seen fewer than
+`least` times are OTHER = 0: read, but never asked about. Events of one time have no order of their own, so none of
+them is in the history of another, unless the log was read with a column `order`. What is judged is at most 5,000
+events, drawn by the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import calibration, measures
+from rnncore.marketing.days import span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.items import Ints, Items, cut, items_of, rank, simple_scores
+from rnncore.marketing.learning import Examples
+from rnncore.marketing.task import Code, Task, Told
+from rnncore.marketing.wording import counted
+
+Array = NDArray[Any]
+JUDGED, TAUGHT = 5_000, 100_000  # events, at most: a row of scores over all items is held for each that is judged
+
+
+class Choice(NamedTuple):
+    """What each row can be answered with."""
+
+    barred: NDArray[np.bool_]
+    """Which of the V items cannot come, (N, V); OTHER never can."""
+    names: list[str]
+    """Of items 1 to V - 1."""
+
+
+class NextPurchase(Task):
+    """The items that come next, ranked, with probabilities; arguments beside those of `Task`:
+
+    k: so many items are in the answer. least: items that occur more rarely are not told apart. session: days without
+    an event after which a history begins anew; None: never. exclude: "none", or "seen" to leave out what the customer
+    had before. available: the items that can come; None: all. `predict` gives item_1 to item_k and probability_1 to
+    probability_k; where fewer can come, the item is empty and its probability 0.
+
+    >>> import polars as pl
+    >>> rows = [(n, f"2024-01-{d + 1:02d}", f"i{(n + d) % 4}") for n in range(40) for d in range(20)]
+    >>> frame = pl.DataFrame(rows, schema=["who", "when", "what"], orient="row")
+    >>> log = EventLog(frame, customer="who", time="when", item="what")
+    >>> task = NextPurchase(horizon=5, k=1, units=8, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['who', 'item_1', 'probability_1']
+    """
+
+    name = "next-purchase"
+    example = "rnncore fit next-purchase shop.csv --customer client_id --time bought_at --item product --horizon 30"
+    question = "Which item comes next, in the {horizon} after {origin}?"
+    row = "customer"
+    unit = "probability of the item ranked first"
+    needs = ("item",)
+    uses = ("item", "order")
+    measure = measures.RANK
+    calibration = calibration.TEMPERATURE
+    reference = "popularity"
+    loss = staticmethod(rc.losses.softmax_cross_entropy)
+
+    def __init__(
+        self,
+        horizon: int = 30,
+        *,
+        k: int = 10,
+        least: int = 5,
+        session: float | None = None,
+        exclude: str = "none",
+        available: Sequence[str] | None = None,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 5e-3,
+        latest: int = 20,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.k, self.least, self.session, self.exclude, self.available = k, least, session, exclude, available
+
+    def check(self) -> NextPurchase:
+        """As in `Task`, and the arguments of its own."""
+        checks.size("k", self.k)
+        checks.size("least", self.least)
+        checks.one_of("exclude", self.exclude, ("none", "seen"))
+        if self.session is not None:
+            checks.number("session", self.session, open_left=True)
+        if self.available is not None and (isinstance(self.available, str) or not len(self.available)):
+            raise ContractError("available", "a list of items, or None", repr(self.available), "name those on offer")
+        super().check()
+        return self
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """The events whose item is known."""
+        known = log.category("item").codes >= 0
+        if not known.any():
+            raise DataError("no event of the log has an item")
+        return log.where(known)
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """The events until `end`, at most 100,000, and those of the last `horizon` days apart, at most 5,000."""
+        log = log.until(end)
+        item = log.category("item")
+        code = {"items": item.common(len(item.levels), self.least)}
+        if len(code["items"]) < 2:
+            raise DataError(f"fewer than 2 items occur {self.least} times until {end}: there is nothing to rank")
+        past = items_of(log, code["items"], self.session)
+        new = log.day[past.askable] > end - span(self.horizon)
+        if not new.any() or new.all():
+            raise DataError(
+                f"the {counted(self.horizon, 'day')} until {end}, and the time before, need an item after another"
+            )
+        old, late = self._drawn(past.askable[~new], TAUGHT), self._drawn(past.askable[new], JUDGED)
+        told = self._examples(past, np.concatenate([old, late]))
+        return code, told._replace(newest=np.arange(len(told.group)) >= len(old), facts=past)
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """The events of the `horizon` days after `origin` whose item can be ranked, at most 5,000."""
+        last = origin + span(self.horizon)
+        log, index = log.until(last), log.population(last)
+        found = items_of(log, code["items"], self.session)
+        asked = found.askable
+        asked = self._drawn(asked[log.day[asked] > origin], JUDGED)
+        choice = self._choice(found, asked, found.high[asked], code)
+        can = ~choice.barred[np.arange(len(asked)), found.ids[asked]]
+        if not can.any():
+            raise DataError(f"after {origin} no item that can be ranked comes after another one: nothing to judge")
+        rows, choice = self._examples(found, asked[can]), choice._replace(barred=choice.barred[can])
+        return rows._replace(group=index[rows.group], facts=choice)
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`: what comes after their last event."""
+        log, index = log.until(at), log.population(at)
+        found = items_of(log, code["items"], self.session)
+        last, end = log.offsets[1:] - 1, log.offsets[1:]
+        low = np.maximum(found.low[last], end - self.latest)
+        choice = self._choice(found, last, end, code)
+        return Examples(cut(found.ids, low, end), group=index, facts=choice)
+
+    def network(self, code: Code) -> Layer:
+        """A GRU between an embedding of the items and their scores, after the last item."""
+        gru = rc.GRU(self.units, self.units, backend=self.backend)
+        return rc.Tied(rc.Stack(gru, rc.Last()), len(code["items"]) + 1)
+
+    @property
+    def live_(self) -> Layer:
+        """The network with its weights `params_`, scores after each item: `rc.Stream(task.live_, task.params_[0])`."""
+        network: Any = self.network_
+        return rc.Tied(rc.Stack(network.layer.parts["0"]), network.V)
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """Ranks of what came (N,); where that is not known, probabilities (N, V) of the items that can come."""
+        if asked.target is not None:
+            return rank(outputs, asked.facts.barred, asked.target)
+        possible = np.where(asked.facts.barred, 0.0, outputs)
+        return np.asarray(possible / np.maximum(possible.sum(axis=1, keepdims=True), 1e-300))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """The k best items and their probabilities."""
+        names = np.array(["", *asked.facts.names], object)
+        order = np.argsort(-np.where(asked.facts.barred, -1.0, prediction), axis=1, kind="stable")[:, : self.k]
+        sure = np.take_along_axis(prediction, order, axis=1)
+        item = np.where(np.take_along_axis(asked.facts.barred, order, axis=1), "", names[order])
+        found = {f"item_{k + 1}": item[:, k] for k in range(order.shape[1])}
+        return found | {f"probability_{k + 1}": sure[:, k] for k in range(order.shape[1])}
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """Ranks by the simple methods."""
+        scores = simple_scores(told.facts, asked.histories, asked.facts.barred.shape[1])
+        return {name: rank(own, asked.facts.barred, asked.target) for name, own in scores.items()}
+
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The item that is ranked first."""
+        return asked._replace(target=np.where(asked.facts.barred, -1.0, said).argmax(axis=1))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The probability of that item among all."""
+        return np.asarray(said[:, asked.target[0]])
+
+    def _drawn(self, events: Ints, most: int) -> Ints:
+        """At most so many of the events, drawn by the seed, in their order."""
+        if len(events) <= most:
+            return events
+        return np.sort(np.random.default_rng(self.seed).choice(events, most, replace=False))
+
+    def _examples(self, found: Items, events: Ints) -> Examples:
+        """What was there before each event, and its item."""
+        low = np.maximum(found.low[events], found.high[events] - self.latest)
+        return Examples(cut(found.ids, low, found.high[events]), group=found.who[events], target=found.ids[events])
+
+    def _choice(self, found: Items, events: Ints, until: Ints, code: Code) -> Choice:
+        """What cannot come in the place of each event: not on offer, or had by the customer before `until`."""
+        names = code["items"]
+        barred = np.zeros((len(events), len(names) + 1), bool)
+        barred[:, 0] = True
+        if self.available is not None:
+            barred[:, 1:] |= ~np.isin(names, [str(name) for name in self.available])
+        if self.exclude == "seen":
+            seen = cut(found.ids, found.start[events], until)
+            barred[np.repeat(np.arange(len(events)), seen.lengths), seen.values] = True
+        return Choice(barred, names)
