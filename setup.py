@@ -4,7 +4,15 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-MARKETING = ["narwhals>=2.0", "polars>=1.20", "scikit-learn>=1.5", "matplotlib>=3.8", "rich>=13", "typer>=0.15"]
+MARKETING = [
+    "narwhals>=2.0",
+    "polars>=1.20",
+    "scikit-learn>=1.5",
+    "threadpoolctl>=3.1",
+    "matplotlib>=3.8",
+    "rich>=13",
+    "typer>=0.15",
+]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
 PEERS = ["torch>=2.4"]
 DEV = [*MARKETING, *ONNX, "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
