@@ -24,6 +24,10 @@ WRONG = [
     {
         "Wh instead of its transpose": (with_slip(FACTORS, "j,ij->i", "j,ji->i"), r"step 1 back, line \(1'\)"),
         "h_{t-1} for h_t": (with_slip(FACTORS, "[:0:-1, 0]", "[-2::-1, 0]"), r"step 1 back, line \(2'\)"),
+        "not a number": (
+            with_slip(FACTORS, "return np.array(first), np.array(second)", "return np.full((2, len(first)), np.nan)"),
+            r"step 1 back, line \(2'\)",
+        ),
         "h for its square": (with_slip(FACTORS, "h**2", "h"), r"step 1 back, line \(2'\)"),
         "each step starts from the loss": (with_slip(FACTORS, "dh = back", "pass"), r"step 2 back, line \(2'\)"),
         "both lines in one factor": (
