@@ -39,7 +39,8 @@ def test_what_cannot_be_used_is_code_2(words):
 
 
 def test_mutants_print_the_table_of_errors_by_oracle():
-    result = run("rnn", "--twin", "textbook", "--mutants")
+    methods = ("--method", "complex-step", "--method", "forward-mode")  # all five: tests/test_gradcheck_score.py
+    result = run("rnn", "--twin", "textbook", "--mutants", *methods)
     assert result.exit_code == 0
     table = result.output[result.output.index("rnn: planted errors") :]
     assert all(m.name in table for m in mutants("rnn"))
