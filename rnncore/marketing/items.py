@@ -87,13 +87,16 @@ def counted_in(histories: Histories, V: int) -> sparse.csr_array:
 def rank(scores: Array, barred: NDArray[np.bool_], target: Ints) -> Floats:
     """The rank of `target` among all items that are not barred, (N,), from scores >= 0, (N, V); 1 is the best.
 
+    NaN where a score of the row is NaN: such a row is no answer, and what is judged must be finite.
+
     >>> rank(np.array([[0.0, 0.2, 0.5, 0.5]]), np.array([[True, False, False, False]]), np.array([3]))
     array([2.])
     """
+    unknown = np.isnan(scores).any(axis=1)
     scores = np.where(barred, -1.0, scores)
     own = np.take_along_axis(scores, target[:, None], axis=1)
     tied_before = (scores == own) & (np.arange(scores.shape[1]) < target[:, None])
-    return np.asarray(1 + ((scores > own) | tied_before).sum(axis=1), np.float64)
+    return np.where(unknown, np.nan, 1 + ((scores > own) | tied_before).sum(axis=1))
 
 
 def simple_scores(past: Items, histories: Histories, V: int) -> dict[str, Floats]:

@@ -51,6 +51,12 @@ def test_ranks_count_ties_in_the_order_of_popularity_and_pass_over_what_cannot_c
     assert rank(scores, barred, np.array([2, 1, 4, 4])).tolist() == [1, 2, 4, 3]
 
 
+def test_a_score_that_is_not_a_number_has_no_rank():
+    scores = np.array([[0.0, np.nan, 0.5], [0.0, 0.2, 0.5]])
+    found = rank(scores, np.zeros((2, 3), bool), np.array([2, 2]))
+    assert np.isnan(found[0]) and found[1] == 1
+
+
 def test_the_simple_methods_by_hand():
     past = items_of(basket(order="place"), list("abc"))  # a b c a b
     scores = simple_scores(past, cut(np.array([3, 1]), np.array([0]), np.array([2])), 4)
