@@ -99,7 +99,7 @@ def imports(file):
                 yield node.module
 
 
-FILES = sorted(ROOT.rglob("*.py"))
+FILES = [file for file in sorted(ROOT.rglob("*.py")) if "notebooks" not in file.parts]  # an installed package has them
 
 
 @pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(ROOT)) for file in FILES])
