@@ -38,16 +38,48 @@ def test_a_relative_error_of_a_millionth_fails_and_one_of_a_trillionth_of_the_ga
         assert check_pair(forward, backward(gate / 20), v, method=method).ok
 
 
-def test_a_backward_that_changes_its_upstream_gradient_fails():
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        (lambda inputs, cache, upstream: upstream[0].fill(0), "upstream[0]"),
+        (lambda inputs, cache, upstream: inputs["v"].fill(7), "v"),
+        (lambda inputs, cache, upstream: cache["kept"].fill(7), "cache array 0"),
+    ],
+)
+def test_an_argument_that_the_backward_pass_changes_is_an_outcome_of_its_own(spoil, name):
     def backward(inputs, cache, upstream):
-        grad = upstream[0] * 2
-        upstream[0][...] = 0
+        grad = upstream[0] * 2 * cache["kept"]
+        spoil(inputs, cache, upstream)
         return {"v": grad}
 
+    forward = lambda inputs: ((inputs["v"] ** 2,), {"kept": inputs["v"].copy()})  # noqa: E731
+    report = check_pair(forward, backward, {"v": np.ones(3)})
+    assert (report.verdict, report.outcomes, report.changed) == ("fail", ("an argument was changed",), (name,))
+    assert f"FAIL  an argument was changed: {name}" in str(report)
+    assert [block.verdict for block in report.blocks] == ["pass"]  # the derivative is right
+
+
+def test_an_argument_that_the_forward_pass_changes_is_named_too_and_the_caller_s_arrays_stay():
+    def forward(inputs):
+        inputs["v"] *= 2
+        return (inputs["v"].copy(),), None
+
+    given = {"v": np.ones(3), "w": np.ones(2)}
+    report = check_pair(forward, lambda inputs, cache, upstream: {"v": 2 * upstream[0]}, given)
+    assert report.outcomes == ("an argument was changed",)
+    assert report.changed == ("v (in the forward pass)",)
+    assert all((a == 1).all() for a in given.values())
+
+
+def test_what_is_wrong_is_said_in_words_all_of_it():
+    def backward(inputs, cache, upstream):
+        upstream[0][...] *= 3
+        return {"v": upstream[0]}
+
     report = check_pair(lambda inputs: ((2 * inputs["v"],), None), backward, {"v": np.ones(3)})
-    assert not report.ok
-    assert report.changed == ("upstream[0]",)
-    assert "changed upstream[0]" in str(report)
+    assert report.outcomes == ("a derivative is wrong", "an argument was changed")
+    right = check_pair(lambda inputs: ((2 * inputs["v"],), None), lambda i, c, u: {"v": 2 * u[0]}, {"v": np.ones(3)})
+    assert right.outcomes == ()
 
 
 def test_a_backward_that_adds_up_over_calls_fails():
@@ -59,9 +91,19 @@ def test_a_backward_that_adds_up_over_calls_fails():
         return {"v": total}
 
     report = check_pair(lambda inputs: ((2 * inputs["v"],), None), backward, {"v": np.ones(3)})
-    assert all(block.verdict == "pass" for block in report.blocks)
-    assert not report.repeatable
-    assert not report.ok
+    assert (report.verdict, report.outcomes) == ("fail", ("a second call gave another result",))
+
+
+def test_a_forward_pass_that_draws_other_numbers_at_each_call_is_told():
+    rng = np.random.default_rng(0)
+
+    def forward(inputs):
+        keep = rng.random(3) < 0.5
+        return (inputs["v"] * keep,), keep
+
+    report = check_pair(forward, lambda inputs, keep, upstream: {"v": upstream[0] * keep}, {"v": np.ones(3)})
+    assert "a second call gave another result" in report.outcomes
+    assert "FAIL  a second call gave another result" in str(report)
 
 
 def test_a_gradient_that_is_not_finite_fails():

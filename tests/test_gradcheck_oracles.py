@@ -91,6 +91,20 @@ def test_the_masks_of_dropout_are_replayed(method):
     assert check(layer, p.params, p.x, p.state_0, p.lengths, **words).verdict == "pass"
 
 
+@pytest.mark.parametrize("output", ["carry", "zero"])
+def test_the_masks_of_dropout_are_replayed_on_rows_with_gaps(output):
+    words = {"backend": "numpy", "dtype": "float64"}
+    inside = rc.Stack(
+        rc.RecurrentDropout(rc.LSTM(3, 4, **words), 0.4, (0.3, 0.2)), rc.Dropout(0.3), rc.GRU(4, 2, **words)
+    )
+    layer = rc.Masked(inside, output)
+    p = random_problem(layer, seed=2)
+    p.x[..., -1] = np.random.default_rng(5).random(p.x.shape[:2]) < 0.6  # the order of the rows changes
+    methods = ["complex-step", "forward-mode"]
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, dropout_seed=11)
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("method", ["complex-step", "forward-mode", "central"])
 def test_an_error_behind_the_masks_is_found(method):
     class Unmasked(rc.Dropout):

@@ -52,6 +52,11 @@ def side_by_side(*columns: Dual) -> Dual:
     return np.concatenate([c[0] for c in columns], -1), np.concatenate([c[1] for c in columns], -1)
 
 
+def zeros(K: int, shape: tuple[int, ...]) -> Dual:
+    """Return zeros with K tangents."""
+    return np.zeros(shape), np.zeros((K, *shape))
+
+
 def pick(x: Dual, t: Array, n: Array) -> Dual:
     """Return the steps x[t, n]."""
     return x[0][t, n], x[1][:, t, n]
@@ -104,34 +109,33 @@ def attention(layer: Attention, p: Params, x: Dual, ends: Lengths) -> Dual:
     return total(multiply(share, x), -3, keep=False)
 
 
-def masked(layer: Masked, p: Params, x: Dual, state: list[Dual], lengths: Lengths | None, run: Run) -> Any:
-    """Run each row without its masked steps, one row at a time."""
+def masked(
+    layer: Masked, p: Params, x: Dual, state: list[Dual], lengths: Lengths | None, rng: Any, run: Run
+) -> tuple[Dual, list[Dual]]:
+    """Run the rows without their masked steps, most live steps first: in that order masks of dropout are drawn."""
     T, N, _ = x[0].shape
     ends = np.full(N, T) if lengths is None else lengths
-    count = len(layer.layer.state_sizes)
-    rows, finals = [], []
-    for n in range(N):
-        at = np.flatnonzero(x[0][: ends[n], n, -1] >= 0.5)
-        own = x[0][at, n : n + 1, :-1], x[1][:, at, n : n + 1, :-1]
-        y, final = run(layer.layer, p, own, [(s[n : n + 1], d[:, n : n + 1]) for s, d in state[:count]], None, None)
-        H = y[0].shape[-1]
-        now = (np.zeros(H), np.zeros((len(x[1]), H)))
-        if layer.output == "carry":
-            now = state[-1][0][n], state[-1][1][:, n]
-        whole = np.zeros((T, H)), np.zeros((len(x[1]), T, H))
+    steps = [np.flatnonzero(x[0][: ends[n], n, -1] >= 0.5) for n in range(N)]
+    counts = np.array([len(at) for at in steps], np.int64)
+    order = np.array(sorted(range(N), key=lambda n: -counts[n]), np.int64)
+    u = zeros(len(x[1]), (int(counts.max(initial=0)), N, x[0].shape[2] - 1))
+    for place, n in enumerate(order):
+        u[0][: counts[n], place], u[1][:, : counts[n], place] = x[0][steps[n], n, :-1], x[1][:, steps[n], n, :-1]
+    inside = [(s[order], d[:, order]) for s, d in state[: len(layer.layer.state_sizes)]]
+    v, ended = run(layer.layer, p, u, inside, counts[order], rng)
+    carry, H = layer.output == "carry", v[0].shape[-1]
+    last = (state[-1][0].copy(), state[-1][1].copy()) if carry else zeros(len(x[1]), (N, H))
+    y = zeros(len(x[1]), (T, N, H))
+    for place, n in enumerate(order):
         for t in range(ends[n]):
-            where = np.flatnonzero(at == t)
-            if len(where):
-                now = y[0][where[0], 0], y[1][:, where[0], 0]
-            if len(where) or layer.output == "carry":
-                whole[0][t], whole[1][:, t] = now
-        rows.append(whole)
-        finals.append([*final, *([(now[0][None], now[1][:, None])] if layer.output == "carry" else [])])
-    y = np.stack([row[0] for row in rows], 1), np.stack([row[1] for row in rows], 2)
-    return y, [
-        (np.concatenate([s[0] for s in part]), np.concatenate([s[1] for s in part], 1))
-        for part in zip(*finals, strict=True)
-    ]
+            k = np.searchsorted(steps[n], t)  # live steps of this row before t
+            live = k < counts[n] and steps[n][k] == t
+            if live:
+                last[0][n], last[1][:, n] = v[0][k, place], v[1][:, k, place]
+            if live or carry:
+                y[0][t, n], y[1][:, t, n] = last[0][n], last[1][:, n]
+    back = np.argsort(order)
+    return y, [*((s[back], d[:, back]) for s, d in ended), *([last] if carry else [])]
 
 
 def wrapped(
@@ -141,7 +145,7 @@ def wrapped(
     ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
     own = {name.removeprefix("inner."): d for name, d in p.items() if name.startswith("inner.")}
     if isinstance(layer, Masked):
-        return masked(layer, own, x, state, lengths, run)  # type: ignore[no-any-return]
+        return masked(layer, own, x, state, lengths, rng, run)
     if isinstance(layer, Residual):
         y, final = run(layer.layer, own, x, state, lengths, rng)
         return add(y, live(x, ends)), final

@@ -7,7 +7,7 @@ passes: `gather`, then `judge` for each.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,23 +88,63 @@ def measure(
     subject: str,
 ) -> tuple[Report, Upstream]:
     """Run forward and backward, and compare; return the report and the upstream gradients that were drawn."""
-    outputs, cache = forward(inputs)
     rng = np.random.default_rng(seed)
+    outputs, _ = forward(copied(inputs))
     upstream = tuple(rng.normal(size=y.shape) for y in outputs)
-    watched = {**inputs, **{f"upstream[{k}]": u for k, u in enumerate(upstream)}}
-    watched.update({f"cache array {k}": a for k, a in enumerate(arrays_of(cache))})
-    before = {name: a.copy() for name, a in watched.items()}
-    grads = {name: np.array(g) for name, g in backward(inputs, cache, upstream).items()}
-    again = backward(inputs, cache, upstream)
-    changed = tuple(n for n, a in watched.items() if not np.array_equal(a, before[n], equal_nan=a.dtype.kind in "fc"))
-    repeatable = all(np.array_equal(g, again[name], equal_nan=True) for name, g in grads.items())
-    for name, g in grads.items():
+    calls = watched(forward, backward, inputs, upstream)
+    for name, g in calls.grads.items():
         checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
+    only: Outputs = lambda arrays: forward(copied(arrays))[0]  # noqa: E731
+    evidence = gather(calls.grads, make(only, upstream), entries, rng, outputs, upstream)
+    report = judge(subject, calls.grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
+    repeatable = same(calls.outputs, outputs) and same(calls.grads.values(), calls.again.values())
+    return report.having(changed=calls.changed, repeatable=repeatable), upstream
 
-    only: Outputs = lambda arrays: forward(arrays)[0]  # noqa: E731
-    evidence = gather(grads, make(only, upstream), entries, rng, outputs, upstream)
-    report = judge(subject, grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
-    return report.having(changed=changed, repeatable=repeatable), upstream
+
+class Calls(NamedTuple):
+    """Outputs and gradients of a pair, the names of the arguments it wrote into, and the gradients of a second call."""
+
+    outputs: Upstream
+    grads: Grads
+    changed: tuple[str, ...]
+    again: Grads
+
+
+def watched(forward: Forward, backward: Backward, inputs: Inputs, upstream: Upstream) -> Calls:
+    """Call the pair twice and watch its arguments.
+
+    It gets copies, so that an argument which one call spoils spoils nothing else: neither what the oracles see nor the
+    second call, which then follows a forward pass of its own.
+    """
+    changed: list[str] = []
+
+    def note(given: Mapping[str, Array], before: Mapping[str, Array], where: str = "") -> None:
+        changed.extend(name + where for name, a in given.items() if not same([a], [before[name]]))
+
+    mine, up = copied(inputs), tuple(u.copy() for u in upstream)
+    outputs, cache = forward(mine)
+    note(mine, inputs, " (in the forward pass)")
+    outputs = tuple(y.copy() for y in outputs)
+    given = {**mine, **{f"upstream[{k}]": u for k, u in enumerate(up)}}
+    given.update({f"cache array {k}": a for k, a in enumerate(arrays_of(cache))})
+    before = copied(given)
+    grads = copied(backward(mine, cache, up))
+    note(given, before)
+    if changed:
+        mine, up = copied(inputs), tuple(u.copy() for u in upstream)
+        _, cache = forward(mine)
+    return Calls(outputs, grads, tuple(changed), copied(backward(mine, cache, up)))
+
+
+def copied(arrays: Mapping[str, Array]) -> Grads:
+    """Return copies under the same names."""
+    return {name: np.array(a) for name, a in arrays.items()}
+
+
+def same(some: Iterable[Array], others: Iterable[Array]) -> bool:
+    """Say whether all numbers are the same bits, NaN included."""
+    pairs = zip(some, others, strict=True)
+    return all(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc") for a, b in pairs)
 
 
 def as_pair(layer: Layer, lengths: Array | None, dropout_seed: int | None = None) -> tuple[Forward, Backward]:

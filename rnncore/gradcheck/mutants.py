@@ -24,7 +24,8 @@ from rnncore.feedforward import Last, LayerNorm
 from rnncore.gradcheck.planted import BRANCHES, PLANTED, Edit
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
-from rnncore.onnx_layers import OnnxLSTM
+from rnncore.gradcheck.planted_onnx import ONNX, ONNX_BRANCHES
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
@@ -46,11 +47,15 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "mean_pool": lambda D, H: MeanPool(),
     "max_pool": lambda D, H: MaxPool(),
     "attention": lambda D, H, **options: Attention(D, H, **options, dtype="float64"),
+    "onnx_rnn": lambda D, H, **options: OnnxRNN(D, H, **options, dtype="float64"),
     "onnx_lstm": lambda D, H, **options: OnnxLSTM(D, H, peepholes=True, **options, dtype="float64"),
+    "onnx_gru": lambda D, H, **options: OnnxGRU(D, H, **options, dtype="float64"),
     "recurrent_dropout": lambda D, H: RecurrentDropout(LSTM(D, H, **_WORDS), dropout=0.4, zoneout=(0.3, 0.5)),
 }
 # textbooks of layers that are no rows of the table of cells, and their caches
-_OUTSIDE = {"recurrent_dropout": "RecurrentDropoutCache", "onnx_lstm": "OnnxLSTMCache"}
+_OUTSIDE = {"recurrent_dropout": "RecurrentDropoutCache"} | {
+    f"onnx_{kind}": f"Onnx{kind.upper()}Cache" for kind in ("rnn", "lstm", "gru")
+}
 KINDS: dict[str, type[Layer]] = {word: type(make(3, 3)) for word, make in LAYERS.items()}
 
 
@@ -164,7 +169,7 @@ def mutants(cell: str = "lstm") -> list[Mutant]:
     >>> mutants("lstm")[0].name
     'final-state gradient dh_T ignored'
     """
-    planted, branches = PLANTED | COMPOSED | WRAPPED, BRANCHES | WRAPPED_BRANCHES
+    planted, branches = PLANTED | COMPOSED | WRAPPED | ONNX, BRANCHES | WRAPPED_BRANCHES | ONNX_BRANCHES
     checks.one_of("cell", cell, tuple(planted))
     rows: list[tuple[dict[str, Any], list[Edit]]] = [({}, planted[cell]), *branches.get(cell, [])]
     return [Mutant(cell, *edit, options) for options, edits in rows for edit in edits]

@@ -134,28 +134,6 @@ ATTENTION_LAST: list[Edit] = [
     ("dWq from step T, not from the row's end", "last_steps(x, ends).T @ dquery", "x[-1].T @ dquery"),
 ]
 
-_PEEP = "dc[:n] = dc_prev + da_f * p_f + da_i * p_i"
-ONNX_LSTM: list[Edit] = [
-    ("peephole terms missing in dc", _PEEP, "dc[:n] = dc_prev"),
-    ("peephole of f missing in dc", _PEEP, "dc[:n] = dc_prev + da_i * p_i"),
-    ("no path to c through the peephole of o", "dc_t = dc_t + da_o * p_o", "pass"),
-    ("peephole of o reads c_{t-1}", "(da_o * c_t).sum(0)", "(da_o * c_prev).sum(0)"),
-    (
-        "peepholes of i and f exchanged",
-        "(da_i * c_prev).sum(0), (da_f * c_prev).sum(0)",
-        "(da_f * c_prev).sum(0), (da_i * c_prev).sum(0)",
-    ),
-    ("peepholes' gradient overwritten, not summed", "dP += np.stack", "dP = np.stack"),
-    ("peepholes' gradient of the first row alone", "(da_i * c_prev).sum(0)", "(da_i * c_prev)[:1].sum(0)"),
-]
-ONNX_LSTM_COUPLED: list[Edit] = [
-    ("the coupled gate's gradient not turned round", "di = di - df", "di = di + df"),
-    ("the coupled gate's gradient lost", "di = di - df", "pass"),
-]
-ONNX_LSTM_CLIPPED: list[Edit] = [
-    ("slope goes on where the clip holds", "dg * dactivate(act_g, a_g, clip)", "dg * dactivate(act_g, a_g, None)"),
-]
-
 WRAPPED: dict[str, list[Edit]] = {
     "reversed": REVERSED,
     "residual": RESIDUAL,
@@ -168,11 +146,9 @@ WRAPPED: dict[str, list[Edit]] = {
     "mean_pool": MEAN_POOL,
     "max_pool": MAX_POOL,
     "attention": ATTENTION,
-    "onnx_lstm": ONNX_LSTM,
 }
 # layer -> [(the option under which these lines run, the errors in them)]; the first is that of the layer by default
 WRAPPED_BRANCHES: dict[str, list[tuple[dict[str, Any], list[Edit]]]] = {
-    "onnx_lstm": [({"input_forget": True}, ONNX_LSTM_COUPLED), ({"clip": 0.5}, ONNX_LSTM_CLIPPED)],
     "bidirectional": [
         ({"merge": "mul"}, [("own output as the factor", "dy * y_b, dy * y_f", "dy * y_f, dy * y_b")]),
         ({"merge": "ave"}, [("not halved", "(dy / 2, dy / 2)", "(dy, dy)")]),

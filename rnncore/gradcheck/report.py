@@ -66,8 +66,8 @@ class Block:
 class Report:
     """The blocks of one check, and what they add up to.
 
-    `agreement` holds, for "backward" and each oracle, the largest scaled differences; `changed` names inputs that the
-    backward pass wrote into; `repeatable` is False where a second call gave another result; `suspects` names the
+    `agreement` holds, for "backward" and each oracle, the largest scaled differences; `changed` names the arguments
+    that were written into; `repeatable` is False where a second call gave another result; `suspects` names the
     planted errors of `mutants` that would give the very numbers found; `samples` holds those numbers, by array.
 
     >>> import rnncore as rc
@@ -92,10 +92,21 @@ class Report:
         return replace(self, **words)
 
     @property
+    def outcomes(self) -> tuple[str, ...]:
+        """What is wrong, in words: none, one or several of "a derivative is wrong", "an argument was changed" and "a
+        second call gave another result"."""
+        found = {
+            "a derivative is wrong": any(block.verdict == "fail" for block in self.blocks),
+            "an argument was changed": bool(self.changed),
+            "a second call gave another result": not self.repeatable,
+        }
+        return tuple(words for words, so in found.items() if so)
+
+    @property
     def verdict(self) -> str:
-        """ "fail" where any oracle contradicts, an input was changed or a second call differed; else "pass" where every
-        array has an oracle that trusts itself and agrees; else "inconclusive"."""
-        if self.changed or not self.repeatable or any(block.verdict == "fail" for block in self.blocks):
+        """ "fail" where something is wrong (`outcomes` says what); else "pass" where every array has an oracle that
+        trusts itself and agrees; else "inconclusive"."""
+        if self.outcomes:
             return "fail"
         settled = {block.name for block in self.blocks if block.verdict == "pass"}
         return "pass" if settled == {block.name for block in self.blocks} else "inconclusive"
@@ -135,8 +146,8 @@ class Report:
 
     def __str__(self) -> str:
         gates = ", ".join(f"{method} to {GATES[method]:.0e}" for method in self.methods)
-        notes = [f"FAIL  the backward pass changed {name}" for name in self.changed]
-        notes += [] if self.repeatable else ["FAIL  a second call of backward gave another result"]
+        notes = [f"FAIL  an argument was changed: {name}" for name in self.changed]
+        notes += [] if self.repeatable else ["FAIL  a second call gave another result"]
         notes += [f"looks like the known error: {name}" for name in self.suspects]
         parts = [f"{self.subject}: {self.verdict} ({gates})", self.table, *notes]
         return "\n".join([*parts, self.matrix] if len(self.methods) > 1 else parts)

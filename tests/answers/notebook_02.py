@@ -54,7 +54,7 @@ WRONG = [
         ),
         "writes into dy": (
             with_slip(BACKWARD, "da = (dy[t] + dh)", "dy[t] += dh; da = dy[t]"),
-            "the backward pass changed upstream\\[0\\]",
+            "an argument was changed: upstream\\[0\\]",
         ),
         "h_t for h_{t-1}": (
             with_slip(BACKWARD, '"nk,nh->kh", h[t], da', '"nk,nh->kh", h[t + 1], da'),
