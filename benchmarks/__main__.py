@@ -20,7 +20,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 import rnncore as rc
-from benchmarks import cells, processes, streaming, training
+from benchmarks import cells, processes, streaming, training, worked_example
 from benchmarks.rivals import present
 from benchmarks.turns import Result, machine, measure, measured_gemm
 
@@ -28,6 +28,8 @@ QUICK = re.compile(
     r"^(forward \+ backward|inference) (LSTM|GRU|RNN) N(1|32|64) T(50|100) \d+->(64|128)$|ragged.*GRU|training step|"
     r"one event|customers at once|float64.*GRU|bidirectional|denormal"
 )
+
+SLOW = re.compile("long sequence|worked example")
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
@@ -101,10 +103,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the table; 1 where a line failed its check or broke."""
     chosen = options(arguments)
     found = {**cells.lines(), **training.lines(), **streaming.lines()}
-    apart = processes.lines()
+    apart = {**processes.lines(), **worked_example.lines()}
     if chosen.quick and not chosen.only:
         found = {name: make for name, make in found.items() if QUICK.search(name)}
-        apart = {name: make for name, make in apart.items() if "long" not in name}
+        apart = {name: make for name, make in apart.items() if not SLOW.search(name)}
     found, apart = ({n: m for n, m in group.items() if re.search(chosen.only, n)} for group in (found, apart))
     if chosen.list:
         print(*found, *apart, sep="\n")

@@ -186,7 +186,7 @@ def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
         return []
     sides = ["rnncore", *(["torch"] if present("torch") else [])]
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-    for _ in range(3):
+    for _ in range(1 if quick else 3):
         for side in sides:
             command = [sys.executable, "-m", "benchmarks.processes", "memory", side, cell]
             output = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
