@@ -1,8 +1,8 @@
 """The worked example as a whole process: imports, 100 epochs, the forecast; against Keras on each backend installed.
 
 36 months of sales, 100 + 10 i + noise in [-20, 20), scaled to [0, 1]; windows of 6 months; LSTM with 50 relu units and
-a dense layer; Adam, batches of 32, 100 epochs; the month that follows. Both sides start from the same weights. Keras adds
-Adam's epsilon before the bias correction, rnncore after it, as the paper does: it is made too small to matter.
+a dense layer; Adam, batches of 32, 100 epochs; the month that follows. Both sides start from the same weights. Keras
+adds Adam's epsilon before the bias correction, rnncore after it, as the paper does: it is made too small to matter.
 
     python -m benchmarks.worked_example rnncore [EPOCHS [BACKEND]]    one side, printed as JSON
     KERAS_BACKEND=torch python -m benchmarks.worked_example keras
