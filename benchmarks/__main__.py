@@ -53,8 +53,10 @@ def set_threads(n: int) -> None:
         torch.set_num_threads(n)
 
 
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+def duration(seconds: float, unit: str = "s") -> str:
+    """A time in the unit that suits it; what is no time as it stands."""
+    if unit != "s":
+        return f"{seconds:.3g} {unit}"
     for unit, scale in (("us", 1e6), ("ms", 1e3)):
         if seconds * scale < 1000:
             return f"{seconds * scale:.3g} {unit}"
@@ -63,9 +65,9 @@ def duration(seconds: float) -> str:
 
 def show(r: Result) -> str:
     """One row of the table."""
-    row = f"{r.line:62} {r.threads:2}  {duration(r.ours):>8}"
+    row = f"{r.line:62} {r.threads:2}  {duration(r.ours, r.unit):>8}"
     if r.rival != "-":
-        row += f"  {r.rival:>24} {duration(r.theirs):>8}  {r.ratio:6.2f}"
+        row += f"  {r.rival:>24} {duration(r.theirs, r.unit):>8}  {r.ratio:6.2f}"
         row += f" [{r.quartiles[0]:.2f}, {r.quartiles[1]:.2f}] {r.best:5.2f}"
     if r.gflops is not None:
         row += f"  {r.gflops:5.0f} GFLOP/s"

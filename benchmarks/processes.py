@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,24 +49,57 @@ STARTS = {  # what -> the program, and the rival's
 
 def _seconds(program: str, **environment: str) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={**os.environ, **environment})
+    words = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}  # an installed package has its byte code
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=words)
     return time.perf_counter() - start
+
+
+def _cpu_seconds(program: str) -> float:
+    """The least CPU time of five processes: near the time on a machine that does nothing else."""
+    return min(_used(program) for _ in range(5))
+
+
+def _used(program: str) -> float:
+    before = os.times()
+    _seconds(program)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def cold_start(what: str, name: str, quick: bool) -> list[Result]:
     """Time a whole process, the interpreter's own start included, in turns with an empty one and torch's."""
     program, theirs = STARTS[what]
-    turns = 2 if "cold" in what else 3 if quick else 7
-    rivals = {"import numpy alone": "import numpy", **({"torch": theirs} if present("torch") else {})}
-    if "warm" in what:
-        _seconds(program)
+    turns = 2 if "cold" in what else 3 if quick else 9
+    rivals = {"python alone": "pass", "import numpy alone": "import numpy"}
+    rivals |= {"torch": theirs} if present("torch") else {}
+    for code in (program, *rivals.values()):
+        _seconds(code)
     times: dict[str, list[float]] = {rival: [] for rival in ("rnncore", *rivals)}
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as empty:
             times["rnncore"].append(_seconds(program, **({"NUMBA_CACHE_DIR": empty} if "cold" in what else {})))
         for rival, other in rivals.items():
             times[rival].append(_seconds(other))
-    return [_paired(name, rival, times) for rival in rivals]
+    beyond = float(np.median(np.subtract(times["rnncore"], times["python alone"])))
+    note = f"beyond the interpreter's own start {beyond:.3f} s"
+    note += f"; least CPU time {_cpu_seconds(program):.3f} s" if "cold" not in what else ""
+    return [_paired(name, rival, times, note) for rival in rivals]
+
+
+def installed_size(name: str, quick: bool) -> list[Result]:
+    """Megabytes of the installed package, without byte code and machine code."""
+
+    def megabytes(module: Any) -> float:
+        files = (f for f in Path(module.__file__).parent.rglob("*") if f.is_file())
+        return sum(f.stat().st_size for f in files if f.suffix not in (".pyc", ".nbi", ".nbc")) / 1e6
+
+    needs = ("numpy", "scipy", "numba", "llvmlite")
+    sizes = {other: megabytes(present(other)) for other in (*needs, "torch", "keras") if present(other)}
+    note = f"rnncore needs {', '.join(f'{other} {sizes[other]:.0f}' for other in needs)}"
+    own = megabytes(present("rnncore"))
+    rivals = [other for other in sizes if other not in needs] or ["-"]
+    pairs = [{"rnncore": [own], rival: [sizes.get(rival, own)]} for rival in rivals]
+    return [replace(_paired(name, rival, pair, note), unit="MB") for rival, pair in zip(rivals, pairs, strict=True)]
 
 
 def _paired(name: str, rival: str, times: dict[str, list[float]], note: str = "") -> Result:
@@ -200,7 +234,8 @@ def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
 
 def lines() -> dict[str, Callable[[str, bool], list[Result]]]:
     """Name and measurement of every line of this file."""
-    starts = {f"new process: {what}": partial(cold_start, what) for what in STARTS}
+    starts: dict[str, Any] = {f"new process: {what}": partial(cold_start, what) for what in STARTS}
+    starts["installed size"] = installed_size
     N, T, D, H = MEMORY
     memory = {f"peak memory {c} N{N} T{T} {D}->{H}": partial(peak_memory, c) for c in ("LSTM", "GRU", "RNN")}
     return {**starts, f"long sequence: LSTM 8->32, T=100000, truncated BPTT k={K}": long_sequence, **memory}

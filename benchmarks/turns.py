@@ -52,6 +52,8 @@ class Result:
     share: float | None = None
     percentiles: dict[str, tuple[float, float]] = field(default_factory=dict)
     note: str = ""
+    unit: str = "s"  # of ours and theirs
+    points: dict[str, list[float]] = field(default_factory=dict)  # of a line that has a plot
 
 
 def check(work: Work) -> None:
