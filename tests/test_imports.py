@@ -53,7 +53,7 @@ ARROWS = {
     "interop": (GROUND | OBJECTS | {"interop", "layers"}, {"onnx", "torch", "keras"}),
     "streaming": (GROUND | OBJECTS | {"streaming", "kernels", "interop"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
-    "datasets": (GROUND | {"datasets"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
+    "datasets": (GROUND | {"datasets", "sequences"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
         {"scipy", "narwhals", "polars", "sklearn", "threadpoolctl", "matplotlib", "rich"},

@@ -1,5 +1,5 @@
 """Data: CDNOW, the purchases of a cohort of new customers of an online music shop, which ship with the package; and
-made-up tasks whose answer lies many steps back, `adding` and `copy`.
+made-up tasks whose answer lies many steps back, `adding` and `copy`, with endless minibatches of them, `Fresh`.
 
 The cohort bought for the first time between January and March 1997; every purchase until June 1998 is recorded. The
 data were published with Fader and Hardie (2001), "Forecasting repeat sales at CDNOW: a case study", Interfaces 31(3),
@@ -12,12 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnncore.datasets.long_range import adding, copy
+from rnncore.datasets.long_range import Fresh, adding, copy
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CDNOW_PATH", "adding", "cdnow", "copy"]
+__all__ = ["CDNOW_PATH", "Fresh", "adding", "cdnow", "copy"]
 
 CDNOW_PATH = Path(__file__).with_name("cdnow.csv.gz")
 """The shipped file: `customer,date,items,amount,sample`, one line per purchase."""

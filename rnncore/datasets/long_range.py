@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from rnncore import checks
+from rnncore.sequences import Batch
 from rnncore.typing import Array
 
 Task = tuple[Array, Array]
@@ -53,3 +57,35 @@ def copy(T: int, N: int, seed: int | np.random.Generator, *, symbols: int = 8, l
     x[:length] = target[T - length :] = said
     x[T - length - 1] = symbols + 1
     return x, target
+
+
+class Fresh:
+    """Minibatches of a made-up task for `fit`, drawn anew from (seed, epoch, step): no example comes twice.
+
+    task: `adding`, `copy` or any function (T, N, seed, **words) -> (x, target). steps: in what is called an epoch.
+
+    >>> batches = Fresh(adding, T=50, N=20, seed=0, steps=100)
+    >>> len(batches), batches.batch(epoch=3, step=7).x.shape
+    (100, (50, 20, 2))
+    """
+
+    def __init__(
+        self, task: Callable[..., Task], T: int, N: int, seed: int = 0, *, steps: int = 50, **words: Any
+    ) -> None:
+        self.task, self.words = task, words
+        self.T, self.N, self.steps = checks.size("T", T), checks.size("N", N), checks.size("steps", steps)
+        self.seed = checks.size("seed", seed, least=0)
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        return self.steps
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """The minibatch of this epoch and step: the same on every call, in new arrays."""
+        rng = np.random.default_rng([self.seed, epoch, step])
+        x, target = self.task(self.T, self.N, rng, **self.words)
+        return Batch(x, None, target)
+
+    def fingerprint(self) -> str:
+        """What ties a checkpoint to these data."""
+        return repr((self.task.__name__, self.T, self.N, self.seed, self.steps, self.words))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnncore as rc
-from rnncore.datasets import adding, copy
+from rnncore.datasets import Fresh, adding, copy
 from rnncore.errors import ContractError
 
 
@@ -68,3 +68,21 @@ def test_a_seed_gives_the_same_bits_and_another_others(task):
 def test_a_size_that_makes_no_task_is_refused_by_name(call, name):
     with pytest.raises(ContractError, match=f"^{name}:"):
         call()
+
+
+def test_fresh_minibatches_are_the_same_on_every_call_and_never_the_same_twice():
+    batches = Fresh(copy, 12, 3, seed=1, steps=2, length=2)
+    once, again = batches.batch(4, 1), batches.batch(4, 1)
+    np.testing.assert_array_equal(once.x, again.x)
+    seen = {batches.batch(epoch, step).x.tobytes() for epoch in range(3) for step in range(2)}
+    assert len(seen) == 6 and Fresh(copy, 12, 3, seed=2, length=2).batch(4, 1).x.tobytes() != once.x.tobytes()
+
+
+def test_a_model_learns_from_fresh_minibatches_and_a_checkpoint_knows_them(tmp_path):
+    model = rc.Stack(rc.GRU(2, 4, backend="numpy"), rc.Last(), rc.Dense(4, 1))
+    words = {"epochs": 1, "checkpoint": tmp_path / "run.safetensors"}
+    arguments = (model, model.init(0), Fresh(adding, 5, 4, steps=3), rc.losses.mse, rc.Adam(1e-2))
+    assert len(rc.fit(*arguments, **words)[1]) == 1
+    other = (*arguments[:2], Fresh(adding, 6, 4, steps=3), *arguments[3:])
+    with pytest.raises(ContractError):
+        rc.fit(*other, **words)
