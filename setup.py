@@ -28,7 +28,10 @@ setup(
     python_requires=">=3.11,<3.15",
     packages=[*find_packages(include=["rnncore", "rnncore.*"]), "rnncore.notebooks"],
     package_dir={"rnncore.notebooks": "notebooks"},  # so that `rnncore learn` finds them
-    package_data={"rnncore": ["py.typed", "datasets/*.csv.gz"], "rnncore.notebooks": ["*.ipynb", "*.mplstyle", "*.md"]},
+    package_data={
+        "rnncore": ["py.typed", "datasets/*.csv.gz"],
+        "rnncore.notebooks": ["*.ipynb", "*.mplstyle", "*.md", "*.csv"],
+    },
     install_requires=["numpy>=1.26", "scipy>=1.11", "numba>=0.60"],
     extras_require={"marketing": MARKETING, "onnx": ONNX, "peers": PEERS, "dev": DEV},
     entry_points={"console_scripts": ["rnncore = rnncore.__main__:main"]},

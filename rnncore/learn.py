@@ -15,7 +15,7 @@ from rnncore.errors import ContractError, DataError
 
 __all__ = ["Lesson", "copy", "lessons", "open_lesson"]
 
-_SHARED = ("*.ipynb", "*.mplstyle", "classroom.py", "README.md")
+_SHARED = ("*.ipynb", "*.mplstyle", "*.csv", "classroom.py", "README.md")
 
 
 class Lesson(NamedTuple):

