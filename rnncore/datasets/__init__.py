@@ -1,5 +1,6 @@
 """Data: CDNOW, the purchases of a cohort of new customers of an online music shop, which ship with the package; and
-made-up tasks whose answer lies many steps back, `adding` and `copy`, with endless minibatches of them, `Fresh`.
+made-up tasks whose answer lies many steps back, `adding`, `copy` and `echo`, with endless minibatches of
+them, `Fresh`.
 
 The cohort bought for the first time between January and March 1997; every purchase until June 1998 is recorded. The
 data were published with Fader and Hardie (2001), "Forecasting repeat sales at CDNOW: a case study", Interfaces 31(3),
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncore.datasets.long_range import Fresh, adding, copy
+from rnncore.datasets.long_range import Fresh, adding, copy, echo
 from rnncore.typing import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CDNOW_PATH", "Fresh", "adding", "cdnow", "cdnow_weeks", "copy"]
+__all__ = ["CDNOW_PATH", "Fresh", "adding", "cdnow", "cdnow_weeks", "copy", "echo"]
 
 CDNOW_PATH = Path(__file__).with_name("cdnow.csv.gz")
 """The shipped file: `customer,date,items,amount,sample`, one line per purchase."""
@@ -57,9 +58,9 @@ def cdnow(*, sample: bool = False, per_day: bool = False) -> pl.DataFrame:
 def cdnow_weeks() -> Array:
     """CDNOW by week: days with a purchase (78, 2357) of each customer of the 1/10 sample, weeks from 1997-01-01.
 
-    The published fits use weeks 0 to 38 (all customers have come by week 11) and predict weeks 39 to 77. Customers are in
-    the order of their ids. **Trivial baseline**: nobody buys again has a mean absolute error of 0.80 purchases a customer
-    over those 39 weeks, and seven in ten customers do not.
+    The published fits use weeks 0 to 38 (all customers have come by week 11) and predict weeks 39 to 77. Customers are
+    in the order of their ids. **Trivial baseline**: nobody buys again has a mean absolute error of 0.80 purchases a
+    customer over those 39 weeks, and seven in ten customers do not.
 
     >>> counts = cdnow_weeks()
     >>> counts.shape, int(counts.sum()), round(float(counts[39:].sum(axis=0).mean()), 4)

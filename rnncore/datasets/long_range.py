@@ -59,10 +59,32 @@ def copy(T: int, N: int, seed: int | np.random.Generator, *, symbols: int = 8, l
     return x, target
 
 
+def echo(T: int, N: int, seed: int | np.random.Generator, *, lag: int, dtype: str = "float32") -> Task:
+    """One bit, asked for `lag` steps later and at no other distance: a yardstick for truncated BPTT.
+
+    Returns x (T, N, 2) and target (T, N, 1). Feature 0 is 1 or -1 at one random step and 0 elsewhere; feature 1 is 1
+    where it is asked for, `lag` steps later. The target is that 1 or -1 there, and 0 at all other steps. **Trivial
+    baseline**: always saying 0 has a mean squared error of 1/T. ContractError where lag < 1, T <= lag or N < 1.
+
+    >>> x, target = echo(T=5, N=1, seed=0, lag=3)
+    >>> x[:, 0, 0], target[:, 0, 0]
+    (array([0., 1., 0., 0., 0.], dtype=float32), array([0., 0., 0., 0., 1.], dtype=float32))
+    """
+    lag, N = checks.size("lag", lag), checks.size("N", N)
+    T = checks.size("T", T, least=lag + 1)
+    checks.one_of("dtype", dtype, checks.DTYPES)
+    rng, rows = np.random.default_rng(seed), np.arange(N)
+    said, when = rng.choice([-1, 1], N), rng.integers(0, T - lag, N)
+    x, target = np.zeros((T, N, 2), dtype), np.zeros((T, N, 1), dtype)
+    x[when, rows, 0] = target[when + lag, rows, 0] = said
+    x[when + lag, rows, 1] = 1
+    return x, target
+
+
 class Fresh:
     """Minibatches of a made-up task for `fit`, drawn anew from (seed, epoch, step): no example comes twice.
 
-    task: `adding`, `copy` or any function (T, N, seed, **words) -> (x, target). steps: in what is called an epoch.
+    task: `adding`, `copy`, `echo` or any function (T, N, seed, **words) -> (x, target). steps: in what is called an epoch.
 
     >>> batches = Fresh(adding, T=50, N=20, seed=0, steps=100)
     >>> len(batches), batches.batch(epoch=3, step=7).x.shape

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnncore as rc
-from rnncore.datasets import Fresh, adding, copy
+from rnncore.datasets import Fresh, adding, copy, echo
 from rnncore.errors import ContractError
 
 
@@ -86,3 +86,17 @@ def test_a_model_learns_from_fresh_minibatches_and_a_checkpoint_knows_them(tmp_p
     other = (*arguments[:2], Fresh(adding, 6, 4, steps=3), *arguments[3:])
     with pytest.raises(ContractError):
         rc.fit(*other, **words)
+
+
+@given(T=st.integers(2, 30), N=st.integers(1, 5), seed=st.integers(0, 10**6), data=st.data())
+def test_what_was_said_is_asked_for_after_the_lag_and_nowhere_else(T, N, seed, data):
+    lag = data.draw(st.integers(1, T - 1))
+    x, target = echo(T, N, seed, lag=lag)
+    assert (np.abs(x[..., 0]).sum(axis=0) == 1).all() and (x[..., 1].sum(axis=0) == 1).all()
+    np.testing.assert_array_equal(target[lag:, :, 0], x[: T - lag, :, 0])
+    np.testing.assert_array_equal(np.abs(target[..., 0]), x[..., 1])
+
+
+def test_an_echo_after_the_end_is_refused():
+    with pytest.raises(ContractError, match="T"):
+        echo(5, 1, 0, lag=5)
