@@ -84,7 +84,7 @@ def echo(T: int, N: int, seed: int | np.random.Generator, *, lag: int, dtype: st
 class Fresh:
     """Minibatches of a made-up task for `fit`, drawn anew from (seed, epoch, step): no example comes twice.
 
-    task: `adding`, `copy`, `echo` or any function (T, N, seed, **words) -> (x, target). steps: in what is called an epoch.
+    task: `adding`, `copy`, `echo` or any (T, N, seed, **words) -> (x, target). steps: in what is called an epoch.
 
     >>> batches = Fresh(adding, T=50, N=20, seed=0, steps=100)
     >>> len(batches), batches.batch(epoch=3, step=7).x.shape
