@@ -12,7 +12,7 @@ from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
 from rnncore.pooling import Attention, MaxPool, MeanPool
-from rnncore.recurrent import GRU, GRUD, LSTM, RNN, TimeLSTM
+from rnncore.recurrent import GRU, GRUD, LSTM, RNN, PeepholeLSTM, TimeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 
@@ -68,6 +68,7 @@ __all__ = [
     "Momentum",
     "Nadam",
     "NonFiniteError",
+    "PeepholeLSTM",
     "Plateau",
     "RMSProp",
     "RecurrentDropout",

@@ -144,6 +144,17 @@ CELLS: dict[str, Cell] = {
     "rnn": Cell("rnn", "a", ("h",), ("b",), {"activation": ("tanh", "relu")}),
     "lstm": Cell("lstm", "ifgo", ("h", "c"), ("b",), {"activation": ("tanh", "relu")}, open_gates="f"),
     "gru": Cell("gru", "rzn", ("h",), ("bx", "bh"), {"reset": ("after", "before")}),
+    "peephole_lstm": Cell(
+        "peephole_lstm",
+        "ifgo",
+        ("h", "c"),
+        ("b",),
+        {"gradient": ("exact", "truncated")},
+        open_gates="f",
+        title="PeepholeLSTM",
+        extra={"P": ("3H", "zeros")},
+        inexact=("truncated",),
+    ),
     "time_lstm": Cell(
         "time_lstm",
         "ifgo",

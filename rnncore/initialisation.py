@@ -18,7 +18,8 @@ from rnncore.recurrent import orthogonal as orthogonal_matrix
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Grads, Params
 
-KEEPS = {"lstm": "f", "time_lstm": "f", "gru": "z", "grud": "z"}  # the gate that keeps the state where it is near one
+# the gate that keeps the state where it is near one
+KEEPS = {"lstm": "f", "peephole_lstm": "f", "time_lstm": "f", "gru": "z", "grud": "z"}
 
 
 def forget_bias(layer: Layer, params: Params, value: float) -> Grads:

@@ -16,7 +16,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.layers.onnx_activations import Activation
-from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.recurrent import GRU, LSTM, RNN, PeepholeLSTM
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 # The numbers that an activation takes, with their defaults: those of the operator of the same name; of Affine and
@@ -229,9 +229,11 @@ class OnnxLSTM(_Operator):
         super().__init__(D, H, activations, 3, clip, backend)
 
     def _extras(self) -> bool:
-        return bool(self.options["input_forget"] or self.options["peepholes"])
+        return bool(self.options["input_forget"])
 
     def _simple(self, names: tuple[str, ...]) -> Layer | None:
+        if self.options["peepholes"]:
+            return PeepholeLSTM(self.D, self.H, dtype=self.dtype) if names == ("Sigmoid", "Tanh", "Tanh") else None
         words = {("Sigmoid", "Tanh", "Tanh"): "tanh", ("Sigmoid", "Relu", "Relu"): "relu"}
         return LSTM(self.D, self.H, words[names], dtype=self.dtype) if names in words else None
 

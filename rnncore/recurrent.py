@@ -203,6 +203,30 @@ class GRU(Recurrent):
         super().__init__(CELLS["gru"], D, H, backend=backend, dtype=dtype, reset=reset)
 
 
+class PeepholeLSTM(Recurrent):
+    """LSTM whose gates read the memory (Gers et al. 2002); equations in `rnncore.layers.peephole_lstm`.
+
+    `gradient` is "exact", or "truncated": the one that the paper learns with, in which errors go back in time through
+    the memory alone. It is not the derivative of the loss, and a gradient check says so. Parameters, gate blocks
+    i f g o: Wx (D, 4H), Wh (H, 4H), b (4H,), and the peepholes P (3H,) of i f o, zero at the start. State: (h, c).
+
+    >>> layer = PeepholeLSTM(3, 4, backend="numpy")
+    >>> params = layer.init(seed=0)
+    >>> {name: a.shape for name, a in params.items()}
+    {'Wx': (3, 16), 'Wh': (4, 16), 'b': (16,), 'P': (12,)}
+    >>> x = np.ones((5, 2, 3), np.float32)
+    >>> y, (h, c), cache = layer.forward(params, x)
+    >>> grads, dx, dstate_0 = layer.backward(params, cache, np.ones_like(y))
+    >>> grads["P"].shape
+    (12,)
+    """
+
+    def __init__(
+        self, D: int, H: int, gradient: str = "exact", *, backend: str = "numba", dtype: str = "float32"
+    ) -> None:
+        super().__init__(CELLS["peephole_lstm"], D, H, backend=backend, dtype=dtype, gradient=gradient)
+
+
 class TimeLSTM(Recurrent):
     """Time-aware LSTM (Baytas et al. 2017) for events at irregular times; equations in `rnncore.layers.time_lstm`.
 

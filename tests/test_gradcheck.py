@@ -17,7 +17,8 @@ CELLS = list(rc.contract.CELLS)
 def test_every_derivative_of_every_option_in_each_twin(cell, backend):
     reports = list(check_cell(cell, seed=1, backends=[backend]))
     methods = ("complex-step",) if backend == "numpy" else ("forward-mode", "central")
-    assert {report.methods for report in reports} == {methods}
+    cut = {("forward-mode",)} if rc.contract.CELLS[cell].inexact else set()  # it leaves out the same
+    assert {report.methods for report in reports} == {methods} | cut
     failed = [str(report) for report in reports if not report.ok]
     assert not failed, "\n\n".join(failed)
     names = {"x", *(f"state_0[{k}]" for k in range(len(make(cell, 1, 1).state_sizes)))}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import BASIC, CASES, make
+from conftest import BASIC, EXACT, make
 
 import rnncore as rc
 from rnncore.gradcheck import random_problem
@@ -18,7 +18,7 @@ def fifty_digits():
         yield
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), EXACT)
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_a_wider_type_is_as_much_more_exact_as_it_is_wider(name, options, backend):
     layer = make(name, 3, 5, backend=backend, **options)

@@ -18,7 +18,8 @@ NAMES = [adversary.name for adversary in ALL]
 def test_every_derivative_is_right(name, options, which):
     found = {a.name: a for a in adversarial_problems(name.lower(), **options)}[which]
     p = found.problem
-    method = ["complex-step", "forward-mode"] if options["backend"] == "numpy" else ["forward-mode"]
+    black_box = options["backend"] == "numpy" and make(name, 1, 1, **options).exact
+    method = ["complex-step", "forward-mode"] if black_box else ["forward-mode"]
     report = check(found.layer, p.params, p.x, p.state_0, p.lengths, method, entries=10)
     assert report.ok, str(report)
 

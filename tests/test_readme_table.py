@@ -27,8 +27,9 @@ MAKES = {
     "`GRUD`": [rc.GRUD(3, 4, backend="numpy")],
     "`RecurrentDropout(layer, dropout=)`": [rc.RecurrentDropout(GRU, dropout=0.2)],
     "`RecurrentDropout(layer, zoneout=)`": [rc.RecurrentDropout(LSTM, zoneout=(0.1, 0.2))],
-    "`OnnxLSTM(peepholes=, input_forget=, clip=)`, NumPy only": [
-        onnx_layers.OnnxLSTM(3, 4, peepholes=True, input_forget=True, clip=1.0)
+    "`PeepholeLSTM`": [rc.PeepholeLSTM(3, 4, gradient=g, backend="numpy") for g in ("exact", "truncated")],
+    "`OnnxLSTM(input_forget=, clip=, activations=)`, NumPy only": [
+        onnx_layers.OnnxLSTM(3, 4, ["HardSigmoid", "Softsign", "Elu"], input_forget=True, clip=1.0)
     ],
     "`LearnedState(layer)`": [rc.LearnedState(LSTM)],
     "`Attention`": [rc.Attention(3, 2)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncore.gradcheck.planted_time import GRUD, TIME_LSTM
+from rnncore.gradcheck.planted_variants import VARIANT_BRANCHES, VARIANTS
 
 Edit = tuple[str, str, str]
 
@@ -166,8 +167,16 @@ GRU_BEFORE: list[Edit] = [
     ("h_0 missing in dWh of the candidate", "q_t.T @ dv_n", "(q_t.T @ dv_n if t else 0)"),
 ]
 
-PLANTED: dict[str, list[Edit]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "time_lstm": TIME_LSTM, "grud": GRUD}
+PLANTED: dict[str, list[Edit]] = {
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    **VARIANTS,
+    "time_lstm": TIME_LSTM,
+    "grud": GRUD,
+}
 # cell -> [(the option under which these lines run, the errors in them)]
 BRANCHES: dict[str, list[tuple[dict[str, str], list[Edit]]]] = {
-    "gru": [({"reset": "after"}, GRU_AFTER), ({"reset": "before"}, GRU_BEFORE)]
+    "gru": [({"reset": "after"}, GRU_AFTER), ({"reset": "before"}, GRU_BEFORE)],
+    **VARIANT_BRANCHES,
 }

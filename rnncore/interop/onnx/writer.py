@@ -26,22 +26,22 @@ from rnncore.interop.atomic import replacing
 from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
 from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import MeanPool
-from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.recurrent import GRU, LSTM, RNN, PeepholeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Params
 from rnncore.wrappers import Bidirectional, Residual, Reversed
 from rnncore.wrappers.base import unmerged
 
 OPSET = 17
-Cells = (RNN, LSTM, GRU, OnnxRNN, OnnxLSTM, OnnxGRU)
+Cells = (RNN, LSTM, GRU, PeepholeLSTM, OnnxRNN, OnnxLSTM, OnnxGRU)
 
 
 def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
     """Return a model as an ONNX ModelProto, and write it to `path` where one is given; names as above.
 
-    RNN, LSTM, GRU, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual, Dense, LayerNorm,
-    Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes recurrent operators
-    in float32 only. ContractError names a layer that has no counterpart.
+    RNN, LSTM, GRU, PeepholeLSTM, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual, Dense,
+    LayerNorm, Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes recurrent
+    operators in float32 only. ContractError names a layer that has no counterpart.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4), rc.Last(), rc.Dense(4, 1))
@@ -160,7 +160,7 @@ class _Writer:
         self, layer: Any, path: str, own: Params, x: str, states: list[str], direction: str
     ) -> tuple[str, list[str]]:
         """One recurrent operator in one direction."""
-        op = type(layer).__name__.removeprefix("Onnx")
+        op = type(layer).__name__.removeprefix("Onnx").removeprefix("Peephole")
         W, R, B, P = from_params(op, own)
         if op != "GRU":
             B = B * np.repeat([1, 0], len(B) // 2).astype(B.dtype)  # the operator adds its two halves
@@ -224,9 +224,8 @@ class _Writer:
             self.pooled = True
             return self.last(x) if isinstance(layer, Last) else self.mean(x)
         else:
-            names = (
-                "RNN, LSTM, GRU, Stack, Bidirectional, Reversed, Residual, Dense, LayerNorm, Embedding, Last, MeanPool"
-            )
+            names = "RNN, LSTM, GRU, PeepholeLSTM, Stack, Bidirectional, Reversed, Residual, "
+            names += "Dense, LayerNorm, Embedding, Last, MeanPool"
             advice = f"{path.rstrip('.') or 'the model'} is none of them"
             raise ContractError("model", f"layers among {names}", repr(layer), advice)
         return self.within(y) if has_time else str(y)

@@ -82,6 +82,15 @@ def test_a_layer_of_the_operator_is_saved_and_loaded(name, tmp_path):
     assert again == layer and all(np.array_equal(loaded[k], params[k]) for k in params)
 
 
+def test_an_operator_with_peepholes_alone_runs_in_their_fast_twin():
+    rng = np.random.default_rng(0)
+    arrays = {"X": (4, 2, 3), "W": (1, 12, 3), "R": (1, 12, 3), "P": (1, 9)}
+    arrays = {name: rng.normal(size=shape).astype("float32") for name, shape in arrays.items()}
+    graph, _ = from_onnx(make_model("LSTM", {"hidden_size": 3}, arrays, weights=True))
+    ((layer, _),) = graph.layers().values()
+    assert layer == rc.PeepholeLSTM(3, 3)
+
+
 @pytest.mark.parametrize("op", GATES)
 def test_an_operator_without_extras_runs_in_the_fast_twin(op):
     attributes, arrays = {"hidden_size": 3}, case(op, 1)[1]

@@ -14,6 +14,7 @@ MODELS = {
     "rnn relu": rc.RNN(3, 4, activation="relu"),
     "lstm": rc.LSTM(3, 4),
     "lstm relu": rc.LSTM(3, 4, activation="relu"),
+    "peepholes": rc.PeepholeLSTM(3, 4),
     "gru after": rc.GRU(3, 4),
     "gru before": rc.GRU(3, 4, reset="before"),
     "classifier": rc.Stack(rc.Embedding(9, 3), rc.GRU(3, 4), rc.Dropout(0.5), rc.LSTM(4, 5), rc.Last(), rc.Dense(5, 2)),
