@@ -1,4 +1,5 @@
-"""The command line: rnncore demo | tasks | fit | predict | evaluate | explain | report | leaks | gradcheck | learn.
+"""The command line: rnncore demo | tasks | fit | predict | evaluate | explain | report | leaks | gradcheck | learn
+| example.
 
 Exit code 0: done; 1: a gradient check failed; 2: the input cannot be used (a message says why, and nothing is written);
 130: stopped with Ctrl-C.
@@ -75,6 +76,22 @@ def gradcheck_command(
     print(f"{cell}: {parts.LAST[last]}")
     if last != "pass":
         raise typer.Exit(1)
+
+
+@command()
+def example(
+    name: Annotated[Literal["forecast"], typer.Argument(help="Which one: forecast is the only one.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this PNG file.", metavar="FILE")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the picture that is there.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """The classic worked example: 36 months, an LSTM, the month after; and the verdict that a line is enough."""
+    from rnncore import example as parts
+
+    found = parts.forecast(seed)
+    if plot is not None:
+        parts.plot(found, plot, force)
+    print(found)
 
 
 @command()

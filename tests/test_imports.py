@@ -60,12 +60,14 @@ ARROWS = {
     ),
     "cli_errors": ({"errors"}, {"typer"}),
     "learn": ({"errors"}, set()),
+    "example": (GROUND | {"rnncore", "interop"}, {"matplotlib"}),
     "cli_tasks": ({"rnncore", "cli_errors", "gradcheck", "marketing", "datasets"}, EXTRA),
     "cli": (
         {
             "rnncore",
             "cli_tasks",
             "learn",
+            "example",
             "cli",
             "cli_errors",
             "errors",
