@@ -2,9 +2,10 @@
 
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
+from rnncore.marketing.demand import Demand
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 
-__all__ = ["Churn", "ChurnHazard", "ContractChurn", "EventLog", "NextPurchase", "Outcome"]
+__all__ = ["Churn", "ChurnHazard", "ContractChurn", "Demand", "EventLog", "NextPurchase", "Outcome"]

@@ -223,6 +223,12 @@ class EventLog:
         added = {**static.numbers, name: np.array(numbers, np.float64)}
         return self._derive(static=Columns(added, static.categories, static.texts))
 
+    def with_calendar(self, calendar: Calendar) -> Self:
+        """The log with another calendar in the place of its own."""
+        log = copy.copy(self)
+        log.calendar = calendar
+        return log
+
     def without(self, event: int) -> Self:
         """The log without its event at this position; a customer with no other event goes with it."""
         return self.where(np.arange(len(self)) != event)

@@ -4,6 +4,7 @@ BINARY              log-loss of P(yes) (N,); AUROC with its interval; PR-AUC, Br
 CLASSES             log-loss of probabilities (N, K) of classes 0 to K - 1; accuracy, macro-F1
 ABSOLUTE, SQUARED   error of a number (N,); MAE, RMSE, bias, rank correlation
 pinball(levels)     of quantiles (N, Q), mean over the levels; coverage of the outer pair, error of the median
+SCALED_QUANTILES    the same at 10, 50 and 90 %, in units of each series' scale: MASE, RMSSE and sMAPE of the median
 RANK                1 - 1/rank, where the prediction is the rank (N,) of what came, 1 the best; HR, MRR, NDCG
 """
 
@@ -131,6 +132,17 @@ def ndcg(k: int) -> Callable[[Array, Array], float]:
     return lambda target, rank: float(np.mean(np.where(rank <= k, 1 / np.log2(1 + rank), 0.0)))
 
 
+def smape(target: Array, prediction: Array) -> float:
+    """Mean of 200 |y - p| / (|y| + |p|), p the median of quantiles (N, Q); 0 where both are 0 (Makridakis 1993)."""
+    p = prediction[:, prediction.shape[1] // 2]
+    size = np.abs(target) + np.abs(p)
+    return float(np.mean(200 * np.abs(target - p) / np.where(size > 0, size, 1.0)))
+
+
+def _scaled_rmse(target: Array, prediction: Array) -> float:
+    return _rmse(target, prediction[:, prediction.shape[1] // 2])
+
+
 _NUMBER = {"MAE": _mae, "RMSE": _rmse, "bias": _bias, "Spearman": _spearman}
 
 BINARY = Measure(
@@ -164,4 +176,11 @@ RANK = Measure(
     {"HR@10": hit_rate(10), "HR@20": hit_rate(20), "MRR@20": mrr(20), "NDCG@10": ndcg(10)},
     headline="MRR@20",
     shown=("HR@20", "MRR@20", "NDCG@10"),
+)
+
+_QUANTILES = pinball((0.1, 0.5, 0.9))
+_INSIDE, _MAE = _QUANTILES.others.items()
+SCALED_QUANTILES = _QUANTILES._replace(
+    others={_INSIDE[0]: _INSIDE[1], "MASE": _MAE[1], "RMSSE": _scaled_rmse, "sMAPE": smape},
+    shown=(_INSIDE[0], "MASE", "sMAPE"),
 )

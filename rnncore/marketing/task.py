@@ -7,6 +7,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     row, unit         what a row of `predict` is, and what the number is that `explain` takes apart
     needs             the roles of columns without which it cannot work, for example ("item",)
     uses              the roles of columns that it reads where they are there
+    fewest            so many customers a log must have
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
     calibration       how outputs become what is judged (calibration.py)
     loss              a pair of `rnncore.losses`
@@ -101,6 +102,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     measure: ClassVar[measures.Measure] = measures.BINARY
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
     reference: ClassVar[str] = CONSTANT
+    fewest: ClassVar[int] = 2
     loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
 
     verdict_: str
@@ -166,6 +168,17 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """The columns of `predict`, beside the customer."""
         raise NotImplementedError
 
+    def whose(self, asked: Examples) -> Array:
+        """Whose each row of `answer` is: positions among the customers of the log."""
+        return asked.group
+
+    def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
+        """What is drawn anew together for intervals, of each row judged (None: each its own), and what that is called.
+
+        group: of each row that counts. Here all rows of a customer.
+        """
+        return (None if len(np.unique(group)) == len(group) else group), "customer"
+
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """What the simple methods predict of the rows asked, learned from those told."""
         raise NotImplementedError
@@ -223,7 +236,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """
         task = clone(self).check()
         work = task._prepared(log)
-        if len(log.customers) < 2:
+        if len(log.customers) < self.fewest:
             raise DataError(f"the log has {len(log.customers)} customer; what they do is learned from many")
         test = task.origin(work)  # says why a log is too short
         until = {"judged": test, "final": work.last_day}
@@ -250,7 +263,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """
         task, work, origin = self._ready(log, at)
         asked = task.asked(work, origin, self._learned.code)
-        return work.frame(task.answer(task._says(self._learned, asked), asked), asked.group)
+        return work.frame(task.answer(task._says(self._learned, asked), asked), task.whose(asked))
 
     def score(self, log: EventLog) -> float:
         """The headline of the measure (AUROC for yes and no) on the last `horizon` days of the log; higher is better.
@@ -309,9 +322,10 @@ class Task(BaseEstimator):  # type: ignore[misc]
         target, group, counts = asked.judged()
         predictions = {NETWORK: self._says(learned, asked)[counts]}
         predictions |= {name: np.asarray(p)[counts] for name, p in rivals.items()}
-        own_row = len(np.unique(group)) == len(group)
-        groups = None if own_row else group
-        table = compare(target, predictions, self.measure, reference=self.reference, groups=groups, seed=self.seed)
+        groups, of = self.drawn(asked, group, counts)
+        table = compare(
+            target, predictions, self.measure, reference=self.reference, groups=groups, of=of, seed=self.seed
+        )
         shown = {name: p for name, p in predictions.items() if name != CONSTANT}
         return table, HeldOut(origin, log.customers[group], np.asarray(target), shown)
 

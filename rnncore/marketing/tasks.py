@@ -9,13 +9,16 @@ from rnncore.errors import ContractError
 from rnncore.interop import safetensors
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
+from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.saved import KIND
 from rnncore.marketing.task import Task
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Churn, ChurnHazard, ContractChurn, NextPurchase, Outcome)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Churn, ChurnHazard, ContractChurn, NextPurchase, Outcome, Demand)
+}
 
 
 def load(path: str | os.PathLike[str]) -> Task:

@@ -12,6 +12,7 @@ import polars as pl
 
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.contract_churn import ContractChurn
+from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
@@ -61,6 +62,24 @@ def orders():
     return bought.with_columns(back=pl.when(back).then(pl.lit("yes")).otherwise(pl.lit("no")))
 
 
+def sales(series=4, days=120, seed=0):
+    """A row per shop and day: busier at weekends and on holidays, whose calendar goes on after the last day."""
+    rng = np.random.default_rng(seed)
+    when = [START + datetime.timedelta(days=d) for d in range(days)]
+    rows = []
+    for n in range(series):
+        for d, day in enumerate(when):
+            mean = 30 + 10 * n + 20 * (day.weekday() >= 5) + 30 * (d % 17 == 3)
+            rows.append((f"s{n}", day, round(float(mean + rng.normal(0, 4)), 1), float(rng.integers(10))))
+    return pl.DataFrame(rows, schema=["who", "when", "paid", "visits"], orient="row")
+
+
+def holidays(days=200):
+    """A row per day."""
+    when = [START + datetime.timedelta(days=d) for d in range(days)]
+    return pl.DataFrame({"when": when, "holiday": [int(d % 17 == 3) for d in range(days)]})
+
+
 SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
@@ -69,6 +88,11 @@ WITH_ITEMS = {**NAMES, "item": "what"}
 
 # word on the command line -> a function that makes its case
 MADE_UP = {
+    "demand": lambda: Case(
+        Demand(horizon=14, ahead=3, latest=8, **SMALL),
+        sales(),
+        {"customer": "who", "time": "when", "value": "paid", "extras": ["visits"], "calendar": holidays()},
+    ),
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),

@@ -1,0 +1,317 @@
+"""Demand: the next values of many series, as quantiles, from their past and from what is known in advance.
+
+    history       series.py: a window of periods, the last of which lie ahead; a customer of the log is a series
+    head, loss    GRU, a dense layer on every step, quantiles of the value; pinball loss in the periods ahead
+    decoding      shifted by the errors in the latest windows, sorted, and brought back into units of the series
+    must beat     last value, seasonal naive and with drift, moving average, ridge and boosting with all columns
+
+Judged at rolling origins: in the last `horizon` days `ahead` periods at a time are forecast, each time from all values
+before. "direct" says them at once; "recursive" one at a time, reading its own medians as if they had come. Losses are
+in units of each series' own mean absolute change over a season in the past, so the error of the median is the MASE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import DataError
+from rnncore.marketing import calibration, measures, series
+from rnncore.marketing import explain as explaining
+from rnncore.marketing.days import Day, span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, Learned, outputs
+from rnncore.marketing.series import Clock
+from rnncore.marketing.series_effects import Effect, ordinary
+from rnncore.marketing.series_rivals import shifts, simple_methods
+from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.verdict import NETWORK, Judgement
+from rnncore.marketing.wording import counted
+from rnncore.sequences import Histories
+
+Array = NDArray[Any]
+LEVELS = (0.1, 0.5, 0.9)
+SHIFTS = calibration.Calibration(
+    lambda outputs, target: shifts(np.asarray(target)[:, None] - outputs, LEVELS),
+    lambda outputs, numbers: outputs + numbers,
+    len(LEVELS),
+)
+JUDGED, TAUGHT, FEW = 5_000, 20_000, 20
+
+
+class Demand(Task):
+    """Quantiles (10 %, 50 %, 90 %) of the next values of each series; the customer column says which series.
+
+    horizon: the last so many days judge. ahead: so many periods (days, weeks or months, whichever the log has) are
+    forecast at a time. strategy: "direct" or "recursive". scale: "linear", or "log" where ups and downs are in
+    proportion. season: periods in one; None: 7 days, 52 weeks, 12 months. The other arguments are those of `Task`;
+    `latest` periods are read. Rows of one day are added up; a day without a row is unknown, not 0. Extra columns are
+    read of the past, the calendar of the future too. `predict` gives a row per series and period ahead.
+
+    >>> import polars as pl
+    >>> days = np.datetime64("2024-01-01") + np.arange(120)
+    >>> sold = pl.DataFrame({"shop": "a", "day": days, "sold": 50 + 20 * (np.arange(120) % 7 == 5)})
+    >>> log = EventLog(sold, customer="shop", time="day", value="sold")
+    >>> task = Demand(horizon=21, ahead=7, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['shop', 'day', 'low', 'median', 'high']
+    """
+
+    name = "demand"
+    example = (
+        "rnncore fit demand sales.csv --customer shop --time day --value sold --calendar holidays.csv --horizon 28 "
+        "--set ahead=7"
+    )
+    question = "How much in the {horizon} after {origin}?"
+    row = "forecast"
+    unit = "median of the last period ahead"
+    needs = ("value",)
+    uses = ("value", "extras")
+    fewest = 1
+    measure = measures.SCALED_QUANTILES
+    calibration = SHIFTS
+    reference = "last value"
+    loss = staticmethod(rc.losses.quantile)
+
+    def __init__(
+        self,
+        horizon: int = 28,
+        *,
+        ahead: int = 7,
+        strategy: str = "direct",
+        scale: str = "linear",
+        season: int | None = None,
+        units: int = 32,
+        epochs: int = 30,
+        patience: int = 5,
+        batch_size: int | None = None,
+        learning_rate: float = 5e-3,
+        latest: int = 28,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.ahead, self.strategy, self.scale, self.season = ahead, strategy, scale, season
+
+    def check(self) -> Demand:
+        """As in `Task`, and the arguments of its own."""
+        checks.size("ahead", self.ahead)
+        checks.one_of("strategy", self.strategy, ("direct", "recursive"))
+        checks.one_of("scale", self.scale, ("linear", "log"))
+        if self.season is not None:
+            checks.size("season", self.season)
+        super().check()
+        return self
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """One event per series and day, with a value."""
+        assert log.value is not None
+        log = log.where(~np.isnan(log.value))
+        again = (log.day[1:] == log.day[:-1]) & (log.codes[1:] == log.codes[:-1])
+        if again.any() and log.reading.get("extras"):
+            where = f"{log.customers[log.codes[1:][again][0]]!r} on {log.day[1:][again][0]}"
+            raise DataError(f"{where} has two rows: values are added up, extra columns cannot be; leave one row a day")
+        return log.per_day() if again.any() else log
+
+    def origin(self, log: EventLog) -> np.datetime64:
+        """`horizon` days before the log ends; DataError where there are not twice as many before it."""
+        test = log.last_day - span(self.horizon)
+        if test - span(self.horizon) < log.first_day:
+            raise DataError(
+                f"the log runs from {log.first_day} to {log.last_day}: two horizons of "
+                f"{counted(self.horizon, 'day')} do not fit; choose a shorter one"
+            )
+        return test
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """Windows at all origins until `end`, at most 20,000; those of the latest days are watched and calibrate."""
+        log = log.until(end)
+        if len(log) == 0:
+            raise DataError(f"no value is known until {end}")
+        code = series.measure(log, self.season, self.scale == "log")
+        first, last = series.first_and_last(log, code)
+        clock = Clock(code["every"], code["anchor"])
+        back = int(last - clock.at(clock.day(np.array(last)) - span(self.horizon)))
+        watched = max(self.ahead, min(back, int(last - first.min()) // 5))
+        old = self._origins(first, int(first.min()), last - watched - self.ahead + 1, 1, TAUGHT)
+        new = self._origins(first, last - watched, last, self.ahead, JUDGED)
+        if not len(old[0]):
+            raise DataError(f"no series is known for {2 * self.ahead} periods until {end}; choose a smaller ahead")
+        who, origin = (np.concatenate(pair) for pair in zip(old, new, strict=True))
+        newest = np.arange(len(who)) >= len(old[0])
+        scale = series.scales(log, code)
+        whole = series.encode(log, code, who, origin, self.latest, self.ahead, scale)._replace(newest=newest)
+        if self.strategy == "direct":
+            return code, whole._replace(facts=whole)
+        one = series.encode(log, code, who, origin, self.latest, 1, scale)
+        return code, one._replace(newest=newest, facts=whole)
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """Windows at rolling origins from `origin` on, `ahead` periods apart, of the series known by then."""
+        first, last = series.first_and_last(log, code)
+        begin = int(Clock(code["every"], code["anchor"]).at(np.array(origin)))
+        who, at = self._origins(first, begin, last, self.ahead, JUDGED)
+        if not len(who):
+            raise DataError(f"no series is known on {origin}")
+        known = log.population(origin)
+        scale = np.ones(len(first))
+        scale[known] = series.scales(log.until(origin), code)
+        asked = series.encode(log, code, who, at, self.latest, self.ahead, scale)
+        if not asked.weight.values.any():
+            raise DataError(f"nothing came after {origin}: there is nothing to judge")
+        came = asked.facts.units(asked.target.values.reshape(len(who), -1), scaled=True)
+        return asked._replace(target=Histories(came.ravel(), asked.target.offsets))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """The next periods of each series known at `at`."""
+        index, log = log.population(at), log.until(at)
+        begin = np.full(len(index), Clock(code["every"], code["anchor"]).at(np.array(at)))
+        who, scale = np.arange(len(index)), np.ones(len(index))
+        asked = series.encode(log, code, who, begin, self.latest, self.ahead, scale)
+        return asked._replace(group=index, target=None, weight=None)
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the window, and quantiles at every step."""
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
+        return rc.Stack(gru, rc.Dense(self.units, len(LEVELS)))
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """Quantiles per step (sum of L, Q): in units of the series, or, where it is known what came, of its scale."""
+        said = np.sort(outputs.reshape(len(asked.group), -1, len(LEVELS)), axis=2)
+        return np.asarray(asked.facts.units(said, asked.target is not None).reshape(outputs.shape))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """The day of each period ahead, and the quantiles."""
+        said = prediction.reshape(len(asked.group), -1, len(LEVELS))[:, -self.ahead :].reshape(-1, len(LEVELS))
+        names = ("low", "median", "high")
+        return {"day": asked.facts.days.ravel(), **{name: said[:, k] for k, name in enumerate(names)}}
+
+    def whose(self, asked: Examples) -> Array:
+        """The series of each period ahead."""
+        return np.repeat(asked.group, self.ahead)
+
+    def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
+        """All rows of a series; of few series, those of one season (or of one window, if that is longer)."""
+        if len(np.unique(group)) >= FEW:
+            return group, "series"
+        day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
+        day[:, -self.ahead :] = np.arange(len(asked.group) * self.ahead).reshape(-1, self.ahead)
+        block = day.ravel()[counts] // max(asked.facts.season, self.ahead)
+        return np.unique(np.column_stack([group, block]), axis=0, return_inverse=True)[1].ravel(), "block"
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """Quantiles by the simple methods, per step as the network gives them."""
+        found = {}
+        for name, said in simple_methods(told.facts, asked, LEVELS, self.seed).items():
+            whole = np.zeros((len(said), self.latest + self.ahead, len(LEVELS)))
+            whole[:, self.latest :] = said
+            found[name] = self.decode(whole.reshape(-1, len(LEVELS)), asked)
+        return found
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of `series`."""
+        return series.names(code)
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """An average window of which no value is known: the dates stay, and how far ahead each period is."""
+        dates = series.date_names(code["every"])
+        return np.where(np.isin(self.inputs(code), [*dates, "ahead"]), values, 0.0)
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """The periods of the window, and those ahead, by their days."""
+        clock, now = self._clock, self._now
+        period = now + np.arange(number) - number + self.ahead + 1
+        event = dict(zip(clock.at(own.day).tolist(), range(len(own)), strict=True))
+        return [(str(clock.day(p)), event.get(int(p)) if p <= now else None) for p in period]
+
+    def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
+        """As in `Task`, of the last period ahead; of a recursive network, of the next."""
+        task, work, origin = self._ready(log, at)
+        task = clone(task) if self.strategy == "direct" else clone(task).set_params(ahead=1)
+        task._clock = Clock(self.code_["every"], self.code_["anchor"])
+        task._now = int(task._clock.at(np.array(origin)))
+        return explaining.explain(task, self._learned, work, customer, origin)
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The median of the last period ahead."""
+        return np.asarray(asked.facts.units(said[None, :, len(LEVELS) // 2], scaled=False)[0])
+
+    def effects(self, log: EventLog) -> list[Effect]:
+        """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.
+
+        Every period that has it is forecast as it is and as if it did not, from the values before.
+        """
+        task, work, _ = self._ready(log, None)
+        return task._effects(self._learned, work)
+
+    def _effects(self, learned: Learned, log: EventLog) -> list[Effect]:
+        first, last = series.first_and_last(log, learned.code)
+        who, at = self._origins(first, int(first.min()) + 1, last, self.ahead, JUDGED)
+        scale = np.ones(len(first))
+
+        def median(log: EventLog) -> tuple[Array, Array]:
+            asked = series.encode(log, learned.code, who, at, self.latest, self.ahead, scale)._replace(target=None)
+            said = self._says(learned, asked).reshape(len(who), -1, len(LEVELS))
+            return said[:, -self.ahead :, len(LEVELS) // 2].ravel(), asked.facts.days.ravel()
+
+        asit, days = median(log)
+        found = []
+        for what, on, without in ordinary(log, days, np.repeat(who, self.ahead)):
+            found.append(Effect.of(what, asit[on], median(without)[0][on]))
+        return found
+
+    def _says(self, learned: Learned, asked: Examples) -> Array:
+        """Quantiles at each step; a recursive network is asked again and again, about the period after its median."""
+        if self.strategy == "direct":
+            return super()._says(learned, asked)
+        model, many = self.network(learned.code), len(asked.group)
+        x = asked.histories.values.reshape(many, -1, asked.histories.values.shape[1]).copy()
+        said = np.zeros((*x.shape[:2], len(LEVELS)))
+        offsets = np.arange(many + 1) * (self.latest + 1)
+        for now in range(self.latest, x.shape[1]):
+            x[:, :now, series.AHEAD], x[:, now, series.AHEAD] = 0.0, 1.0
+            window = Histories(x[:, now - self.latest : now + 1].reshape(-1, x.shape[2]), offsets)
+            told = outputs(model, learned.params, window).reshape(many, -1, len(LEVELS))[:, -1]
+            said[:, now] = self.calibration.apply(told, learned.calibration)
+            x[:, now, series.Y], x[:, now, series.KNOWN] = np.sort(said[:, now], axis=1)[:, len(LEVELS) // 2], 1.0
+        return self.decode(said.reshape(-1, len(LEVELS)), asked)
+
+    def _origins(self, first: Array, begin: int, end: int, apart: int, most: int) -> tuple[Array, Array]:
+        """Series (N,) and origins (N,) from `begin` to before `end` at which each is known; at most `most`, drawn."""
+        origins = np.arange(begin, end, apart)
+        who, place = np.nonzero(first[:, None] <= origins)
+        if len(who) > most:
+            keep = np.sort(np.random.default_rng(self.seed).choice(len(who), most, replace=False))
+            who, place = who[keep], place[keep]
+        return who, origins[place]
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        said = held.prediction[NETWORK]
+        inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
+        words = [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
+        effects = self._effects(learned, log.until(origin))
+        words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
+        return replace(table, reason=" ".join([table.reason, *words])), held

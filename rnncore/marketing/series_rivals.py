@@ -1,0 +1,113 @@
+"""Simple methods for the next K values of a series, each with the quantiles of its own past errors; for `demand.py`.
+
+    last value, seasonal naive, moving average     of the window, the average over the last season
+    seasonal with drift     the value a season ago, moved by what the last value is above that of its own season ago
+    ridge, boosting         (Hoerl and Kennard 1970; scikit-learn) from the latest values, the value a season ago, and
+                            all that is known of the period: dates, calendar, static columns; boosting by quantile loss
+
+Each works in the numbers of the window (`series.py`). To get quantiles, for each level the quantile of y - prediction
+in the latest windows is added, of which ridge and boosting have learned nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from rnncore.marketing.learning import Examples
+from rnncore.marketing.series import AGO, KNOWN, Y
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+LAGS, MOST = 14, 50_000  # latest values that ridge and boosting read; rows that they learn from, at most
+
+
+def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], seed: int) -> dict[str, Floats]:
+    """Quantiles (M, K, Q) of the windows asked, by method, in the numbers of their windows."""
+    new = told.newest
+    assert new is not None
+    facts = told.facts
+    rows = {"old": told.select(~new), "new": told.select(new), "asked": asked}
+    x, y = {}, {}
+    for name, part in rows.items():
+        x[name] = _windows(part)
+        y[name] = part.target.values.reshape(len(part.group), -1)[:, -facts.steps :].astype(np.float64)
+        y[name][part.weight.values.reshape(y[name].shape[0], -1)[:, -facts.steps :] == 0] = np.nan
+    found = {}
+    for name, method in _NAIVE.items():
+        points = {k: method(x[k], facts.steps, facts.season)[..., None] for k in ("new", "asked")}
+        found[name] = _corrected(points["asked"], y["new"][..., None] - points["new"], levels)
+    columns = {name: _columns(own, facts.steps) for name, own in x.items()}
+    there = np.flatnonzero(~np.isnan(y["old"]).ravel())
+    if len(there) > MOST:
+        there = np.sort(np.random.default_rng(seed).choice(there, MOST, replace=False))
+    told_x, told_y = columns["old"][there], y["old"].ravel()[there]
+    ridge = [make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))]
+    stops = len(told_y) >= 1000
+    boosting = [
+        HistGradientBoostingRegressor(loss="quantile", quantile=q, early_stopping=stops, random_state=0) for q in levels
+    ]
+    for name, models in {"ridge": ridge, "boosting": boosting}.items():
+        with threadpool_limits(1):  # sums depend on how many share them
+            fitted = [model.fit(told_x, told_y) for model in models]
+            said = {k: np.stack([m.predict(columns[k]) for m in fitted], axis=-1) for k in ("new", "asked")}
+        said = {k: a.reshape(*y[k].shape, -1) for k, a in said.items()}
+        found[name] = _corrected(said["asked"], y["new"][..., None] - said["new"], levels)
+    return found
+
+
+def shifts(errors: Floats, levels: Sequence[float]) -> Floats:
+    """For each level the quantile of the errors (n, Q or 1) of that column, (Q,); 0 where there are none."""
+    if len(errors) == 0:
+        return np.zeros(len(levels))
+    each = np.broadcast_to(errors, (len(errors), len(levels)))
+    return np.array([np.quantile(each[:, k], q) for k, q in enumerate(levels)])
+
+
+def _corrected(points: Floats, errors: Floats, levels: Sequence[float]) -> Floats:
+    known = errors[~np.isnan(errors[..., 0])]
+    return points + shifts(known, levels)
+
+
+def _windows(part: Examples) -> Floats:
+    return part.histories.values.reshape(len(part.group), -1, part.histories.values.shape[1]).astype(np.float64)
+
+
+def _columns(x: Floats, steps: int) -> Floats:
+    """A row per period ahead: the latest values and whether they are known, then its own columns, (N * K, ...)."""
+    latest = x[:, max(0, x.shape[1] - steps - LAGS) : -steps, [Y, KNOWN]].reshape(len(x), 1, -1)
+    own = x[:, -steps:, AGO:]
+    both = np.concatenate([np.broadcast_to(latest, (*own.shape[:2], latest.shape[2])), own], axis=2)
+    return both.reshape(-1, both.shape[2])
+
+
+def _last(x: Floats, steps: int, season: int) -> Floats:
+    """The latest value that is known, (N, K); the level where there is none."""
+    past = x[:, :-steps]
+    known = past[..., KNOWN] > 0
+    place = past.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
+    return np.repeat(past[np.arange(len(x)), place, Y][:, None], steps, axis=1)
+
+
+def _seasonal(x: Floats, steps: int, season: int) -> Floats:
+    return x[:, -steps:, AGO]
+
+
+def _drift(x: Floats, steps: int, season: int) -> Floats:
+    return x[:, -steps:, AGO] + (x[:, -steps - 1, Y] - x[:, -steps - 1, AGO])[:, None]
+
+
+def _average(x: Floats, steps: int, season: int) -> Floats:
+    """The level: the mean over the last season, which is 0 in these numbers."""
+    return np.zeros((len(x), steps))
+
+
+_NAIVE = {"last value": _last, "seasonal naive": _seasonal, "seasonal with drift": _drift, "moving average": _average}

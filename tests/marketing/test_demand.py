@@ -1,0 +1,174 @@
+"""Demand: what a window may know, periods of every kind, known errors of simple methods, effects of the calendar."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import data_folder
+from made_up import MADE_UP, SMALL, holidays
+from sklearn.base import clone
+
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import Demand, EventLog, series
+from rnncore.marketing.series import Clock
+from rnncore.marketing.series_effects import ordinary
+
+START = datetime.date(2024, 1, 1)
+
+
+def log_of(values, days=None, who="a", **words):
+    days = [START + datetime.timedelta(days=d) for d in range(len(values))] if days is None else days
+    frame = pl.DataFrame({"who": who, "when": days, "paid": np.asarray(values, float)})
+    return EventLog(frame, customer="who", time="when", value="paid", **words)
+
+
+def window(log, origin, latest=4, steps=3):
+    """The columns of one window of the first series at an origin, a day after the start."""
+    code = series.measure(log, None, False)
+    at = Clock(code["every"], code["anchor"]).at(np.array([np.datetime64(START) + origin]))
+    return series.encode(log, code, np.array([0]), at, latest, steps, np.ones(1))
+
+
+@pytest.fixture(scope="module")
+def case():
+    task, frame, words = MADE_UP["demand"]()
+    return task.fit(EventLog(frame, **words)), frame, words
+
+
+def test_a_window_knows_nothing_after_its_origin():
+    early, late = np.arange(40.0) % 7, np.arange(40.0) % 7
+    late[21:] += 100
+    code = series.measure(log_of(early), None, False)
+    at = np.array([(np.datetime64(START) + 20).astype(int)])
+    one, two = (series.encode(log_of(y), code, np.array([0]), at, 9, 5, np.ones(1)) for y in (early, late))
+    assert np.array_equal(one.histories.values, two.histories.values)
+    assert not np.array_equal(one.target.values, two.target.values)
+
+
+def test_a_season_ago_lies_before_the_origin_however_far_ahead():
+    found = window(log_of(np.arange(60.0)), origin=40, steps=9)
+    ago = found.histories.values[-9:, series.AGO] * found.facts.spread + found.facts.level
+    assert ago == pytest.approx([34, 35, 36, 37, 38, 39, 40, 34, 35], abs=1e-4)
+
+
+def test_a_gap_is_masked_and_not_judged():
+    values = np.arange(30.0)
+    days = [START + datetime.timedelta(days=d) for d in range(30) if d not in (18, 22)]
+    found = window(log_of(np.delete(values, (18, 22)), days), origin=20)
+    assert found.histories.values[:, series.KNOWN].tolist() == [1, 0, 1, 1, 0, 0, 0]
+    assert found.weight.values.tolist() == [0, 0, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("every", "days"),
+    [
+        ("day", ["2024-01-01", "2024-01-02", "2024-01-09"]),
+        ("week", ["2023-12-27", "2024-01-03", "2024-01-17"]),
+        ("month", ["2023-12-01", "2024-01-01", "2024-03-01"]),
+        ("month", ["2023-12-31", "2024-01-31", "2024-02-29"]),
+    ],
+)
+def test_a_period_begins_on_its_day(every, days):
+    days = np.array(days, "datetime64[D]")
+    clock = Clock.of(log_of([1, 2, 3], days))
+    assert clock.every == every
+    assert np.array_equal(clock.day(clock.at(days)), days)
+    assert np.array_equal(clock.at(days - 1), clock.at(days) - 1)
+
+
+def test_simple_methods_make_the_errors_on_air_passengers_that_are_known():
+    """One month ahead, the last 48 of 144 months: last value 48.04; y[t-1] y[t-12] / y[t-13] 15.62."""
+    months = pl.read_csv(data_folder("air_passengers") / "airline-passengers.csv")
+    days = months["Month"].to_numpy().astype("datetime64[M]").astype("datetime64[D]")
+    with pytest.warns(UserWarning, match="before 1971"):
+        log = log_of(months["Passengers"].to_numpy(), days)
+    task = Demand(horizon=1461, ahead=1, scale="log", latest=13, **SMALL).fit(log)
+    scale = series.scales(log.until(task.held_out_.origin), task.code_)[0]
+    found = {name: task.table_[name].measures["RMSSE"] * scale for name in ("last value", "seasonal with drift")}
+    assert found == pytest.approx({"last value": 48.04, "seasonal with drift": 15.62}, abs=0.1)  # bias corrected
+    assert len(task.held_out_.target) == 48 and task.table_.of == "block"
+
+
+def test_an_error_of_one_is_a_change_over_a_season():
+    log = log_of(np.arange(50.0) // 7 * 3)
+    assert series.scales(log, series.measure(log, None, False)) == pytest.approx([3])
+
+
+def test_one_period_ahead_direct_and_recursive_are_the_same():
+    log = log_of(np.arange(60.0) % 7)
+    ways = [Demand(horizon=14, ahead=1, latest=7, strategy=way, **SMALL) for way in ("direct", "recursive")]
+    assert ways[0].fit(log).predict(log).equals(ways[1].fit(log).predict(log))
+
+
+def test_a_recursive_network_reads_its_own_medians():
+    log = log_of(np.arange(70.0) % 7 + np.arange(70) % 5)
+    fitted = Demand(horizon=14, ahead=3, latest=9, strategy="recursive", **SMALL).fit(log)
+    said = fitted.predict(log)["median"]
+    x, facts = (fitted.asked(log, log.last_day, fitted.code_)[k] for k in (0, -1))
+    x = x.values.copy()
+    x[:, series.AHEAD] = 0
+    for now in (9, 10, 11):
+        x[now, series.AHEAD] = 1
+        y = fitted.network_.forward(fitted.params_[0], x[now - 9 : now + 1, None])[0][-1, 0]
+        x[now, [series.AHEAD, series.KNOWN, series.Y]] = 0, 1, np.median(y + fitted._learned.calibration)
+    assert x[9:, series.Y] * facts.spread + facts.level == pytest.approx(said.to_numpy(), rel=1e-4)
+
+
+def test_quantiles_are_in_order_and_their_coverage_is_said(case):
+    task, frame, words = case
+    found = pl.DataFrame(task.predict(EventLog(frame, **words)))
+    assert (found["low"] <= found["median"]).all() and (found["median"] <= found["high"]).all()
+    inside = task.table_["rnn"].measures["inside 0.1-0.9"]
+    assert f"{inside:.1%} of what came lay between" in task.table_.reason
+
+
+def test_a_holiday_that_was_planted_has_an_effect(case):
+    task, frame, words = case
+    (effect,) = task.effects(EventLog(frame, **words))
+    assert effect.what == "holiday = 1" and effect.change > 0
+    assert "holiday = 1 means +" in task.table_.reason
+
+
+def test_an_ordinary_calendar_differs_on_the_days_of_the_mark_alone():
+    log = log_of(np.arange(60.0), calendar=holidays())
+    days = np.datetime64(START) + np.arange(60)
+    ((what, on, plain),) = ordinary(log, days, np.zeros(60, int))
+    assert what == "holiday = 1" and np.array_equal(on, np.arange(60) % 17 == 3)
+    assert not plain.calendar.columns.numbers["holiday"].any()
+    assert log.calendar.columns.numbers["holiday"].any()
+
+
+def test_rows_of_one_day_are_added_up(case):
+    task, frame, words = case
+    plain = {word: name for word, name in words.items() if word != "extras"}
+    halves = pl.concat([frame.with_columns(pl.col("paid") / 2)] * 2).with_row_index("order")
+    one = clone(task).fit(EventLog(frame, **plain))
+    two = one.predict(EventLog(halves, **plain))
+    assert np.allclose(two["median"], one.predict(EventLog(frame, **plain))["median"])
+    with pytest.raises(DataError, match="has two rows"):
+        clone(task).fit(EventLog(halves, **words))
+
+
+def test_values_below_zero_have_no_logarithm():
+    with pytest.raises(DataError, match="below 0"):
+        Demand(horizon=14, scale="log", **SMALL).fit(log_of(np.arange(90.0) - 3, negative="keep"))
+
+
+@pytest.mark.parametrize(("many", "drawn"), [(20, "series"), (2, "block")])
+def test_many_series_are_drawn_as_a_whole_and_few_in_blocks_of_a_season(many, drawn):
+    rows = [(f"s{n:02d}", START + datetime.timedelta(days=d), float(d % 5)) for n in range(many) for d in range(40)]
+    frame = pl.DataFrame(rows, schema=["who", "when", "paid"], orient="row")
+    log = EventLog(frame, customer="who", time="when", value="paid")
+    task = Demand(ahead=1, latest=7)
+    asked = task.judged(log, log.last_day - np.timedelta64(14, "D"), series.measure(log, None, False))
+    _, group, counts = asked.judged()
+    groups, of = task.drawn(asked, group, counts)
+    assert of == drawn and len(groups) == many * 14
+    assert np.bincount(groups).tolist() == ([14] * 20 if many == 20 else [7] * 4)
+
+
+@pytest.mark.parametrize(("name", "value"), [("ahead", 0), ("strategy", "both"), ("scale", "cubic"), ("season", 0)])
+def test_a_wrong_argument_is_named(name, value):
+    with pytest.raises(ContractError, match=name):
+        Demand(**{name: value}).check()
