@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.datasets import cdnow
-from rnncore.marketing import Churn, ChurnHazard, EventLog, NextPurchase, Outcome
+from rnncore.marketing import Churn, ChurnHazard, EventLog, NextPurchase, Outcome, Sentiment
 from rnncore.marketing.verdict import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -105,6 +105,11 @@ def baskets_log(folder):
     return EventLog(path, customer="CustomerID", time="InvoiceDate", item="StockCode", missing="drop")
 
 
+def tweets_log(folder):
+    words = {"customer": "airline", "time": "tweet_created", "text": "text", "outcome": "airline_sentiment"}
+    return EventLog(folder / "airline_tweets" / "Tweets.csv", **words)
+
+
 RUNS = {
     "churn, CDNOW, 181 days": lambda folder: (Churn, {"horizon": 181}, cdnow_log(folder)),
     "churn-hazard, CDNOW, 181 days": lambda folder: (ChurnHazard, {"horizon": 181}, cdnow_log(folder)),
@@ -116,6 +121,7 @@ RUNS = {
         returns_log(folder),
     ),
     "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
+    "sentiment, airline_tweets, 1 day": lambda folder: (Sentiment, {"horizon": 1}, tweets_log(folder)),
     "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (NextPurchase, {"horizon": 14}, clicks_log(folder)),
     "next-purchase, online_retail_1, 30 days": lambda folder: (NextPurchase, {"horizon": 30}, baskets_log(folder)),
 }

@@ -7,5 +7,6 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.sentiment import Sentiment
 
-__all__ = ["Churn", "ChurnHazard", "ContractChurn", "Demand", "EventLog", "NextPurchase", "Outcome"]
+__all__ = ["Churn", "ChurnHazard", "ContractChurn", "Demand", "EventLog", "NextPurchase", "Outcome", "Sentiment"]

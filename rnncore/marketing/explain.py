@@ -127,20 +127,13 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     answer, start, gradient, attention = _integrate(task, learned, model, params, x, blank, asked)
     steps = task.steps(own, len(x))
     removal = np.full(len(x), np.nan)
-    for place, event in _events(steps, own):
-        rest = own.without(event)
-        if len(rest):
-            removal[place] = answer - _answer(task, learned, task.asked(rest, at, learned.code), asked.target)
+    for place, rest in task.removals(own, at, learned.code, asked):
+        removal[place] = answer - _answer(task, learned, rest, asked.target)
     inputs = task.inputs(learned.code)
     named = inputs if len(inputs) == x.shape[1] else [f"input {k}" for k in range(x.shape[1])]
     return Explanation(
         customer, task.unit, answer, start, [name for name, _ in steps], named, gradient, removal, attention
     )
-
-
-def _events(steps: list[tuple[str, int | None]], own: EventLog) -> Iterator[tuple[int, int]]:
-    """Place among the steps, and position among the customer's events, of each step that is one."""
-    return ((place, event) for place, (_, event) in enumerate(steps) if event is not None)
 
 
 def _last(asked: Examples) -> Examples:

@@ -19,8 +19,8 @@ MEASURES = (*NUMBERS, "propensity", "order")  # roles of columns that hold numbe
 TEXT = "text"  # the role of a column in somebody's own words
 
 LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
-_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?$"
+_OFFSET = r" ?(Z|[+-]\d{2}:?\d{2})$"
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
@@ -77,8 +77,9 @@ def conversions(
         zone = getattr(dtype, "time_zone", None)
         if role == "time" and zone is not None:
             checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
-        if role == "time" and column.dtype == pl.String and time_format is None:
-            offsets = int((column.str.contains(_ISO) & column.str.contains(_OFFSET)).sum())
+        if role == "time" and column.dtype == pl.String and (time_format is None or time_format.endswith("%z")):
+            written = column if time_format else column.set(~column.str.contains(_ISO), None)
+            offsets = int(written.str.contains(_OFFSET).sum())
             if offsets:
                 checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
     return checks
@@ -211,4 +212,8 @@ def _parse_iso(text: pl.Series) -> pl.Series:
 
 
 def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
+    """Dates and times in this format; an offset from UTC at its end is left off. Null where the text is another."""
+    if time_format.endswith("%z"):
+        text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
+        time_format = time_format.removesuffix("%z").rstrip()
     return text.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)

@@ -37,7 +37,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -214,6 +214,12 @@ class Task(BaseEstimator):  # type: ignore[misc]
         first = max(0, len(own) - number)
         events: list[tuple[str, int | None]] = [(str(own.time[k])[:16], k) for k in range(first, len(own))]
         return events + [("now", None)] * (number - len(events))
+
+    def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
+        """The place of each step that can be taken away, and the question without it: here each event of the log."""
+        for place, (_, event) in enumerate(self.steps(own, len(asked.histories.values))):
+            if event is not None and len(rest := own.without(event)):
+                yield place, self.asked(rest, at, code)
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""

@@ -14,10 +14,20 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.saved import KIND
+from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.task import Task
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Churn, ChurnHazard, ContractChurn, NextPurchase, Outcome, Demand)
+    task.name: task
+    for task in (
+        Churn,
+        ChurnHazard,
+        ContractChurn,
+        NextPurchase,
+        Outcome,
+        Demand,
+        Sentiment,
+    )
 }
 
 

@@ -16,6 +16,7 @@ from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.sentiment import Sentiment
 
 START = datetime.date(2024, 1, 1)
 
@@ -80,6 +81,18 @@ def holidays(days=200):
     return pl.DataFrame({"when": when, "holiday": [int(d % 17 == 3) for d in range(days)]})
 
 
+def remarks():
+    """A remark with each of the purchases: glad or cross, by a word or two of it."""
+    rng = np.random.default_rng(1)
+    bought = purchases(customers=25)
+    words = {"glad": ("good", "fine", "thanks"), "cross": ("bad", "late", "never again"), "": ("so", "it was", "@shop")}
+    rows = []
+    for kind in rng.choice(["glad", "cross"], bought.height):
+        said = [str(rng.choice(words[kind if rng.random() < 0.6 else ""])) for _ in range(rng.integers(1, 5))]
+        rows.append((" ".join(said), str(kind)))
+    return bought.hstack(pl.DataFrame(rows, schema=["said", "mood"], orient="row"))
+
+
 SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
@@ -97,5 +110,10 @@ MADE_UP = {
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
     "next-purchase": lambda: Case(NextPurchase(horizon=30, k=3, latest=4, **SMALL), purchases(), WITH_ITEMS),
+    "sentiment": lambda: Case(
+        Sentiment(horizon=30, batch_size=64, **SMALL),
+        remarks(),
+        {"customer": "who", "time": "when", "text": "said", "outcome": "mood"},
+    ),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

@@ -1,0 +1,191 @@
+"""Sentiment: how somebody feels, from what they wrote; any kinds of outcome, "negative", "neutral", "positive" or 0, 1.
+
+    history       text.py: the tokens of one text, and its end
+    head, loss    embedding, GRU in both directions, attention over the tokens, a logit per kind; cross-entropy
+    decoding      probabilities at the temperature of the latest window
+    must beat     TF-IDF and logistic regression, naive Bayes, and the shares of the kinds
+
+Each event with a text and an outcome is an example. In time order: the network learns from the texts until the origin,
+and those after it judge. A customer here is whom or what the texts are about: a product, an airline, or who writes.
+Reasons are tokens: `explain` says what each adds to the probability of what was predicted. When the mood turns:
+`shift.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import DataError
+from rnncore.marketing import calibration, labels, measures, text
+from rnncore.marketing.days import span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, tenth
+from rnncore.marketing.task import Code, Task, Told
+from rnncore.marketing.verdict import CONSTANT
+from rnncore.sequences import Histories
+
+Array = NDArray[Any]
+
+
+class Sentiment(Task):
+    """Probability of each kind of sentiment, from a text and nothing else; arguments beside those of `Task`:
+
+    words: so many tokens are known. least: those in fewer texts are not told apart. dropout: of the embedding and of
+    what attention has gathered, while it learns. latest: so many of a text's last tokens are read.
+
+    `predict` answers for every text: time, label (the most probable kind), and a probability for each.
+
+    >>> import polars as pl
+    >>> said = ["what a good day", "bad service", "good , good", "so bad"] * 30
+    >>> kind = ["glad", "cross", "glad", "cross"] * 30
+    >>> day = pl.Series(np.datetime64("2024-01-01") + np.arange(120) // 2)
+    >>> frame = pl.DataFrame({"shop": [n % 7 for n in range(120)], "day": day, "said": said, "kind": kind})
+    >>> log = EventLog(frame, customer="shop", time="day", text="said", outcome="kind")
+    >>> task = Sentiment(horizon=10, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['shop', 'time', 'label', 'probability_cross', 'probability_glad']
+    """
+
+    name = "sentiment"
+    example = (
+        "rnncore fit sentiment tweets.csv --customer airline --time created --text text --outcome sentiment --horizon 1"
+    )
+    question = "How do they feel in the {horizon} after {origin}?"
+    row = "text"
+    unit = "probability of the kind predicted"
+    needs = ("text", "outcome")
+    uses = ("text",)
+    measure = measures.CLASSES
+    calibration = calibration.TEMPERATURE
+    loss = staticmethod(rc.losses.softmax_cross_entropy)
+
+    def __init__(
+        self,
+        horizon: int = 30,
+        *,
+        words: int = 5_000,
+        least: int = 2,
+        dropout: float = 0.5,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 3e-3,
+        latest: int = 100,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.words, self.least, self.dropout = words, least, dropout
+
+    def check(self) -> Sentiment:
+        """As in `Task`, and the arguments of its own."""
+        checks.size("words", self.words)
+        checks.size("least", self.least)
+        checks.number("dropout", self.dropout, below=1)
+        super().check()
+        return self
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """The texts until the day `end` whose kind is known; those of the latest horizon calibrate."""
+        past = log.until(end)
+        kinds = labels.labels(past)
+        y = labels.coded(past, kinds)
+        rows = np.flatnonzero(y >= 0)
+        texts = _texts(past, rows)
+        code = {"labels": kinds, "words": text.vocabulary(texts, self.words, self.least)}
+        told = self._examples(past, rows, texts, code)
+        newest = past.day[rows] > past.day[rows].max() - span(self.horizon)
+        watched = tenth(np.arange(len(rows)), self.seed)
+        return code, told._replace(target=y[rows], newest=newest, watched=watched)
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """The texts after `origin` whose kind is known."""
+        y = labels.coded(log, code["labels"])
+        rows = np.flatnonzero((y >= 0) & (log.day > origin))
+        if not len(rows):
+            raise DataError(f"no text after {origin} has a known outcome: nothing to judge")
+        return self._examples(log, rows, _texts(log, rows), code)._replace(target=y[rows])
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Every text until `at`."""
+        past = log.until(at)
+        rows = np.arange(len(past))
+        asked = self._examples(past, rows, _texts(past, rows), code)
+        return asked._replace(group=log.population(at)[asked.group])
+
+    def network(self, code: Code) -> Layer:
+        """Embedding, GRU in both directions, attention, a logit per kind; dropout in between."""
+        U = self.units
+        return rc.Stack(
+            rc.Embedding(len(code["words"]) + 2, U),
+            rc.Dropout(self.dropout),
+            rc.Bidirectional(rc.GRU(U, U, backend=self.backend)),
+            rc.Attention(2 * U, U),
+            rc.Dropout(self.dropout),
+            rc.Dense(2 * U, len(code["labels"])),
+        )
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """When each text is, what it says most probably, and the probability of each kind."""
+        time, _, kinds = asked.facts
+        label = np.array(kinds, object)[prediction.argmax(axis=1)]
+        return {"time": time, "label": label} | {
+            f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)
+        }
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """Probabilities by the simple methods."""
+        (_, before, kinds), (_, now, _) = told.facts, asked.facts
+        assert told.newest is not None
+        found = text.simple_methods(before, told.target, told.newest, now, len(kinds))
+        counts = np.bincount(told.target[told.newest], minlength=len(kinds))
+        shares = (counts + 1) / (counts.sum() + len(kinds))
+        return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """The tokens of the customer's last text."""
+        found = [*text.tokens(own.words()[-1]), "<end>"]
+        return [(token, None) for token in found[-number:]]
+
+    def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
+        """The text without each of its tokens."""
+        ids = asked.histories.values
+        for place in range(len(ids) - 1):
+            yield place, asked._replace(histories=Histories(np.delete(ids, place), np.array([0, len(ids) - 1])))
+
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The kind that is predicted."""
+        return asked._replace(target=said.argmax(axis=1))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The probability of that kind."""
+        return np.asarray(said[:, asked.target[0]])
+
+    def _examples(self, log: EventLog, rows: Array, texts: list[list[str]], code: Code) -> Examples:
+        """The texts of these events, with their times, tokens and the names of the kinds."""
+        steps = text.encode(texts, code["words"], self.latest)
+        return Examples(steps, group=log.codes[rows], facts=(log.time[rows], texts, code["labels"]))
+
+
+def _texts(log: EventLog, rows: Array) -> list[list[str]]:
+    return [text.tokens(words) for words in log.words()[rows]]
