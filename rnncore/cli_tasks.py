@@ -230,6 +230,37 @@ def report(
     print(f"the report is in {out}")
 
 
+@with_log(fresh=False)
+def shift(
+    model: Model,
+    file: Log,
+    kind: Annotated[str, typer.Option(help="The kind of mood that is watched, as negative.")],
+    every: Annotated[int, typer.Option(help="Texts in a batch.")] = 200,
+    one_in: Annotated[float, typer.Option(help="Batches between false alarms, on average.")] = 1000.0,
+    since: Annotated[
+        str | None, typer.Option(help="Watch from this day on; by default, all that was not read.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this PNG file.", metavar="FILE")] = None,
+    force: Force = False,
+    **log: Any,
+) -> None:
+    """When did the mood turn? Watch the texts that a saved sentiment model has not read, and raise alarms."""
+    from rnncore.errors import ContractError
+    from rnncore.marketing import command as parts
+    from rnncore.marketing.sentiment import Sentiment
+    from rnncore.marketing.shift import watch
+
+    if plot is not None:
+        parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
+    task, events = _again(model, file, log)
+    if not isinstance(task, Sentiment):
+        raise ContractError("model", "one of sentiment", task.name, "fit one: rnncore fit sentiment ...")
+    found = watch(task, events, kind, every=every, one_in=one_in, since=since)
+    print(f"\n{found}")
+    if plot is not None:
+        found.plot(plot)
+
+
 def leaks(
     file: Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet, one row per case.")],
     outcome: Annotated[str, typer.Option(help="The column of yes and no.")],
@@ -250,10 +281,15 @@ def leaks(
 def _again(model: Path, file: Path, log: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit; prints the report of the log."""
     from rnncore.marketing import EventLog
+    from rnncore.marketing.reading import header
     from rnncore.marketing.tasks import load
 
-    task = load(model)
-    events = EventLog(file, **{**task.reading_, **words_of(log)})
+    task, said = load(model), words_of(log)
+    words = {**task.reading_, **said}
+    if taught := [role for role in task.taught if role in words and role not in said]:
+        there = header(file, words.get("separator", ","))  # what was learned need not be known of new rows
+        words = {role: name for role, name in words.items() if role not in taught or name in there}
+    events = EventLog(file, **words)
     print(events.quality())
     return task, events
 
@@ -292,5 +328,5 @@ def _check_model(task: Task) -> bool:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the program."""
-    for function in (demo, tasks, fit, predict, evaluate, explain, report, leaks):
+    for function in (demo, tasks, fit, predict, evaluate, explain, report, shift, leaks):
         reporting(app)(function)

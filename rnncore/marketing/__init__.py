@@ -8,5 +8,17 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.sentiment import Sentiment
+from rnncore.marketing.shift import SentimentShift, watch
 
-__all__ = ["Churn", "ChurnHazard", "ContractChurn", "Demand", "EventLog", "NextPurchase", "Outcome", "Sentiment"]
+__all__ = [
+    "Churn",
+    "ChurnHazard",
+    "ContractChurn",
+    "Demand",
+    "EventLog",
+    "NextPurchase",
+    "Outcome",
+    "Sentiment",
+    "SentimentShift",
+    "watch",
+]

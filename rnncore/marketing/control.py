@@ -1,17 +1,17 @@
 """Control charts: from a series of batches to alarms, at a stated rate of false ones.
 
-The level before a change is not known, and is learned as the series goes on (self-starting; Hawkins 1987). With the mean
-m and the deviation s of the n - 1 batches before, batch n of a series that does not change has
+The level before a change is not known, and is learned as the series goes on (self-starting; Hawkins 1987). With the
+mean m and the deviation s of the n - 1 batches before, batch n of a series that does not change has
 
-    t_n = (x_n - m) / s * sqrt((n - 1) / n)              Student's t with n - 2 degrees of freedom     (1)
-    u_n = Phi^-1(F_t(t_n))                               independent and standard normal               (2)
+    t_n = (x_n - m) / s * sqrt((n - 1) / n)     Student's t with n - 2 degrees of freedom     (1)
+    u_n = Phi^-1(F_t(t_n))                      independent and standard normal               (2)
 
-whatever mean and deviation are, if batches are independent and normal. Three charts read u:
+whatever mean and deviation are, if batches are independent and normal. Three charts:
 
-    cusum            up_n = max(0, up_{n-1} + u_n - k), alarm where it passes h; the same for -u (Page 1954)          (3)
-    fixed threshold  alarm where |u_n| passes z (Shewhart 1931)                                                       (4)
-    page-hinkley     sum of (x_i - m_i) / s - k, minus its lowest value so far, passes h, with m_i and s of the batches
-                     seen, this one among them (Page 1954; Mouss et al. 2004)                                         (5)
+    cusum               up_n = max(0, up_{n-1} + u_n - k), alarm where it passes h; the same for -u (Page 1954)     (3)
+    fixed threshold     alarm where |u_n| passes z (Shewhart 1931)                                                  (4)
+    page-hinkley        alarm where the sum of (x_i - m_i) / s_i - k, minus its lowest value so far, passes h; m_i
+                        and s_i are of the batches seen, batch i among them (Page 1954; Mouss et al. 2004)          (5)
 
 h is the one at which (3) has one false alarm in so many batches, by the Markov chain of Brook and Evans (1972); z is
 exact; (5) takes the h of (3), for which there is no such guarantee.
@@ -47,7 +47,7 @@ def run_length(h: float, k: float = K) -> float:
     """Batches until the one-sided sum (3) passes h while nothing changes, on average (Brook and Evans 1972).
 
     >>> round(run_length(5.0))
-    930
+    931
     """
     width = 2 * h / (2 * STATES - 1)  # state 0 is half as wide: the sum is cut at 0
     middles = width * np.arange(STATES)

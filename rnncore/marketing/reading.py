@@ -88,8 +88,15 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
         raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
 
 
-def _read_file(path: Path, names: list[str] | None, separator: str) -> pl.DataFrame:
-    """The wanted columns of a file. Parquet is known by its first bytes; other bytes that are not text are refused."""
+def header(path: Path, separator: str = ",") -> list[str]:
+    """The names of a file's columns; DataError as in `read`."""
+    return _read_file(path, None, separator, most=0).columns
+
+
+def _read_file(path: Path, names: list[str] | None, separator: str, most: int | None = None) -> pl.DataFrame:
+    """The wanted columns of a file, `most` rows of it. Parquet is known by its first bytes; other bytes that are no
+    text are refused.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -110,7 +117,7 @@ def _read_file(path: Path, names: list[str] | None, separator: str) -> pl.DataFr
         if names is not None:
             require_columns(names, lazy.collect_schema().names(), path.name, separator)
             lazy = lazy.select(names)
-        return lazy.collect()
+        return lazy.collect() if most is None else lazy.head(most).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
         raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None

@@ -60,7 +60,8 @@ class Sentiment(Task):
     question = "How do they feel in the {horizon} after {origin}?"
     row = "text"
     unit = "probability of the kind predicted"
-    needs = ("text", "outcome")
+    needs = ("text",)
+    taught = ("outcome",)
     uses = ("text",)
     measure = measures.CLASSES
     calibration = calibration.TEMPERATURE

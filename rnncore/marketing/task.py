@@ -6,6 +6,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
     row, unit         what a row of `predict` is, and what the number is that `explain` takes apart
     needs             the roles of columns without which it cannot work, for example ("item",)
+    taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
     fewest            so many customers a log must have
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
@@ -98,6 +99,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     row: ClassVar[str] = "customer"
     unit: ClassVar[str] = "probability"
     needs: ClassVar[tuple[str, ...]] = ()
+    taught: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ("value", "items")
     measure: ClassVar[measures.Measure] = measures.BINARY
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
@@ -352,20 +354,20 @@ class Task(BaseEstimator):  # type: ignore[misc]
                 "self", f"a fitted {name}", "one that was not fitted", f"call fit(log), or {name}.load(path)"
             )
 
-    def _prepared(self, log: EventLog) -> EventLog:
-        """The log as the task reads it; DataError where a column that is needed is not there."""
+    def _prepared(self, log: EventLog, learns: bool = True) -> EventLog:
+        """The log as the task reads it; DataError where a column that is needed, to learn or at all, is not there."""
         if len(log) == 0:
             raise DataError("the log has no events")
-        for role in self.needs:
+        for role in (*self.needs, *(self.taught if learns else ())):
             if role not in log.reading and role not in log.cells:
                 who = type(self).__name__
                 raise DataError(f"{who} needs a column {role}; name it when the log is made: {role}=...")
         return self.prepare(log)
 
-    def _ready(self, log: EventLog, at: Day | None) -> tuple[Self, EventLog, np.datetime64]:
+    def _ready(self, log: EventLog, at: Day | None, learns: bool = False) -> tuple[Self, EventLog, np.datetime64]:
         """The task as it was fitted, the log as it reads it, and the day that is asked about."""
         self._require_fitted()
-        work = self._used._prepared(log)
+        work = self._used._prepared(log, learns)
         mine, theirs = (_roles(reading, self.uses) for reading in (log.reading, self.reading_))
         if mine != theirs:
             have, want = (" and ".join(roles) or "none" for roles in (mine, theirs))
@@ -385,7 +387,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
 
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
         """As `_ready`, a horizon before the log ends; DataError where the network was told of what came then."""
-        task, work, last = self._ready(log, None)
+        task, work, last = self._ready(log, None, learns=True)
         origin = last - span(task.horizon)
         if origin < self.trained_until_:
             enough = self.trained_until_ + span(task.horizon)

@@ -202,7 +202,7 @@ def test_a_wrong_argument_is_named_when_fitting(case, argument):
 
 
 def test_a_column_that_is_needed_is_named(case):
-    for role in case.task.needs:
+    for role in (*case.task.needs, *case.task.taught):
         words = {word: name for word, name in case.words.items() if word != role}
         with pytest.raises(DataError, match=f"needs a column {role}"):
             clone(case.task).fit(EventLog(case.frame, **words))
