@@ -245,16 +245,12 @@ def shift(
     **log: Any,
 ) -> None:
     """When did the mood turn? Watch the texts that a saved sentiment model has not read, and raise alarms."""
-    from rnncore.errors import ContractError
     from rnncore.marketing import command as parts
-    from rnncore.marketing.sentiment import Sentiment
     from rnncore.marketing.shift import watch
 
     if plot is not None:
         parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
     task, events = _again(model, file, log)
-    if not isinstance(task, Sentiment):
-        raise ContractError("model", "one of sentiment", task.name, "fit one: rnncore fit sentiment ...")
     found = watch(task, events, kind, every=every, one_in=one_in, since=since)
     print(f"\n{found}")
     if plot is not None:

@@ -30,6 +30,7 @@ from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.report import as_png
 from rnncore.marketing.sentiment import Sentiment
+from rnncore.marketing.task import Task
 from rnncore.marketing.verdict import Estimate
 
 Array = NDArray[Any]
@@ -119,7 +120,7 @@ class SentimentShift:
 
 
 def watch(
-    model: Sentiment,
+    model: Task,
     log: EventLog,
     kind: str,
     *,
@@ -133,8 +134,8 @@ def watch(
     between false alarms, on average. since: the day from which texts are watched, by default the first that the model
     has not read.
 
-    ContractError for a kind that the model does not know, or a `since` that it has read; DataError for fewer texts than
-    four batches.
+    ContractError for another task's model, a kind that it does not know, or a `since` that it has read; DataError for
+    fewer texts than four batches.
 
     >>> import polars as pl
     >>> rng = np.random.default_rng(0)
@@ -146,6 +147,8 @@ def watch(
     >>> [str(alarm.time)[:10] for alarm in watch(model, log, "1", every=20).alarms]
     ['2024-02-17']
     """
+    if not isinstance(model, Sentiment):
+        raise ContractError("model", "a Sentiment", type(model).__name__, "fit one: rnncore fit sentiment ...")
     checks.size("every", every)
     model._require_fitted()
     kinds = model.code_["labels"]
