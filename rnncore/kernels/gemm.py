@@ -1,14 +1,15 @@
 """The two matrix products of a recurrent network, c += a W and C += a^T b, on a register tile of explicit vectors.
 
 Why not BLAS: a time step is too small for one (it re-packs the weights in every call: 105 to 120 GFLOP/s measured, the
-tile below 200 to 225 on the same core, whose limit is 237), its number of threads is one setting for the whole process,
+tile below twice as much on the same core), its number of threads is one setting for the whole process,
 and its sums depend on it. Here each entry of a product is summed over k in increasing order, whatever the number of
 rows, so a sequence's result does not depend on its batch.
 
-    tile     _ROWS rows of c times two vectors of columns, kept in registers while k runs (16 of 32 of AVX-512); for
-             one or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W)
-    panel    two vectors of columns of the right-hand matrix, all k of them one after another in memory
-    depth    at most _DEPTH of k at a time: a panel of 32 kB then stays in the L1 cache while all rows pass
+    tile     4 rows of c times 4 vectors of columns, kept in registers while k runs (16 of 32 of AVX-512); 8 times 2
+             need 8 addresses of rows, too many for the other registers: 81 to 84 GFLOP/s against 97 to 102, in turns.
+             One or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W)
+    panel    a tile's columns of the right-hand matrix, all k of them one after another in memory
+    depth    at most _DEPTH of k at a time: a panel of 64 kB then stays near while all rows pass
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from rnncore.kernels.rows import FIRST
 from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, lanes_below, llvm_call, load, spread, store
 from rnncore.typing import Array
 
-_PANEL_BYTES = 2 * VECTOR_BYTES
-_ROWS = 8 if VECTOR_BYTES == 64 else 6  # 8 x 2 + 2 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
+_ROWS, _VECTORS = (4, 4) if VECTOR_BYTES == 64 else (6, 2)  # 4 x 4 + 4 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
+_PANEL_BYTES = _VECTORS * VECTOR_BYTES
 _DEPTH = 256
 _FEW = 2  # rows that are computed one by one
 
@@ -36,8 +37,9 @@ _NEXT = np.int64(1)  # like FIRST
 class _Tile:
     """Writes the machine code of one tile: load c, add a[r, k] * panel[k, :] for all k, store c."""
 
-    def __init__(self, context: Any, builder: Any, element: Any, rows: int, panels: int) -> None:
-        self.context, self.builder, self.rows, self.panels = context, builder, rows, panels
+    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int) -> None:
+        self.builder, self.rows, self.panels = builder, rows, panels
+        self.each = range(vectors)  # of a panel
         self.type = vector = Vector(element)
         self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
         self.align = ir.Constant(ir.IntType(32), self.bytes)
@@ -51,9 +53,9 @@ class _Tile:
         return pointer
 
     def vectors(self, pointer: Any, steps: list[Any]) -> list[Any]:
-        """Addresses of the two vectors that begin at each of these steps from the pointer, one for each panel."""
+        """Addresses of the vectors that begin at each of these steps from the pointer, one for each panel."""
         starts = [self.at(pointer, step) for step in steps]
-        places = (self.at(start, self.integer(v * self.lanes)) for start in starts for v in range(2))
+        places = (self.at(start, self.integer(v * self.lanes)) for start in starts for v in self.each)
         return [self.builder.bitcast(address, self.vector.as_pointer()) for address in places]
 
     def load(self, address: Any) -> Any:
@@ -76,8 +78,8 @@ class _Tile:
     ) -> None:  # fmt: skip
         """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
         builder, last = self.builder, self.builder.sub(live, self.integer(1))
-        width, none = self.integer(2 * self.lanes), self.integer(0)
-        along = [self.integer(2 * self.lanes * p) for p in range(self.panels)]
+        width, none = self.integer(_VECTORS * self.lanes), self.integer(0)
+        along = [self.integer(_VECTORS * self.lanes * p) for p in range(self.panels)]
         present = [builder.icmp_signed("<", j, columns) for j in along]  # a panel that is not there is the first one
         steps = [
             builder.select(there, builder.mul(self.integer(p), next_panel), none) for p, there in enumerate(present)
@@ -87,8 +89,9 @@ class _Tile:
         a_rows = [self.at(a, builder.mul(r, a_row)) for r in rows]
         addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), along) for r in rows]
         masks = [
-            lanes_below(builder, self.type, builder.sub(columns, self.integer(v * self.lanes)))
-            for v in range(2 * self.panels)
+            lanes_below(builder, self.type, builder.sub(builder.sub(columns, j), self.integer(v * self.lanes)))
+            for j in along
+            for v in self.each
         ]
         totals = [[cgutils.alloca_once_value(builder, self.load_some(v, m)) for v, m in zip(row, masks, strict=True)]
                   for row in addresses]  # fmt: skip
@@ -106,13 +109,13 @@ class _Tile:
                 llvm_call(builder, name, ir.VoidType(), arguments)
 
 
-def _tile(rows: int, count: int = 1) -> Any:
+def _tile(rows: int, vectors: int, count: int = 1) -> Any:
     @intrinsic
     def tile(
         typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
         panels_next: Any, c: Any, c_0: Any, c_row: Any, columns: Any
     ) -> Any:  # fmt: skip
-        """Add a tile of `count` panels; a_0, panels_0 and c_0 are offsets into the arrays, in numbers."""
+        """Add a tile, `vectors` of each of `count` panels; a_0, panels_0, c_0 are offsets into the arrays."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, c, c_0, c_row, columns = values
@@ -121,7 +124,7 @@ def _tile(rows: int, count: int = 1) -> Any:
                 return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
 
             kinds = signature.args
-            tile = _Tile(context, builder, kinds[2].dtype, rows, count)
+            tile = _Tile(builder, kinds[2].dtype, rows, vectors, count)
             a, panel, c = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0), data(kinds[9], c, c_0)
             tile.write(live, depth, a, a_row, a_k, panel, panels_next, c, c_row, columns)
             return context.get_dummy_value()
@@ -132,8 +135,8 @@ def _tile(rows: int, count: int = 1) -> Any:
     return tile
 
 
-_tile_full, _tile_half = _tile(_ROWS), _tile(_ROWS // 2)
-_tile_wide, _tile_narrow = _tile(1, 4), _tile(1, 2)  # of one row
+_tile_full, _tile_half, _tile_slim = _tile(_ROWS, _VECTORS), _tile(_ROWS, _VECTORS // 2), _tile(_ROWS, 1)
+_tile_wide, _tile_narrow = _tile(1, _VECTORS, 8 // _VECTORS), _tile(1, _VECTORS, 4 // _VECTORS)  # of one row
 
 
 @part
@@ -142,42 +145,51 @@ def _panel(
     c: Any, c_0: Any, width: Any
 ) -> None:  # fmt: skip
     """Add a times one panel to `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile."""
-    c_row, i = c.shape[1], 0
-    while rows - i > _ROWS // 2:
+    c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
+    for i in range(0, rows, _ROWS):
         live, a_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, c_0 + i * c_row
-        _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
-        i += live
-    if i < rows:
-        a_i, c_i = a_0 + i * a_tile, c_0 + i * c_row
-        _tile_half(rows - i, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+        if width > _VECTORS // 2 * lane:
+            _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+        elif width > lane:
+            _tile_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+        else:
+            _tile_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
 
 
 @part
-def _row(depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any) -> None:
-    """Add one row of a times all panels to one row of c, four of them at a time, at the end two."""
-    full, j = _PANEL_BYTES // c.itemsize, FIRST
-    while n - j > 2 * full:
+def _row(
+    back: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any
+) -> None:  # fmt: skip
+    """Add one row of a times all panels to one row of c, eight vectors at a time, if `back` the last ones first."""
+    full = _PANEL_BYTES // c.itemsize
+    wide = 8 // _VECTORS * full
+    count = (n + wide - 1) // wide
+    for g in range(count):
+        j = (count - 1 - g if back else g) * wide
         at = panels_0 + j // full * panels_next
-        _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
-        j += 4 * full
-    if n - j > 0:
-        at = panels_0 + j // full * panels_next
-        _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
+        if n - j > wide // 2:
+            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
+        else:
+            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
 
 
 @part
 def add_product(
     rows: Any, a: Any, a_first: Any, a_column: Any, k: Any, panels: Any, c: Any, c_first: Any, c_column: Any, n: Any
 ) -> None:  # fmt: skip
-    """c[c_first + i, c_column + j] += sum over k of a[a_first + i, a_column + k] W[k, j]; i < rows, j < n; W packed."""
+    """c[c_first + i, c_column + j] += sum over k of a[a_first + i, a_column + k] W[k, j]; i < rows, j < n; W packed.
+
+    One by one, every other row goes backwards through W, so that it first reads what the cache still holds from the row
+    or step before: 17 to 31 % of a step with 64 units.
+    """
     a_row, c_row, full = a.shape[1], c.shape[1], _PANEL_BYTES // c.itemsize
     a_start, c_start = a_first * a_row + a_column, c_first * c_row + c_column
     for k_0 in range(0, k, _DEPTH):
         depth = min(_DEPTH, k - k_0)
         if rows <= _FEW:
             for i in range(rows):
-                a_0, c_0 = a_start + k_0 + i * a_row, c_start + i * c_row
-                _row(depth, a, a_0, panels, k_0 * full, k * full, c, c_0, n)
+                a_0, c_0, back = a_start + k_0 + i * a_row, c_start + i * c_row, ((a_first | c_first) + i) & 1 == 1
+                _row(back, depth, a, a_0, panels, k_0 * full, k * full, c, c_0, n)
         else:
             for j in range(0, n, full):
                 width, start = min(full, n - j), j * k + k_0 * full

@@ -14,7 +14,7 @@ import numpy as np
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -50,29 +50,33 @@ def _update(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out:
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any, bh_n: Any,
-    after: bool, h: Any, gates: Any, q: Any, y: Any
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any,
+    bh_n: Any, after: bool, h: Any, gates: Any, q: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share.
 
     stride: how many rows of h, gates and q lie between two steps; N where they are kept, 0 where they are overwritten.
+    ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     """
     D, H = x.shape[1], h.shape[1]
-    a = np.empty((last - first, 3 * H), x.dtype)
+    a = np.empty((ahead * (last - first), 3 * H + PAD), x.dtype)
     for t in range(live.size):
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
-        fill_rows(a, FIRST, rows, b)
-        add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, 3 * H)  # (1)
-        add_product(rows, h, old, FIRST, H, Wh_rz, a, FIRST, FIRST, 2 * H)  # (2)
+        at = t % ahead * N
+        if at == 0:
+            some = rows if ahead == 1 else min(ahead, live.size - t) * N
+            fill_rows(a, FIRST, some, b)
+            add_product(some, x, row, FIRST, D, Wx, a, FIRST, FIRST, 3 * H)  # (1)
+        add_product(rows, h, old, FIRST, H, Wh_rz, a, at, FIRST, 2 * H)  # (2)
         if after:
             fill_rows(q, old, rows, bh_n)
             add_product(rows, h, old, FIRST, H, Wh_n, q, old, FIRST, H)
         for n in range(rows):
-            _reset(a, n, old + n, h, after, gates, q)
+            _reset(a, at + n, old + n, h, after, gates, q)
         if not after:
-            add_product(rows, q, old, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
+            add_product(rows, q, old, FIRST, H, Wh_n, a, at, 2 * H, H)
         for n in range(rows):
-            _update(a, n, old + n, old + n + stride, gates, h, y, row + n)
+            _update(a, at + n, old + n, old + n + stride, gates, h, y, row + n)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -94,8 +98,10 @@ def _run(
     b = as_rows(b, 3 * H)
     x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
 
+    ahead = steps_ahead(N, lengths)
+
     def task(s: int) -> None:
-        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh_rz, Wh_n, b, bh_n, after, *rows)
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh_rz, Wh_n, b, bh_n, after, *rows)
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
     return y

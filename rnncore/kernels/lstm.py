@@ -20,7 +20,7 @@ import numpy as np
 from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.lstm import LSTMCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -48,22 +48,26 @@ def _cell(a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates:
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool,
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, b: Any, relu: bool,
     h: Any, c: Any, gates: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed.
 
     stride: how many rows of h, c and gates lie between two steps; N where they are kept, 0 where they are overwritten.
+    ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     """
     D, H = x.shape[1], h.shape[1]
-    a = np.empty((last - first, 4 * H), x.dtype)
+    a = np.empty((ahead * (last - first), 4 * H + PAD), x.dtype)
     for t in range(live.size):
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
-        fill_rows(a, FIRST, rows, b)  # (1)
-        add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, 4 * H)
-        add_product(rows, h, old, FIRST, H, Wh, a, FIRST, FIRST, 4 * H)
+        at = t % ahead * N
+        if at == 0:
+            some = rows if ahead == 1 else min(ahead, live.size - t) * N
+            fill_rows(a, FIRST, some, b)  # (1)
+            add_product(some, x, row, FIRST, D, Wx, a, FIRST, FIRST, 4 * H)
+        add_product(rows, h, old, FIRST, H, Wh, a, at, FIRST, 4 * H)
         for n in range(rows):
-            _cell(a, n, c, old + n, old + n + stride, relu, h, gates, y, row + n)
+            _cell(a, at + n, c, old + n, old + n + stride, relu, h, gates, y, row + n)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -80,9 +84,10 @@ def _run(
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = pack(as_rows(params["Wx"], 4 * H)), pack(as_rows(params["Wh"], 4 * H)), as_rows(params["b"], 4 * H)
     x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
+    ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh, b, relu, *rows)
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, b, relu, *rows)
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 4 * H)
     return y

@@ -13,7 +13,7 @@ import numpy as np
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -21,17 +21,21 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 @kernel
 def _forward(
-    x: Any, live: Any, N: int, stride: int, first: int, last: int, Wx: Any, Wh: Any, b: Any, relu: bool, h: Any, y: Any
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, b: Any, relu: bool,
+    h: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps. Wx and Wh are packed.
 
     stride: how many rows of h lie between two steps; N where they are kept, 0 where they are overwritten.
+    ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     """
     D, H = x.shape[1], h.shape[1]
     for t in range(live.size):
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
-        fill_rows(y, row, rows, b)  # (1)
-        add_product(rows, x, row, FIRST, D, Wx, y, row, FIRST, H)
+        if t % ahead == 0:
+            some = rows if ahead == 1 else min(ahead, live.size - t) * N
+            fill_rows(y, row, some, b)  # (1)
+            add_product(some, x, row, FIRST, D, Wx, y, row, FIRST, H)
         add_product(rows, h, old, FIRST, H, Wh, y, row, FIRST, H)
         for n in range(rows):
             for j in range(0, H, lanes(h)):
@@ -51,9 +55,10 @@ def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Arra
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = pack(as_rows(params["Wx"], H)), pack(as_rows(params["Wh"], H)), as_rows(params["b"], H)
     x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
+    ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], Wx, Wh, b, relu, h_rows, y_rows)
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, b, relu, h_rows, y_rows)
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * H)
     return y

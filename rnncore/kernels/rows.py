@@ -34,6 +34,15 @@ def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
     return N - np.searchsorted(lengths[::-1], np.arange(T), side="right").astype(np.int64)
 
 
+def steps_ahead(N: int, lengths: Lengths | None) -> int:
+    """For how many steps x Wx is one product: 16 rows, since one row cannot use a tile (11 us of 108 for 50 steps).
+
+    >>> steps_ahead(1, None), steps_ahead(4, None), steps_ahead(32, None)
+    (16, 4, 1)
+    """
+    return max(1, 16 // max(N, 1)) if lengths is None else 1
+
+
 @part
 def fill_rows(matrix: Any, first: Any, rows: Any, values: Any) -> None:
     """Write the one row of `values` into each of `rows` rows."""

@@ -76,7 +76,7 @@ def _rnn(x: Any, rows: Any, first: int, last: int, weights: Any, relu: bool, tab
     h, live = np.empty((N, H), x.dtype), np.full(1, N)
     _take(table, rows, first, last, column, h)
     _rnn_forward(
-        x, live, N, 0, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, H)), relu, h, y
+        x, live, N, 0, first, last, 1, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, H)), relu, h, y
     )  # fmt: skip
     _put(table, rows, first, last, column, h)
 
@@ -91,7 +91,8 @@ def _lstm(x: Any, rows: Any, first: int, last: int, weights: Any, relu: bool, ta
     _take(table, rows, first, last, column, h)
     _take(table, rows, first, last, column + H, c)
     _lstm_forward(
-        x, live, N, 0, first, last, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, 4 * H)), relu, h, c, gates, y
+        x, live, N, 0, first, last, 1, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, 4 * H)), relu,
+        h, c, gates, y
     )  # fmt: skip
     _put(table, rows, first, last, column, h)
     _put(table, rows, first, last, column + H, c)
@@ -108,7 +109,7 @@ def _gru(x: Any, rows: Any, first: int, last: int, weights: Any, after: bool, ta
     h, q, gates = scratch[:N], scratch[N : 2 * N], scratch[2 * N :].reshape((N, 3 * H))
     _take(table, rows, first, last, column, h)
     _gru_forward(
-        x, live, N, 0, first, last, weights[:Wh_rz], weights[Wh_rz:Wh_n], weights[Wh_n:b],
+        x, live, N, 0, first, last, 1, weights[:Wh_rz], weights[Wh_rz:Wh_n], weights[Wh_n:b],
         weights[b:bh_n].reshape((1, 3 * H)), weights[bh_n:].reshape((1, H)), after, h, gates, q, y
     )  # fmt: skip
     _put(table, rows, first, last, column, h)
