@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.datasets import cdnow
-from rnncore.marketing import Churn, ChurnHazard, EventLog, NextPurchase, Outcome, Sentiment
+from rnncore.marketing import CLV, Churn, ChurnHazard, EventLog, NextPurchase, Outcome, Sentiment
 from rnncore.marketing.verdict import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -110,11 +110,23 @@ def tweets_log(folder):
     return EventLog(folder / "airline_tweets" / "Tweets.csv", **words)
 
 
+def sample_log(_):
+    return EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
+
+
 RUNS = {
     "churn, CDNOW, 181 days": lambda folder: (Churn, {"horizon": 181}, cdnow_log(folder)),
     "churn-hazard, CDNOW, 181 days": lambda folder: (ChurnHazard, {"horizon": 181}, cdnow_log(folder)),
     "churn, online_retail_1, 90 days": lambda folder: (Churn, {"horizon": 90}, retail_log(folder)),
     "churn-hazard, online_retail_1, 90 days": lambda folder: (ChurnHazard, {"horizon": 90}, retail_log(folder)),
+    "clv, CDNOW, spend in 181 days": lambda folder: (CLV, {"horizon": 181}, cdnow_log(folder)),
+    "clv, CDNOW, purchases in 181 days": lambda folder: (CLV, {"horizon": 181, "of": "purchases"}, cdnow_log(folder)),
+    "clv, CDNOW sample, purchases in 272 days": lambda folder: (
+        CLV,
+        {"horizon": 272, "of": "purchases"},
+        sample_log(folder),
+    ),
+    "clv, online_retail_1, spend in 90 days": lambda folder: (CLV, {"horizon": 90}, retail_log(folder)),
     "outcome, returns of online_retail_1, 90 days": lambda folder: (
         Outcome,
         {"horizon": 90, "known_after": 30},

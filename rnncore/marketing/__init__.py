@@ -1,6 +1,7 @@
 """Marketing tasks over one event log: thin estimators on top of the engine, each judged against simple rivals."""
 
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.events import EventLog
@@ -11,6 +12,7 @@ from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift import SentimentShift, watch
 
 __all__ = [
+    "CLV",
     "Churn",
     "ChurnHazard",
     "ContractChurn",

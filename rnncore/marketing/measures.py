@@ -3,6 +3,7 @@
 BINARY              log-loss of P(yes) (N,); AUROC with its interval; PR-AUC, Brier, lift, bias
 CLASSES             log-loss of probabilities (N, K) of classes 0 to K - 1; accuracy, macro-F1
 ABSOLUTE, SQUARED   error of a number (N,); MAE, RMSE, bias, rank correlation
+DEVIANCE            of an expected amount (N,), or first of several columns; MAE, RMSE, bias, rank correlation, Gini
 pinball(levels)     of quantiles (N, Q), mean over the levels; coverage of the outer pair, error of the median
 SCALED_QUANTILES    the same at 10, 50 and 90 %, in units of each series' scale: MASE, RMSSE and sMAPE of the median
 RANK                1 - 1/rank, where the prediction is the rank (N,) of what came, 1 the best; HR, MRR, NDCG
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn import metrics as sk
 
 from rnncore import checks
@@ -89,6 +90,38 @@ def pinball(levels: Sequence[float]) -> Measure:
 
     inside = f"inside {q[0]:g}-{q[-1]:g}"
     return Measure("pinball", losses, {inside: coverage, "MAE": of_median}, "pinball", (inside, "MAE"))
+
+
+def deviances(target: Array, prediction: Array) -> Floats:
+    """Tweedie's deviance of power 3/2 of amounts y >= 0, expected m: 4 (sqrt(y) - sqrt(m))^2 / sqrt(m), (N,).
+
+    Its mean is lowest for the true expectations (Gneiting 2011), where the mean absolute error of amounts that are
+    mostly 0 is lowest for 0. m is held above a hundredth of the mean of y.
+
+    >>> deviances(np.array([0.0, 4.0]), np.array([1.0, 4.0]))
+    array([4., 0.])
+    """
+    y, m = np.sqrt(target), np.sqrt(np.maximum(first(prediction), np.mean(target) / 100))
+    return np.asarray(4 * (y - m) ** 2 / m, np.float64)
+
+
+def gini(target: Array, prediction: Array) -> float:
+    """The Gini coefficient of amounts in the order of the prediction, over that in their own: 1 is a perfect ranking.
+
+    >>> gini(np.array([0.0, 1.0, 3.0]), np.array([5.0, 6.0, 9.0])), gini(np.array([0.0, 1.0, 3.0]), np.zeros(3))
+    (1.0, 0.0)
+    """
+    own, other = (float(np.cov(target, rankdata(order))[0, 1]) for order in (target, prediction))
+    return other / own if own > 0 else 0.0
+
+
+def first(prediction: Array) -> Array:
+    """The expectation, where columns that are not judged stand beside it."""
+    return prediction if prediction.ndim == 1 else prediction[:, 0]
+
+
+def _of_first(function: Callable[[Array, Array], float]) -> Callable[[Array, Array], float]:
+    return lambda target, prediction: function(target, first(prediction))
 
 
 def _bias(target: Array, prediction: Array) -> float:
@@ -169,6 +202,17 @@ ABSOLUTE = Measure(
 )
 SQUARED = Measure(
     "MSE", lambda target, prediction: (target - prediction) ** 2, _NUMBER, headline="MSE", shown=("MAE", "bias")
+)
+DEVIANCE = Measure(
+    "deviance",
+    deviances,
+    {
+        **{name: _of_first(function) for name, function in _NUMBER.items()},
+        "bias %": _of_first(lambda target, expected: 100 * _bias(target, expected) / float(np.mean(target))),
+        "Gini": _of_first(gini),
+    },
+    headline="Gini",
+    shown=("MAE", "bias %", "Gini"),
 )
 RANK = Measure(
     "1 - 1/rank",

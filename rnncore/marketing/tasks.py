@@ -8,6 +8,7 @@ from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop import safetensors
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
@@ -22,6 +23,7 @@ TASKS: dict[str, type[Task]] = {
     for task in (
         Churn,
         ChurnHazard,
+        CLV,
         ContractChurn,
         NextPurchase,
         Outcome,

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
@@ -115,5 +116,6 @@ MADE_UP = {
         remarks(),
         {"customer": "who", "time": "when", "text": "said", "outcome": "mood"},
     ),
+    "clv": lambda: Case(CLV(horizon=30, futures=10, **SMALL), purchases(), NAMES),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

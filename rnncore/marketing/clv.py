@@ -1,0 +1,226 @@
+"""CLV: what customers without a contract will buy and spend, from sampled futures of their weeks.
+
+    history       weeks.py: a step per week since the first purchase
+    head, loss    GRU, after each week the law of the next: how many purchases, and what one is worth (zero-inflated
+                  log-normal); likelihood. As Valendin et al. (2022), International Journal of Research in Marketing
+                  39(4), 988-1018, and spend beside the counts
+    decoding      futures.py: futures drawn from the carried state; their means, and quantiles as intervals
+    must beat     x/T*H, BG/NBD and Pareto/NBD with gamma-gamma, gradient boosting on RFM, and the mean of all
+
+The season is not told to the network: a log of a year holds each week of it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import features, futures, measures, spend, weeks
+from rnncore.marketing.encoding import Summary, summarise
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.splits import cut
+from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.verdict import NETWORK, Judgement
+from rnncore.marketing.wording import counted
+
+Array = NDArray[Any]
+COLUMNS = ("purchases", "spend", "value", "low", "high")
+
+
+class Facts(NamedTuple):
+    """Of customers who are asked about."""
+
+    summary: Summary
+    standing: weeks.Standing
+    code: Code
+    money: bool
+    """Whether the log has amounts."""
+
+
+class CLV(Task):
+    """Expected purchases, spend and discounted value of customers; arguments beside those of `Task`:
+
+    of: what is judged, "spend" or "purchases" (days with one; a log without amounts has these only). discount: the rate
+    of a year; value is spend discounted from the middle of its week. futures: so many are drawn for a customer by each
+    network. interval: its probability, in the middle of the futures. `predict` gives purchases, spend, value, low and
+    high (of what is judged), and decile, 1 for the tenth with the highest expectation. After `fit`, `deciles_` has what
+    each tenth was expected to bring and brought, and `table_.reason` how many of the intervals held what came.
+
+    >>> from rnncore.datasets import cdnow
+    >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
+    >>> clv = CLV(horizon=181, units=4, epochs=1, futures=10, backend="numpy").fit(log)
+    >>> clv.predict(log).columns
+    ['customer', 'purchases', 'spend', 'value', 'low', 'high', 'decile']
+    >>> clv.deciles_.columns
+    ['decile', 'customers', 'expected', 'came']
+    """
+
+    name = "clv"
+    example = "rnncore fit clv shop.csv --customer client_id --time bought_at --value amount --horizon 180 --out value"
+    question = "What do customers bring in the {horizon} after {origin}?"
+    unit = "expected spend of the next week"
+    measure = measures.DEVIANCE
+    calibration = weeks.LEVEL
+    reference = spend.MEAN
+    loss = staticmethod(weeks.likelihood)
+
+    def __init__(
+        self,
+        horizon: int = 180,
+        *,
+        of: str = "spend",
+        discount: float = 0.1,
+        futures: int = 30,
+        interval: float = 0.8,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        latest: int = 104,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.of, self.discount, self.futures, self.interval = of, discount, futures, interval
+
+    def check(self) -> CLV:
+        """As in `Task`, and the arguments of its own."""
+        checks.one_of("of", self.of, ("spend", "purchases"))
+        checks.number("discount", self.discount)
+        checks.size("futures", self.futures)
+        checks.number("interval", self.interval, open_left=True, below=1.0)
+        super().check()
+        return self
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """One event per customer and day, whose amount is at least 0."""
+        if log.value is None and self.of == "spend":
+            raise ContractError("of", '"purchases" for a log without a column value', '"spend"', "or name one: value=")
+        if log.value is not None and (log.value < 0).any():
+            raise DataError('CLV asks for amounts of at least 0; leave out returns: negative="drop"')
+        return log.per_day()
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """All weeks until `end` but the last, with what came in the week after each."""
+        past = log.until(end)
+        found = weeks.of(past, end)
+        code = weeks.measure(found)
+        read, came, who = weeks.told(found, code, self.latest, self.horizon)
+        windows = spend.past(log, end, self.horizon, self._money)
+        if not windows.came[windows.latest].any():
+            raise DataError(f"nobody bought in the {self.horizon} days until {end}: there is nothing to tell apart")
+        return code, Examples(read, group=who, target=came, watched=tenth(who, self.seed), facts=windows)
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `origin`, and what they bought in the `horizon` days after it."""
+        window = cut(log, origin, self.horizon)
+        came = np.asarray(window.value if self._money else window.count, np.float64)
+        known = ~np.isnan(came)
+        if not came[known].any():
+            raise DataError(f"nobody bought in the {self.horizon} days after {origin}: there is nothing to judge")
+        return self.asked(log, origin, code)._replace(target=np.where(known, came, 0.0), weight=known.astype(float))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`."""
+        past = log.until(at)
+        histories, now = weeks.asked(weeks.of(past, at), code, self.latest)
+        facts = Facts(summarise(past, at), now, code, log.value is not None)
+        return Examples(histories, group=log.population(at), facts=facts)
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the weeks, and the law of the next after each."""
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
+        return rc.Stack(gru, rc.Dense(self.units, weeks.OUTPUTS))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """What is expected, its interval, and the tenth the customer belongs to."""
+        wanted = dict(zip(COLUMNS, prediction[:, 1:].T, strict=True))
+        shown = COLUMNS if asked.facts.money else ("purchases", "low", "high")
+        return {**{name: wanted[name] for name in shown}, "decile": _deciles(prediction[:, 0])}
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """The same by the simple methods."""
+        return dict(spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """Expected purchases of the next week, times the expected amount of one."""
+        law = weeks.law(said, asked.facts.code)
+        return law.purchases * law.amount if self._money else law.purchases
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of `weeks`."""
+        return features.names(code)
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """The weeks."""
+        return [(f"{counted(number - 1 - k, 'week')} before the latest", None) for k in range(number)]
+
+    @property
+    def deciles_(self) -> pl.DataFrame:
+        """Of the customers judged, from the tenth with the highest expectation down: means expected, and that came."""
+        held = self.held_out_
+        expected = held.prediction[NETWORK][:, 0]
+        decile = _deciles(expected)
+        frame = pl.DataFrame({"decile": decile, "expected": expected, "came": held.target})
+        means = pl.len().alias("customers"), pl.col("expected").mean(), pl.col("came").mean()
+        return frame.group_by("decile", maintain_order=True).agg(*means).sort("decile")
+
+    @property
+    def _money(self) -> bool:
+        return self.of == "spend"
+
+    def _says(self, learned: Learned, asked: Examples) -> Array:
+        """What is judged, and COLUMNS, (N, 6)."""
+        plan = futures.Plan(self.horizon, self.futures, self.discount, self.seed)
+        model, facts = self.network(learned.code), asked.facts
+        found = futures.sample(model, learned, asked.histories, facts.standing, plan)
+        tails = [(1 - self.interval) / 2, (1 + self.interval) / 2]
+        low, high = np.quantile(found.drawn[:, :, int(self._money)], tails, axis=1)
+        judged = found.spend if self._money else found.purchases
+        return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        return replace(table, reason=f"{table.reason} {self._intervals(held)}"), held
+
+    def _intervals(self, held: HeldOut) -> str:
+        """How many intervals held what came, and what the first tenth brought, in words."""
+        said, y = held.prediction[NETWORK], np.asarray(held.target)
+        inside = (said[:, -2] <= y) & (y <= said[:, -1])
+        best = _deciles(said[:, 0]) == 1
+        return (
+            f"Intervals of {self.interval:.0%} held what came for {inside.mean():.1%} of the customers, and for "
+            f"{inside[best].mean():.1%} of the tenth with the highest expectation, who brought "
+            f"{y[best].sum() / y.sum():.1%} of all."
+        )
+
+
+def _deciles(expected: Array) -> Array:
+    """1 for the tenth with the highest expectation, to 10, (N,)."""
+    rank = np.argsort(np.argsort(-expected, kind="stable"), kind="stable")
+    return rank * 10 // len(rank) + 1
