@@ -26,8 +26,8 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11,<3.15",
-    packages=[*find_packages(include=["rnncore", "rnncore.*"]), "rnncore.notebooks"],
-    package_dir={"rnncore.notebooks": "notebooks"},  # so that `rnncore learn` finds them
+    packages=[*find_packages(include=["rnncore", "rnncore.*"]), "rnncore.notebooks", "rnncore.benchmarks"],
+    package_dir={"rnncore.notebooks": "notebooks", "rnncore.benchmarks": "benchmarks"},  # for `learn` and `bench`
     package_data={
         "rnncore": ["py.typed", "datasets/*.csv.gz"],
         "rnncore.notebooks": ["*.ipynb", "*.mplstyle", "*.md", "*.csv"],

@@ -15,14 +15,16 @@ import re
 import sys
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 import rnncore as rc
-from benchmarks import cells, processes, streaming, training, worked_example
-from benchmarks.rivals import present
-from benchmarks.turns import Result, machine, measure, measured_gemm
+
+from . import cells, processes, streaming, training, worked_example
+from .rivals import present
+from .turns import Result, machine, measure, measured_gemm
 
 QUICK = re.compile(
     r"^(forward \+ backward|inference) (LSTM|GRU|RNN) N(1|32|64) T(50|100) \d+->(64|128)$|ragged.*GRU|training step|"
@@ -39,7 +41,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer lines and turns: under two minutes")
     parser.add_argument("--threads", default="1", help="numbers of threads, for all sides, as 1,2")
     parser.add_argument("--only", default="", metavar="REGEX", help="lines whose name matches")
-    parser.add_argument("--json", metavar="FILE", help="write all results there")
+    parser.add_argument("--json", metavar="FILE", help="write all results there, in the place of older ones of a line")
     parser.add_argument("--seconds", type=float, help="for each line; 3, with --quick 0.7")
     parser.add_argument("--list", action="store_true", help="print the names of the lines and stop")
     return parser.parse_args(arguments)
@@ -101,6 +103,20 @@ def run(chosen: argparse.Namespace, found: dict[str, Any], threads: int) -> list
     return results
 
 
+def write(path: Path, about: dict[str, Any], results: list[Result]) -> None:
+    """Put the results into the file: what it holds of other lines stays, so that a long run can be made in parts."""
+
+    def place(row: dict[str, Any]) -> tuple[Any, ...]:
+        return row["line"], row["threads"], row["rival"]
+
+    rows = {place(row): row for row in (json.loads(path.read_text())["results"] if path.exists() else [])}
+    rows |= {place(row): row for row in map(asdict, results)}
+    text = json.dumps({"machine": about, "results": list(rows.values())}, indent=1)
+    beside = path.with_suffix(".new")
+    beside.write_text(text + "\n")
+    beside.replace(path)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; 1 where a line failed its check or broke."""
     chosen = options(arguments)
@@ -134,8 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     finally:
         if chosen.json:
-            with open(chosen.json, "w") as file:
-                json.dump({"machine": about, "results": [asdict(r) for r in results]}, file, indent=1)
+            write(Path(chosen.json), about, results)
     return 0
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 import rnncore as rc
-from benchmarks.rivals import GATES, load_torch, onnx_session, present, torch_module
-from benchmarks.turns import Arrays, Call, Work
+
+from .rivals import GATES, load_torch, onnx_session, present, torch_module
+from .turns import Arrays, Call, Work
 
 SHAPES = [  # N, T, D, H
     (1, 50, 16, 64),

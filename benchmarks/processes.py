@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cells import problem, training
-from benchmarks.rivals import load_torch, present
-from benchmarks.turns import Result
+from .cells import problem, training
+from .rivals import load_torch, present
+from .turns import Result
 
-ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1] if HERE.parent.name == "rnncore" else HERE.parent  # what a new process finds this package in
 MEMORY = (64, 400, 64, 128)  # N, T, D, H of the lines that measure memory
 K = 100  # steps of one chunk of truncated BPTT
 
@@ -47,10 +48,16 @@ STARTS = {  # what -> the program, and the rival's
 }
 
 
+def new_process(*words: str, **environment: str) -> str:
+    """Run Python and return what it prints; the byte code is kept, as that of an installed package is."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    given = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", **environment}
+    return subprocess.run([sys.executable, *words], check=True, env=given, capture_output=True, text=True).stdout
+
+
 def _seconds(program: str, **environment: str) -> float:
     start = time.perf_counter()
-    words = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}  # an installed package has its byte code
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=words)
+    new_process("-c", program, **environment)
     return time.perf_counter() - start
 
 
@@ -83,7 +90,7 @@ def cold_start(what: str, name: str, quick: bool) -> list[Result]:
     beyond = float(np.median(np.subtract(times["rnncore"], times["python alone"])))
     note = f"beyond the interpreter's own start {beyond:.3f} s"
     note += f"; least CPU time {_cpu_seconds(program):.3f} s" if "cold" not in what else ""
-    return [_paired(name, rival, times, note) for rival in rivals]
+    return [paired(name, rival, times, note) for rival in rivals]
 
 
 def installed_size(name: str, quick: bool) -> list[Result]:
@@ -99,10 +106,10 @@ def installed_size(name: str, quick: bool) -> list[Result]:
     own = megabytes(present("rnncore"))
     rivals = [other for other in sizes if other not in needs] or ["-"]
     pairs = [{"rnncore": [own], rival: [sizes.get(rival, own)]} for rival in rivals]
-    return [replace(_paired(name, rival, pair, note), unit="MB") for rival, pair in zip(rivals, pairs, strict=True)]
+    return [replace(paired(name, rival, pair, note), unit="MB") for rival, pair in zip(rivals, pairs, strict=True)]
 
 
-def _paired(name: str, rival: str, times: dict[str, list[float]], note: str = "") -> Result:
+def paired(name: str, rival: str, times: dict[str, list[float]], note: str = "") -> Result:
     ours, theirs = np.array(times["rnncore"]), np.array(times[rival])
     low, middle, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
     medians = float(np.median(ours)), float(np.median(theirs))
@@ -184,15 +191,13 @@ def long_sequence(name: str, quick: bool) -> list[Result]:
     runs: dict[tuple[str, int], list[dict[str, float]]] = {(side, T): [] for side in sides for T in lengths}
     for _ in range(2 if quick else 3):
         for side, T in runs:
-            command = [sys.executable, "-m", "benchmarks.processes", "long", side, str(T)]
-            output = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
-            runs[side, T].append(json.loads(output))
+            runs[side, T].append(json.loads(new_process("-m", f"{__package__}.processes", "long", side, str(T))))
     for what in ("loss", "dWh"):
         values = [runs[side, lengths[1]][0][what] for side in sides]
         assert max(values) - min(values) < 1e-4 * max(values), f"{what}: {values}"
     times = {side: [run["seconds"] for run in runs[side, lengths[1]]] for side in sides}
     memory = "; ".join(f"{side} T={T} +{min(r['megabytes'] for r in runs[side, T]):.1f} MB" for side, T in runs)
-    return [_paired(name, side, times, memory) for side in sides[1:] or sides]
+    return [paired(name, side, times, memory) for side in sides[1:] or sides]
 
 
 def memory_run(who: str, cell: str) -> dict[str, float]:
@@ -222,14 +227,12 @@ def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     for _ in range(1 if quick else 3):
         for side in sides:
-            command = [sys.executable, "-m", "benchmarks.processes", "memory", side, cell]
-            output = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
-            runs[side].append(json.loads(output))
+            runs[side].append(json.loads(new_process("-m", f"{__package__}.processes", "memory", side, cell)))
     least = {side: min(run["megabytes"] for run in runs[side]) for side in sides}
     memory = "; ".join(f"{side} +{least[side]:.1f} MB" for side in sides)
     note = f"{memory}; kept beside y: {kept(cell):.2f} floats per unit and step"
     times = {side: [run["seconds"] for run in runs[side]] for side in sides}
-    return [_paired(name, side, times, note) for side in sides[1:] or sides]
+    return [paired(name, side, times, note) for side in sides[1:] or sides]
 
 
 def lines() -> dict[str, Callable[[str, bool], list[Result]]]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 import rnncore as rc
-from benchmarks.cells import problem
-from benchmarks.rivals import GATES, onnx_session, present, torch_module
-from benchmarks.turns import Arrays, Call, Work
+
+from .cells import problem
+from .rivals import GATES, onnx_session, present, torch_module
+from .turns import Arrays, Call, Work
 
 D, H = 16, 64
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 import rnncore as rc
-from benchmarks.cells import problem
-from benchmarks.rivals import load_torch, present, torch_module
-from benchmarks.turns import Arrays, Call, Work
+
+from .cells import problem
+from .rivals import load_torch, present, torch_module
+from .turns import Arrays, Call, Work
 
 V, E, H, N, T = 500, 32, 128, 64, 50
 

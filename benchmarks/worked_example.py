@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 import time
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,14 +68,12 @@ def keras_forecast(epochs: int) -> dict[str, float]:
 
 def _run(side: str, epochs: int, backend: str) -> tuple[float, dict[str, float]]:
     """Seconds of the whole process, and what it found."""
+    from .processes import new_process  # not above: the processes that are timed load what they need only
+
     chosen = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"} if side == "keras" else {}
     words = [side, str(epochs), *([backend] if side == "rnncore" else [])]
     start = time.perf_counter()
-    output = subprocess.run(
-        [sys.executable, "-m", "benchmarks.worked_example", *words],
-        **{"check": True, "cwd": Path(__file__).parents[1], "capture_output": True, "text": True},
-        env={**os.environ, **chosen},
-    ).stdout
+    output = new_process("-m", f"{__package__}.worked_example", *words, **chosen)
     return time.perf_counter() - start, json.loads(output.splitlines()[-1])
 
 
@@ -91,7 +86,7 @@ def keras_backends() -> list[str]:
 
 def measure(backend: str, name: str, quick: bool) -> list[Any]:
     """Require the same loss and forecast after one epoch and after all, then time whole processes in turns."""
-    from benchmarks.processes import _paired
+    from .processes import paired
 
     sides = {f"rnncore {backend}": ("rnncore", backend)}
     sides |= {f"Keras {metadata.version('keras')}, {other}": ("keras", other) for other in keras_backends()}
@@ -107,7 +102,7 @@ def measure(backend: str, name: str, quick: bool) -> list[Any]:
     ours, *others = sides
     times["rnncore"] = times.pop(ours)
     note = "; ".join(f"{side}: {numbers['forecast']:.4f}" for side, numbers in found.items())
-    return [_paired(name, other, times, f"forecasts {note}") for other in others or ["rnncore"]]
+    return [paired(name, other, times, f"forecasts {note}") for other in others or ["rnncore"]]
 
 
 def lines() -> dict[str, Any]:

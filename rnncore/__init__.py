@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         truncated_bptt,
     )
     from rnncore.training.fit import fit
+    from rnncore.warming import warmup
 
 __version__ = "0.1.0"
 
@@ -98,12 +99,14 @@ __all__ = [
     "sequences",
     "set_num_threads",
     "truncated_bptt",
+    "warmup",
 ]
 
 _ROOMS = ("datasets", "diagnostics", "gradcheck", "initialisation", "interop", "losses", "sequences")
 _LATER = {
     "rnncore.interop.models": ("load", "save"),
     "rnncore.streaming": ("Stream", "predict"),
+    "rnncore.warming": ("warmup",),
     "rnncore.training": (
         *("SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nadam", "RMSProp", "Cosine", "Plateau", "Warmup"),
         *("clip_by_global_norm", "clip_by_value", "fit"),

@@ -1,14 +1,15 @@
 """The command line: rnncore demo | tasks | fit | predict | evaluate | explain | report | leaks | gradcheck | learn
-| example.
+| example | bench.
 
-Exit code 0: done; 1: a gradient check failed; 2: the input cannot be used (a message says why, and nothing is written);
-130: stopped with Ctrl-C.
+Exit code 0: done; 1: a gradient check failed, or bench met rivals that compute something else; 2: the input cannot be
+used (a message says why, and nothing is written); 130: stopped with Ctrl-C.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -111,6 +112,26 @@ def learn(
         for lesson in parts.lessons():
             print(f"{lesson.number}  {lesson.question}\n    you need {lesson.need}; {lesson.time}")
         print("\nrnncore learn 01 opens one, rnncore learn --to FOLDER copies them all")
+
+
+@command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer lines and turns: under two minutes.")] = False,
+    threads: Annotated[str, typer.Option(help="Numbers of threads, for all sides, as 1,2.")] = "1",
+    only: Annotated[str, typer.Option(help="Lines whose name matches.", metavar="REGEX")] = "",
+    json: Annotated[Path | None, typer.Option(help="Write all results there.", metavar="FILE")] = None,
+    lines: Annotated[bool, typer.Option("--list", help="Print the names of the lines and stop.")] = False,
+) -> None:
+    """Time rnncore on this machine, against torch, onnxruntime and Keras where they are installed."""
+    package = Path(rnncore.__file__).parent
+    inside = (package / "benchmarks").is_dir()  # of an installed package; in a repository they stand beside it
+    if not inside:
+        sys.path.insert(0, str(package.parent))
+    yardstick = import_module("rnncore.benchmarks.__main__" if inside else "benchmarks.__main__")
+    words = [word for word, said in (("--quick", quick), ("--list", lines)) if said]
+    words += ["--threads", threads, "--only", only, *(["--json", str(json)] if json else [])]
+    if yardstick.main(words):
+        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.__main__ import write
+from benchmarks.turns import Result
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -49,3 +53,20 @@ def test_every_line_of_the_quick_run_is_a_line():
     quick = python("-m", "benchmarks", "--quick", "--list").stdout.splitlines()
     assert set(quick) < set(everything)
     assert len(everything) == len(set(everything)) > 60
+
+
+def test_a_second_run_replaces_its_own_lines_in_the_file_and_leaves_the_others(tmp_path):
+    def row(line, ours):
+        return Result(line, 1, "torch", ours, 2.0, 2.0 / ours, (1.0, 3.0), 2.0, 5)
+
+    file = tmp_path / "results.json"
+    write(file, {"cores": 2}, [row("a", 1.0), row("b", 1.0)])
+    write(file, {"cores": 2}, [row("b", 4.0), row("c", 1.0)])
+    found = {r["line"]: r["ours"] for r in json.loads(file.read_text())["results"]}
+    assert found == {"a": 1.0, "b": 4.0, "c": 1.0}
+
+
+def test_the_command_line_has_the_same_lines(tmp_path):
+    done = python("-m", "rnncore", "bench", "--list", "--only", "^one event")
+    assert done.stdout == python("-m", "benchmarks", "--list", "--only", "^one event").stdout
+    assert len(done.stdout.splitlines()) == 4

@@ -57,12 +57,17 @@ def test_without_jupyter_the_way_to_get_it_is_named(tmp_path, monkeypatch):
         learn.open_lesson("01", tmp_path)
 
 
-def test_the_built_package_holds_the_notebooks(tmp_path):
+def test_the_built_package_holds_the_notebooks_and_the_yardstick(tmp_path):
     root = Path(__file__).parents[1]
-    for name in ("setup.py", "pyproject.toml", "README.md", "rnncore", "notebooks"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "rnncore", "notebooks", "benchmarks"):
         copy = shutil.copytree if (root / name).is_dir() else shutil.copyfile
         copy(root / name, tmp_path / name)
     words = [sys.executable, "setup.py", "-q", "build", "--build-base", "built"]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     inside = {path.name for path in (tmp_path / "built").glob("lib*/rnncore/notebooks/*")}
     assert inside >= {lesson.path.name for lesson in learn.lessons()} | {"classroom.py", "rnncore.mplstyle"}
+    (package,) = (tmp_path / "built").glob("lib*")
+    listed = [sys.executable, "-m", "rnncore", "bench", "--list"]
+    words = {**os.environ, "PYTHONPATH": str(package)}
+    lines = subprocess.run(listed, cwd=package, check=True, capture_output=True, text=True, env=words).stdout
+    assert "forward + backward LSTM N32 T50 32->64" in lines.splitlines()

@@ -51,6 +51,30 @@ def test_works_where_cache_files_are_broken(tmp_path):
     run_script(FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
 
 
+def test_after_a_warmup_a_new_process_compiles_nothing(tmp_path):
+    run_script("import rnncore as rc", "assert list(rc.warmup(rc.RNN(2, 3))) == [repr(rc.RNN(2, 3))]",
+               NUMBA_CACHE_DIR=str(tmp_path))  # fmt: skip
+    run_script(
+        """
+        import gc
+        import numpy as np, rnncore as rc
+        from numba.core.registry import CPUDispatcher
+
+        model = rc.RNN(4, 9)
+        params, x = model.init(1), np.ones((5, 6, 4), np.float32)
+        y, _, cache = model.forward(params, x)
+        model.backward(params, cache, y)
+        rc.predict(model, params, x)
+        stream = rc.Stream(model, params)
+        stream.step("ann", x[0, 0]), stream.step_batch(["ann", "bob"], x[0, :2])
+        used = [k.stats for k in gc.get_objects() if isinstance(k, CPUDispatcher) and k.stats.cache_path]
+        assert sum(sum(k.cache_hits.values()) for k in used) > 3
+        assert not any(k.cache_misses for k in used)
+        """,
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
+
+
 def test_an_edit_of_any_kernel_file_makes_the_cache_stale():
     assert rnn._forward._cache._cache_file._source_stamp == jit._sources()
 
