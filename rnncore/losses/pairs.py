@@ -78,15 +78,20 @@ def weighted_mean(prediction: Array, value: Array, derivative: Array, weight: Ar
 
     value (...): l of each entry; derivative (...) or (..., P): dl. dprediction has shape and dtype of `prediction`.
     """
-    w = weights(weight, value.shape)
+    loss, share = weighted_value(value, weights(weight, value.shape))
+    share = share.reshape(share.shape + (1,) * (derivative.ndim - share.ndim))
+    d = np.where(share > 0, derivative, 0) * share
+    with np.errstate(over="ignore"):  # what float64 holds may be too large for float32
+        d = d.reshape(prediction.shape).astype(prediction.dtype)
+    return loss, d
+
+
+def weighted_value(value: Array, w: Array) -> tuple[float, Array]:
+    """Return (1) and each entry's share of the weight, float64; ContractError where nothing counts."""
     total = w.sum()
     if total == 0:
         advice = "leave out a batch in which nothing counts"
         raise ContractError("weight", "at least one positive weight", "a sum of zero", advice)
-    share = (w / total).reshape(w.shape + (1,) * (derivative.ndim - w.ndim))
-    mean = np.where(w > 0, value, 0) * (w / total)
-    d = np.where(share > 0, derivative, 0) * share
-    loss = mean.sum()
-    with np.errstate(over="ignore"):  # what float64 holds may be too large for float32
-        d = d.reshape(prediction.shape).astype(prediction.dtype)
-    return (loss if np.iscomplexobj(loss) else float(loss)), d
+    share = w / total
+    loss = (np.where(w > 0, value, 0) * share).sum()
+    return (loss if np.iscomplexobj(loss) else float(loss)), share
