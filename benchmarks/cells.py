@@ -147,6 +147,21 @@ def bidirectional(shape: tuple[int, int, int, int], threads: int) -> Work:
     return Work(calls, flops)
 
 
+def two_threads(cell: str, shape: tuple[int, int, int, int], threads: int) -> Work:
+    """Forward and backward on two threads against one; first checked to give the same bits."""
+    layer, p = problem(cell, shape)
+
+    def on(n: int) -> Arrays:
+        rc.set_num_threads(n)
+        y, _, cache = layer.forward(p["params"], p["x"], p["state_0"])
+        grads, dx, _ = layer.backward(p["params"], cache, p["dy"], p["dstate_T"])
+        rc.set_num_threads(threads)
+        return y, dx, *grads.values()
+
+    calls: dict[str, Call] = {"rnncore": lambda: on(2), "rnncore, one thread": lambda: on(1)}
+    return Work(calls, 3 * products(cell, shape), tolerance=0.0)
+
+
 def denormal(cell: str, threads: int) -> Work:
     """rnncore on denormal inputs, states and upstream gradients, against itself on normal ones: no slow-down."""
     shape = (32, 50, 32, 64)
@@ -187,5 +202,10 @@ def lines() -> dict[str, Any]:
             training, cell, (64, 100, 64, 128), "float64"
         )
     found["two-layer bidirectional LSTM N32 T50 32->64"] = partial(bidirectional, (32, 50, 32, 64))
-    found["denormal inputs, LSTM N32 T50 32->64"] = partial(denormal, "LSTM")
+    for cell in ("LSTM", "GRU", "RNN"):
+        found[f"denormal inputs, {cell} N32 T50 32->64"] = partial(denormal, cell)
+        for shape in SHAPES:
+            N, T, D, H = shape
+            if N >= 64:
+                found[f"two threads, {cell} N{N} T{T} {D}->{H}"] = partial(two_threads, cell, shape)
     return found

@@ -88,9 +88,11 @@ def cold_start(what: str, name: str, quick: bool) -> list[Result]:
         for rival, other in rivals.items():
             times[rival].append(_seconds(other))
     beyond = float(np.median(np.subtract(times["rnncore"], times["python alone"])))
-    note = f"beyond the interpreter's own start {beyond:.3f} s"
-    note += f"; least CPU time {_cpu_seconds(program):.3f} s" if "cold" not in what else ""
-    return [paired(name, rival, times, note) for rival in rivals]
+    note, numbers = f"beyond the interpreter's own start {beyond:.3f} s", {"beyond": [beyond]}
+    if "cold" not in what:
+        numbers["cpu"] = [_cpu_seconds(program)]
+        note += f"; least CPU time {numbers['cpu'][0]:.3f} s"
+    return [paired(name, rival, times, note, **numbers) for rival in rivals]
 
 
 def installed_size(name: str, quick: bool) -> list[Result]:
@@ -109,12 +111,14 @@ def installed_size(name: str, quick: bool) -> list[Result]:
     return [replace(paired(name, rival, pair, note), unit="MB") for rival, pair in zip(rivals, pairs, strict=True)]
 
 
-def paired(name: str, rival: str, times: dict[str, list[float]], note: str = "") -> Result:
+def paired(name: str, rival: str, times: dict[str, list[float]], note: str = "", **numbers: list[float]) -> Result:
     ours, theirs = np.array(times["rnncore"]), np.array(times[rival])
     low, middle, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
     medians = float(np.median(ours)), float(np.median(theirs))
     best = float(theirs.min() / ours.min())
-    return Result(name, 0, rival, *medians, float(middle), (float(low), float(high)), best, len(ours), note=note)
+    return Result(
+        name, 0, rival, *medians, float(middle), (float(low), float(high)), best, len(ours), note=note, numbers=numbers
+    )
 
 
 def _long_problem(T: int) -> tuple[Any, Any, Any, Any]:
@@ -196,8 +200,10 @@ def long_sequence(name: str, quick: bool) -> list[Result]:
         values = [runs[side, lengths[1]][0][what] for side in sides]
         assert max(values) - min(values) < 1e-4 * max(values), f"{what}: {values}"
     times = {side: [run["seconds"] for run in runs[side, lengths[1]]] for side in sides}
-    memory = "; ".join(f"{side} T={T} +{min(r['megabytes'] for r in runs[side, T]):.1f} MB" for side, T in runs)
-    return [paired(name, side, times, memory) for side in sides[1:] or sides]
+    peaks = {key: min(run["megabytes"] for run in group) for key, group in runs.items()}
+    memory = "; ".join(f"{side} T={T} +{peak:.1f} MB" for (side, T), peak in peaks.items())
+    flat = [peaks["rnncore", T] for T in lengths]
+    return [paired(name, side, times, memory, megabytes=flat) for side in sides[1:] or sides]
 
 
 def memory_run(who: str, cell: str) -> dict[str, float]:
@@ -230,9 +236,11 @@ def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
             runs[side].append(json.loads(new_process("-m", f"{__package__}.processes", "memory", side, cell)))
     least = {side: min(run["megabytes"] for run in runs[side]) for side in sides}
     memory = "; ".join(f"{side} +{least[side]:.1f} MB" for side in sides)
-    note = f"{memory}; kept beside y: {kept(cell):.2f} floats per unit and step"
+    floats = kept(cell)
+    note = f"{memory}; kept beside y: {floats:.2f} floats per unit and step"
     times = {side: [run["seconds"] for run in runs[side]] for side in sides}
-    return [paired(name, side, times, note) for side in sides[1:] or sides]
+    both = [least[side] for side in sides]
+    return [paired(name, side, times, note, megabytes=both, kept=[floats]) for side in sides[1:] or sides]
 
 
 def lines() -> dict[str, Callable[[str, bool], list[Result]]]:

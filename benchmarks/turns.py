@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Result:
     percentiles: dict[str, tuple[float, float]] = field(default_factory=dict)
     note: str = ""
     unit: str = "s"  # of ours and theirs
-    points: dict[str, list[float]] = field(default_factory=dict)  # of a line that has a plot
+    numbers: dict[str, list[float]] = field(default_factory=dict)  # what else the page of results needs
 
 
 def check(work: Work) -> None:
@@ -147,8 +148,13 @@ def machine() -> dict[str, Any]:
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:
             model = next((row.split(":")[1].strip() for row in file if row.startswith("model name")), model)
+    caches = {}
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        level, kind, size = ((index / what).read_text().strip() for what in ("level", "type", "size"))
+        if kind != "Instruction":
+            caches[f"L{level}"] = size
     versions = {}
-    for name in ("numpy", "scipy", "numba", "llvmlite", "torch", "onnxruntime"):
+    for name in ("numpy", "scipy", "numba", "llvmlite", "torch", "onnxruntime", "keras"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -156,6 +162,6 @@ def machine() -> dict[str, Any]:
     settings = {name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "MKL_", "OMP_"))}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return {
-        **{"processor": model, "cores": os.cpu_count(), "python": platform.python_version()},
+        **{"processor": model, "cores": os.cpu_count(), "caches": caches, "python": platform.python_version()},
         **{"versions": versions, "environment": settings, "load_before": load},
     }
