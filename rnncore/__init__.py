@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rnncore.compose import Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, PeepholeLSTM, TimeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
-from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
+from rnncore.wrappers import Bidirectional, LearnedState, Masked, Repeated, Residual, Reversed, Tied, WithStatic
 
 if TYPE_CHECKING:
     from rnncore import datasets, diagnostics, gradcheck, initialisation, interop, losses, sequences
@@ -71,8 +71,10 @@ __all__ = [
     "NonFiniteError",
     "PeepholeLSTM",
     "Plateau",
+    "Prototypes",
     "RMSProp",
     "RecurrentDropout",
+    "Repeated",
     "Residual",
     "Reversed",
     "Stack",

@@ -14,7 +14,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, GRUD, LSTM, RNN, PeepholeLSTM, TimeLSTM
@@ -25,6 +25,7 @@ from rnncore.wrappers import (
     Composition,
     LearnedState,
     Masked,
+    Repeated,
     Residual,
     Reversed,
     Tied,
@@ -151,9 +152,9 @@ LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
         *(RNN, LSTM, GRU, PeepholeLSTM, TimeLSTM, GRUD, RecurrentDropout, OnnxRNN, OnnxLSTM, OnnxGRU),
-        *(Dense, LayerNorm, Embedding, Dropout),
+        *(Dense, LayerNorm, Prototypes, Embedding, Dropout),
         *(Last, MeanPool, MaxPool, Attention),
-        *(Stack, Bidirectional, Reversed, Residual, Masked, LearnedState, WithStatic, Tied),
+        *(Stack, Bidirectional, Reversed, Residual, Masked, LearnedState, WithStatic, Tied, Repeated),
     )
 }
 

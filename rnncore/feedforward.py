@@ -1,4 +1,4 @@
-"""Dense, LayerNorm, Embedding, Last and Dropout as layers: what stands before, between and after the recurrent ones."""
+"""Dense, LayerNorm, Prototypes, Embedding, Last and Dropout as layers: what stands around the recurrent ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.layers import dense, dropout, embedding, last, layer_norm
+from rnncore.layers import dense, dropout, embedding, last, layer_norm, prototypes
 from rnncore.layers.elementary import valid_steps
 from rnncore.recurrent import glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -113,6 +113,58 @@ class LayerNorm(Layer):
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
         dparams, dx = layer_norm.backward(params, cache, dy)
+        return dparams, dx, ()
+
+
+class Prototypes(Layer):
+    """The nearness -log(1 + squared distance) of every step, or of a matrix (N, D), to K learned points M (K, D).
+
+    Its softmax is the soft assignment of Deep Embedded Clustering (Xie, Girshick and Farhadi 2016).
+
+    >>> layer = Prototypes(2, 3, dtype="float64")
+    >>> points = {"M": np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])}
+    >>> layer.forward(points, np.zeros((1, 2)))[0].round(4)
+    array([[-0.    , -0.6931, -2.3026]])
+    """
+
+    def __init__(self, D: int, K: int, *, dtype: str = "float32") -> None:
+        self.D, self.K = checks.size("D", D), checks.size("K", K)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        self.dtype = dtype
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": "Prototypes", "D": self.D, "K": self.K, "dtype": self.dtype}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of each parameter."""
+        return {"M": (self.K, self.D)}
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """Features in, a number for each point out."""
+        return self.D, self.K
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        return {"M": glorot(rng, self.K, self.D)}
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
+        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, prototypes.PrototypesCache)
+        return tuple(cache.d.shape)
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        check_matrix(x, lengths)
+        y, cache = prototypes.forward(params, x, lengths)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        dparams, dx = prototypes.backward(params, cache, dy)
         return dparams, dx, ()
 
 

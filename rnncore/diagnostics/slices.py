@@ -69,8 +69,8 @@ def of_rows(cache: Any, rows: Array) -> Any:
         return MaskedCache(inner, Plan(live, valid, k, order, plan.K), of_rows(cache.lengths, rows))
     if isinstance(cache, tuple):
         return _rebuilt(cache, [of_rows(field, rows) for field in cache])
-    if cache is None:
-        return None
+    if cache is None or isinstance(cache, int):
+        return cache
     return np.take(cache, rows, axis=cache.ndim - (1 if cache.dtype.kind in "iu" else 2))
 
 

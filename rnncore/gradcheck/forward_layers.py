@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from rnncore.contract import Layer
-from rnncore.feedforward import LayerNorm
+from rnncore.feedforward import LayerNorm, Prototypes
 from rnncore.gradcheck.dual import Dual, add, exp, multiply, reciprocal, tanh
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.typing import Array, Lengths
-from rnncore.wrappers import LearnedState, Masked, Residual, Tied, WithStatic
+from rnncore.wrappers import LearnedState, Masked, Repeated, Residual, Tied, WithStatic
 
 Params = dict[str, Dual]
 Run = Callable[..., tuple[Dual, list[Dual]]]
@@ -71,6 +71,15 @@ def layer_norm(layer: LayerNorm, p: Params, x: Dual, ends: Lengths) -> Dual:
     s = 1 / np.sqrt(v[0] + layer.eps)
     root = s, -s / (2 * (v[0] + layer.eps)) * v[1]
     return add(multiply(multiply(away, root), beside(p["gain"], x)), beside(p["bias"], x))
+
+
+def prototypes(layer: Prototypes, p: Params, x: Dual, ends: Lengths) -> Dual:
+    """Return y; that of -log(1 + d) is -1/(1 + d) times that of d."""
+    M = p["M"]
+    points = M[0], M[1].reshape(len(M[1]), *(1,) * (x[0].ndim - 1), *M[0].shape)
+    apart = add((x[0][..., None, :], x[1][..., None, :]), scaled(points, -1.0))
+    d = total(multiply(apart, apart), -1, keep=False)
+    return -np.log(1 + d[0]), -d[1] / (1 + d[0])
 
 
 def mean_pool(layer: MeanPool, p: Params, x: Dual, ends: Lengths) -> Dual:
@@ -163,6 +172,10 @@ def wrapped(
         rows = (ends > 0)[:, None]
         given = live(static, ends) if layer.keeps_time else (static[0][0] * rows, static[1][:, 0] * rows)
         return side_by_side(y, given), final
+    if isinstance(layer, Repeated):
+        vector, final = run(layer.layer, own, x, state, lengths, rng)
+        T = len(x[0])
+        return live((np.repeat(vector[0][None], T, 0), np.repeat(vector[1][:, None], T, 1)), ends), final
     assert isinstance(layer, Tied)
     E, b = p["E"], p["b"]
     e = live((E[0][x[0]], E[1][:, x[0]]), ends)
@@ -173,4 +186,4 @@ def wrapped(
 
 
 VECTORS: dict[type[Layer], Callable[..., Dual]] = {MeanPool: mean_pool, MaxPool: max_pool, Attention: attention}
-WRAPPED = (Masked, Residual, LearnedState, WithStatic, Tied)
+WRAPPED = (Masked, Residual, LearnedState, WithStatic, Tied, Repeated)

@@ -19,7 +19,7 @@ import numpy as np
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.gradcheck import forward_layers, forward_onnx
 from rnncore.gradcheck.dual import (
     Dual,
@@ -170,6 +170,8 @@ def run(
         y = x[0] * keep, x[1] * keep
     elif isinstance(layer, LayerNorm):
         y = forward_layers.layer_norm(layer, p, x, ends)
+    elif isinstance(layer, Prototypes):
+        y = forward_layers.prototypes(layer, p, x, ends)
     elif isinstance(layer, Dense):
         y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
     else:

@@ -20,7 +20,7 @@ from typing import Any
 from rnncore import checks
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import CELLS, Cell, Layer
-from rnncore.feedforward import Last, LayerNorm
+from rnncore.feedforward import Last, LayerNorm, Prototypes
 from rnncore.gradcheck.planted import BRANCHES, PLANTED, Edit
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
@@ -29,7 +29,7 @@ from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
-from rnncore.wrappers import Composition, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
+from rnncore.wrappers import Composition, LearnedState, Masked, Repeated, Residual, Reversed, Tied, WithStatic
 
 _WORDS: dict[str, Any] = {"backend": "numpy", "dtype": "float64"}
 # every layer that is no cell, by the word for its planted errors: for D features and H units, with its options
@@ -43,6 +43,8 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "with_static": lambda D, H: WithStatic(Stack(GRU(D, H, **_WORDS), Last()), 2),
     "with_static_steps": lambda D, H: WithStatic(GRU(D, H, **_WORDS), 2),
     "tied": lambda D, H: Tied(GRU(H, H, **_WORDS), 7),
+    "repeated": lambda D, H: Repeated(Stack(GRU(D, H, **_WORDS), Last())),
+    "prototypes": lambda D, H: Prototypes(D, H, dtype="float64"),
     "layer_norm": lambda D, H: LayerNorm(D, dtype="float64"),
     "mean_pool": lambda D, H: MeanPool(),
     "max_pool": lambda D, H: MaxPool(),

@@ -99,6 +99,23 @@ LAYER_NORM: list[Edit] = [
     ("dx misses the scale", "dx[valid] = s * (", "dx[valid] = ("),
 ]
 
+PROTOTYPES: list[Edit] = [
+    ("dy not divided by 1 + d", "-dy[valid] / (1 + cache.d[valid])", "-dy[valid]"),
+    ("the square differentiated as a product of one", "2 * dd[..., None]", "dd[..., None]"),
+    ("dx of the first point alone", "dapart.sum(axis=1)", "dapart[:, 0]"),
+    ("dM of the first row alone", "-dapart.sum(axis=0)", "-dapart[0]"),
+    ("dM with the sign of dx", "-dapart.sum(axis=0)", "dapart.sum(axis=0)"),
+    ("distance taken for its square", "2 * dd[..., None] * apart", "dd[..., None] * np.sign(apart)"),
+]
+
+_SPREAD = "within(dy, cache.lengths).sum(axis=0)"
+REPEATED: list[Edit] = [
+    ("dy past a row's end goes through", _SPREAD, "dy.sum(axis=0)"),
+    ("gradient of one step alone", _SPREAD, "within(dy, cache.lengths)[0]"),
+    ("the mean of the steps, not their sum", _SPREAD, "within(dy, cache.lengths).mean(axis=0)"),
+    ("final-state gradient ignored", "dvector, dstate)", "dvector, tuple(0 * d for d in dstate))"),
+]
+
 MEAN_POOL: list[Edit] = [
     ("divided by T, not by the length", "dy / counts(ends, dy)", "dy / len(x)"),
     ("goes past a row's end", "x.shape), ends)", "x.shape), None)"),
@@ -142,7 +159,9 @@ WRAPPED: dict[str, list[Edit]] = {
     "with_static": WITH_STATIC,
     "with_static_steps": WITH_STATIC_STEPS,
     "tied": TIED,
+    "repeated": REPEATED,
     "layer_norm": LAYER_NORM,
+    "prototypes": PROTOTYPES,
     "mean_pool": MEAN_POOL,
     "max_pool": MAX_POOL,
     "attention": ATTENTION,
