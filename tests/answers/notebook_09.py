@@ -28,7 +28,7 @@ WRONG = [
     {
         "the truth": ("my_forecast = lambda past: truth", "it has read the future"),
         "the customer's own rate": (
-            "my_forecast = lambda past: (past.sum(axis=0) - 1) / (39 - (past > 0).argmax(axis=0)) * 39",
+            "my_forecast = lambda past: (past.sum(axis=0) - 1) / (38 - (past > 0).argmax(axis=0)) * 39",
             "squared error: better by .* not above 0",
         ),
         "nobody": ("my_forecast = lambda past: np.zeros(past.shape[1])", "squared error: better by .* not above 0"),
