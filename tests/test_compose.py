@@ -34,6 +34,11 @@ COMPOSITIONS = {
     "last alone": rc.Last(),
     **{f"both directions, {m}": rc.Bidirectional(rc.LSTM(3, 4, **WORDS), m) for m in ("sum", "mul", "ave", "none")},
     "reversed": rc.Reversed(rc.GRU(3, 4, **WORDS)),
+    **{
+        f"one vector of both directions, {m}": rc.Bidirectional(rc.Stack(rc.GRU(3, 4, **WORDS), rc.Last()), m)
+        for m in ("concat", "mul", "none")
+    },
+    "one vector, reversed": rc.Reversed(rc.Stack(rc.LSTM(3, 4, **WORDS), rc.Last())),
     "residual": rc.Residual(rc.Stack(rc.LSTM(3, 4, **WORDS), rc.GRU(4, 3, **WORDS))),
     "masked": rc.Masked(rc.LSTM(3, 4, **WORDS)),
     "masked, zero output": rc.Masked(rc.GRU(3, 4, **WORDS), "zero"),

@@ -105,7 +105,7 @@ def test_backward_rejects_the_cache_of_a_layer_of_another_size():
         (lambda: rc.Stack(rc.GRU(2, 4), rc.Dense(5, 1)), "parts[1]: expected a layer that takes 4 features"),
         (lambda: rc.Stack(rc.Last(), rc.GRU(2, 4)), "parts[1]: expected a layer without time"),
         (lambda: rc.Stack(rc.GRU(2, 4), rc.Dense(4, 1, dtype="float64")), "parts: expected one dtype"),
-        (lambda: rc.Bidirectional(rc.Last()), "layer: expected a layer that runs step by step"),
+        (lambda: rc.Bidirectional(rc.Bidirectional(rc.GRU(2, 4))), "layer: expected a layer that runs step by step or"),
     ],
 )
 def test_a_layer_that_cannot_be_is_refused_when_it_is_made(build, words):

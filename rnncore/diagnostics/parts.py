@@ -20,6 +20,7 @@ from rnncore.contract import Layer
 from rnncore.diagnostics.slices import at_step, checked, of_rows
 from rnncore.errors import ContractError
 from rnncore.typing import Array, Grads, Params, State
+from rnncore.wrappers.directions import parted, turned
 
 
 def per_step_gradients(model: Layer, params: Params, cache: Any, dy: Array, dstate_T: State | None = None) -> Grads:
@@ -84,18 +85,18 @@ def _by_part(model: Stack, params: Params, cache: Any, dy: Array, dstate: State)
 
 def _by_direction(model: Bidirectional, params: Params, cache: Any, dy: Array, dstate: State) -> Grads:
     (_, inner, p_f, d_f), (_, _, p_b, d_b) = model._split(params, dstate)
-    dy_f, dy_b = np.split(dy, 2, axis=-1)
-    T, N, _ = dy.shape
+    dy_f, dy_b = parted(dy, model.merge, cache.outputs)
     ahead = _by_step(inner, p_f, cache.forward, dy_f, d_f)
     back = {name: np.zeros_like(g) for name, g in ahead.items()}
-    lengths = np.full(N, T) if cache.lengths is None else cache.lengths
-    for length in np.unique(lengths[lengths > 0]):  # rows of one length turn round together
+    T = max((len(g) for g in ahead.values()), default=1)
+    lengths = np.full(dy.shape[-2], T) if cache.lengths is None else cache.lengths
+    for length in np.unique(lengths):  # rows of one length turn round together
         rows = np.flatnonzero(lengths == length)
-        turned = np.zeros((T, len(rows), dy_b.shape[2]), dy.dtype)
-        turned[:length] = dy_b[:length, rows][::-1]
-        steps = _by_step(inner, p_b, of_rows(cache.backward, rows), turned, tuple(d[rows] for d in d_b))
+        d = turned(inner, dy_b[..., rows, :], lengths[rows])
+        steps = _by_step(inner, p_b, of_rows(cache.backward, rows), d, tuple(d[rows] for d in d_b))
         for name, g in steps.items():
-            back[name][:length] += g[:length][::-1]
+            end = length if len(g) == T > 1 else len(g)  # a part behind `Last` is used once
+            back[name][:end] += g[:end][::-1]
     both = (("forward", ahead), ("backward", back))
     return {f"{key}.{name}": g for key, steps in both for name, g in steps.items()}
 

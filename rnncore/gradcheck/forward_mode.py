@@ -153,7 +153,7 @@ def run(
     if isinstance(layer, Reversed):
         own = {name.removeprefix("inner."): d for name, d in p.items()}
         y, state = run(layer.layer, own, turned(x, lengths), state, lengths, rng)
-        return turned(y, lengths), state
+        return (turned(y, lengths) if layer.keeps_time else y), state
     ends = np.full(x[0].shape[1], len(x[0])) if lengths is None else lengths
     for kind, pooled in forward_layers.VECTORS.items():
         if isinstance(layer, kind):
@@ -242,7 +242,7 @@ def run_composition(
         if isinstance(layer, Stack):
             x, lengths = y, part.output_lengths(lengths)
         else:
-            sides.append(turned(y, lengths) if key == "backward" else y)
+            sides.append(turned(y, lengths) if key == "backward" and part.keeps_time else y)
     if isinstance(layer, Stack):
         return x, final
     return merged(layer, *sides), final
@@ -253,7 +253,7 @@ def merged(layer: Bidirectional, ahead: Dual, back: Dual) -> Dual:
     if layer.merge == "concat":
         return forward_layers.side_by_side(ahead, back)
     if layer.merge == "none":
-        return np.stack([ahead[0], back[0]], 1), np.stack([ahead[1], back[1]], 2)
+        return np.stack([ahead[0], back[0]], -3), np.stack([ahead[1], back[1]], -3)
     if layer.merge == "mul":
         return multiply(ahead, back)
     both = add(ahead, back)

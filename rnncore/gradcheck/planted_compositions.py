@@ -6,7 +6,7 @@ from rnncore.gradcheck.planted import Edit
 from rnncore.gradcheck.planted_dropout import RECURRENT_DROPOUT
 
 _HALVES = "dy_f, dy_b = np.split(dy, 2, axis=-1)"
-_TURN_DY = "reverse_rows(dy_b, cache.lengths)"
+_TURN_DY = "turned(self.layer, dy_b, cache.lengths)"
 _TURN_DX = "reverse_rows(dx_b, cache.lengths)"
 _SUM = "dx_f + reverse_rows(dx_b, cache.lengths)"
 _STATES = "return grads, dx, d_f + d_b"

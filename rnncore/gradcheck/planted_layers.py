@@ -9,12 +9,12 @@ from typing import Any
 
 from rnncore.gradcheck.planted import Edit
 
-_TURNED = "turned = reverse_rows(dy, cache.lengths)"
+_TURNED = "d = turned(self.layer, dy, cache.lengths)"
 REVERSED: list[Edit] = [
-    ("dy not turned", _TURNED, "turned = dy"),
-    ("dy turned over T, not within lengths", _TURNED, "turned = reverse_rows(dy, None)"),
+    ("dy not turned", _TURNED, "d = dy"),
+    ("dy turned over T, not within lengths", _TURNED, "d = reverse_rows(dy, None)"),
     ("dx not turned", "None if dx is None else reverse_rows(dx, cache.lengths), dstate", "dx, dstate"),
-    ("final-state gradient ignored", "turned, dstate)", "turned, tuple(0 * d for d in dstate))"),
+    ("final-state gradient ignored", "d, dstate)", "d, tuple(0 * d for d in dstate))"),
 ]
 
 _PAST = "dx + within(dy, cache.lengths)"
@@ -171,7 +171,7 @@ WRAPPED_BRANCHES: dict[str, list[tuple[dict[str, Any], list[Edit]]]] = {
     "bidirectional": [
         ({"merge": "mul"}, [("own output as the factor", "dy * y_b, dy * y_f", "dy * y_f, dy * y_b")]),
         ({"merge": "ave"}, [("not halved", "(dy / 2, dy / 2)", "(dy, dy)")]),
-        ({"merge": "none"}, [("directions exchanged", "dy[:, 0], dy[:, 1]", "dy[:, 1], dy[:, 0]")]),
+        ({"merge": "none"}, [("directions exchanged", "dy_f, dy_b = np.moveaxis(", "dy_b, dy_f = np.moveaxis(")]),
     ],
     "masked": [({"output": "zero"}, MASKED_ZERO)],
     "attention": [

@@ -143,7 +143,7 @@ def oracle(
     y, final = run(layer, {name: leaves[name] for name in layer.parameter_shapes()}, rows, state, time, rng)
     up = torch.tensor(upstream[0])
     if isinstance(layer, Bidirectional) and layer.merge == "none":
-        up = up.transpose(1, 2)
+        up = up.transpose(-3, -2)
     loss = sum((row * (up[: len(row), n] if layer.keeps_time else up[n])).sum() for n, row in enumerate(y))
     for s, u in zip(final, upstream[1:], strict=True):
         loss = loss + (s * torch.tensor(u)).sum()

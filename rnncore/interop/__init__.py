@@ -1,4 +1,4 @@
-"""Models in files, and models of other libraries: `onnx` (extra: onnx), `pytorch` (extra: peers).
+"""Models in files, and models of other libraries: `onnx` (extra: onnx), `pytorch`, `keras3` (extra: peers).
 
 Each is imported when it is first asked for.
 """
@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnncore.interop import onnx, pytorch
+    from rnncore.interop import keras3, onnx, pytorch
+    from rnncore.interop.keras3 import from_keras, to_keras
     from rnncore.interop.onnx import from_onnx, to_onnx
     from rnncore.interop.pytorch import from_torch, to_torch
 
-__all__ = ["from_onnx", "from_torch", "onnx", "pytorch", "to_onnx", "to_torch"]
+__all__ = ["from_keras", "from_onnx", "from_torch", "keras3", "onnx", "pytorch", "to_keras", "to_onnx", "to_torch"]
 
-_LATER = {"onnx": ("from_onnx", "to_onnx"), "pytorch": ("from_torch", "to_torch")}
+_LATER = {
+    "onnx": ("from_onnx", "to_onnx"),
+    "pytorch": ("from_torch", "to_torch"),
+    "keras3": ("from_keras", "to_keras"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from rnncore.contract import CELLS, Layer
 from rnncore.recurrent import Recurrent
 from rnncore.streaming.steps import parts
 from rnncore.typing import Array, Lengths, Params, State
-from rnncore.wrappers.directions import merged
+from rnncore.wrappers.directions import merged, turned
 
 _REAL = (np.dtype("float32"), np.dtype("float64"))
 
@@ -71,6 +71,6 @@ def _layer(part: Layer, params: Params, x: Array, state: State, lengths: Lengths
         )
         y_f, s_f = _through(part.layer, p_f, x, state[:half], lengths)
         y_b, s_b = _through(part.layer, p_b, reverse_rows(x, lengths), state[half:], lengths)
-        return merged(y_f, reverse_rows(y_b, lengths), part.merge), s_f + s_b
+        return merged(y_f, turned(part.layer, y_b, lengths), part.merge), s_f + s_b
     y, state_T, _ = part.forward(params, x, state, lengths)
     return y, state_T
