@@ -8,6 +8,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift import SentimentShift, watch
 
@@ -20,6 +21,7 @@ __all__ = [
     "EventLog",
     "NextPurchase",
     "Outcome",
+    "Segments",
     "Sentiment",
     "SentimentShift",
     "watch",

@@ -105,27 +105,10 @@ def learn(
 ) -> Learned:
     """Train and calibrate; the same task and examples give the same network, bit by bit."""
     model = task.network(code)
-    watched = told.watched if told.watched is not None else told.newest
-    if watched is None or watched.all():
-        watched = np.zeros(len(told.histories), bool)
-    size = task.batch_size or int(np.clip(len(watched) // 200, 16, 512))
     params, history = [], []
     for k in range(task.seeds):
-        seed = seed_of(task.seed, k)
-        own, records = rc.fit(
-            model,
-            model.init(seed),
-            _batches(told, ~watched, size, seed),
-            task.loss,
-            rc.Adam(task.learning_rate),
-            epochs=task.epochs,
-            clip=CLIP,
-            validation=_batches(told, watched, CHUNK, seed) if watched.any() else None,
-            patience=task.patience if watched.any() else None,
-            seed=seed,
-            checkpoint=None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}",
-            progress=progress,
-        )
+        file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
+        own, records = train(task, model, task.loss, told, k, progress=progress, checkpoint=file)
         params.append(own)
         history += [{"seed": k, **record} for record in records]
     newest = told if told.newest is None else told.select(told.newest)
@@ -133,6 +116,37 @@ def learn(
     said = outputs(model, params, newest.histories)[counts]
     calibration = task.calibration.fit(said, target)
     return Learned(tuple(params), calibration, code, history)
+
+
+def train(
+    task: Task,
+    model: Layer,
+    loss: Any,
+    told: Examples,
+    k: int,
+    *,
+    progress: bool = False,
+    checkpoint: str | None = None,
+) -> tuple[Grads, list[dict[str, float]]]:
+    """The weights of the task's k-th network, trained by any loss, and a record per epoch."""
+    watched = told.watched if told.watched is not None else told.newest
+    if watched is None or watched.all():
+        watched = np.zeros(len(told.histories), bool)
+    size, seed = task.batch_size or int(np.clip(len(watched) // 200, 16, 512)), seed_of(task.seed, k)
+    return rc.fit(
+        model,
+        model.init(seed),
+        _batches(told, ~watched, size, seed),
+        loss,
+        rc.Adam(task.learning_rate),
+        epochs=task.epochs,
+        clip=CLIP,
+        validation=_batches(told, watched, CHUNK, seed) if watched.any() else None,
+        patience=task.patience if watched.any() else None,
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
 
 
 def seed_of(seed: int, k: int) -> int:

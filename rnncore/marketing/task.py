@@ -185,6 +185,12 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """What the simple methods predict of the rows asked, learned from those told."""
         raise NotImplementedError
 
+    def learned(
+        self, code: Code, told: Examples, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Learned:
+        """Trained networks with everything needed to use them: here by the task's loss."""
+        return learn(self, code, told, progress=progress, checkpoint=checkpoint)
+
     def origin(self, log: EventLog) -> np.datetime64:
         """The test origin: here `horizon` days before the log ends, with room for training before it."""
         return time_split(log, self.horizon).test
@@ -256,7 +262,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
             if progress:
                 print(f"{name} network: {len(told[name][1].histories):,} examples until {end}", file=sys.stderr)
             file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
-            learned[name] = learn(task, *told[name], progress=progress, checkpoint=file)
+            learned[name] = task.learned(*told[name], progress=progress, checkpoint=file)
         self.table_, self.held_out_ = task._compare(learned["judged"], asked, rivals, test, work)
         self.verdict_ = self.table_.verdict
         self._keep(task, learned["final"], work.last_day, log.reading)

@@ -15,6 +15,7 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.saved import KIND
+from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.task import Task
 
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
         Outcome,
         Demand,
         Sentiment,
+        Segments,
     )
 }
 

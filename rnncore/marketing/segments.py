@@ -1,0 +1,330 @@
+"""Segments: groups of customers alike, by their histories, by their futures or by their own columns.
+
+    by "history"    a sequence autoencoder: GRU, its last output, a code; the code at each step, GRU, the steps again
+                    (Srivastava et al. 2015); customers with like histories are near each other
+    by "future"     the code from which "an event in the window" is predicted: who will do alike is near (predictive
+                    clusters; Lee and van der Schaar 2020 learn theirs from futures too)
+    by "static"     a dense autoencoder (one hidden layer of tanh) of the customer's own columns, gaps as masks
+    groups          k-means on the code, then Deep Embedded Clustering: code and centres are moved so that soft
+                    assignments get sharper (Xie et al. 2016)
+    decoding        the segment, its membership, and the rate at which its customers were back in the latest window
+    must beat       k-means on RFM, on weekly counts, and on their principal components; the constant rate
+
+What is judged is how well segments tell the future apart: each customer is given the rate of their segment. Segments
+are numbered by that rate, 1 the highest. Data and windows are those of `churn.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import DataError
+from rnncore.marketing import clusters, features
+from rnncore.marketing.calibration import Calibration
+from rnncore.marketing.churn import Churn
+from rnncore.marketing.clusters import Past
+from rnncore.marketing.columns import Columns
+from rnncore.marketing.days import Day, span
+from rnncore.marketing.encoding import summarise
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, Learned, outputs, seed_of, tenth, train
+from rnncore.marketing.task import Code, HeldOut, Told
+from rnncore.marketing.verdict import CONSTANT, Judgement
+from rnncore.marketing.windows import asked_of, stayed
+from rnncore.sequences import Histories
+from rnncore.typing import Grads, Params
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+WAYS = ("history", "future", "static")
+
+
+class Segments(Churn):
+    """Customers in groups that are alike; arguments beside those of `Task`:
+
+    by: "history", "future" or "static", see the head of this file. groups: how many. code: numbers that stand for a
+    customer. rounds: of Deep Embedded Clustering; 0 leaves k-means as it is.
+
+    `predict` gives segment (1 to `groups`), membership (of that segment, the soft assignment) and return_rate (of the
+    segment). `profiles(log)` describes each segment with the customer nearest its centre, `live(log, customer)` says
+    where a customer stood after each of their days. `table_.reason` goes on with stability and silhouette.
+
+    >>> from rnncore.datasets import cdnow
+    >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
+    >>> task = Segments(horizon=181, groups=3, units=4, epochs=1, rounds=1, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['customer', 'segment', 'membership', 'return_rate']
+    """
+
+    name = "segments"
+    example = "rnncore fit segments shop.csv --customer client_id --time bought_at --value amount --horizon 90"
+    unit = "membership of the segment"
+
+    def __init__(
+        self,
+        horizon: int = 90,
+        *,
+        by: str = "history",
+        groups: int = 5,
+        code: int = 8,
+        rounds: int = 3,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        latest: int = 50,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.by, self.groups, self.code, self.rounds = by, groups, code, rounds
+
+    def check(self) -> Segments:
+        """As in `Task`, and the arguments of its own."""
+        checks.one_of("by", self.by, WAYS)
+        checks.size("groups", self.groups, 2)
+        checks.size("code", self.code)
+        checks.size("rounds", self.rounds, least=0)
+        super().check()
+        return self
+
+    @property
+    def calibration(self) -> Calibration:  # type: ignore[override]
+        """From nearness to the centres to the segment's rate and all memberships, (N, 1 + groups)."""
+
+        def fit(nearness: Floats, returned: Floats) -> Floats:
+            return clusters.rates(nearness.argmax(axis=1), returned, self.groups)
+
+        def apply(nearness: Floats, rates: Floats) -> Floats:
+            return np.column_stack([rates[nearness.argmax(axis=1)], softmax(nearness, axis=1)])
+
+        return Calibration(fit, apply, self.groups)
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """As in `Churn`; DataError where customers have no columns and are to be grouped by them."""
+        if self.by == "static" and not features.names(features.measure(_static(log))):
+            raise DataError('by="static" needs columns of the customers; name a table when the log is made: static=...')
+        return super().prepare(log)
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """The windows of `Churn`, of which the latest of the whole horizon are grouped."""
+        code, told = super().told(log, end)
+        origin = end - span(self.horizon)
+        history, index = asked_of(log, origin)
+        past = Past(
+            summarise(history, origin), clusters.series(history, origin), stayed(log, origin, self.horizon)[index]
+        )
+        told = told._replace(newest=told.facts.latest, facts=past)
+        if self.by == "static":
+            known = log.until(end)
+            code = {**code, "static": features.measure(_static(known))}
+            told = told._replace(histories=self._static_steps(known, told.group, code))
+        return code, told._replace(watched=tenth(told.group, self.seed))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`."""
+        asked = super().asked(log, at, code)
+        history, _ = asked_of(log, at)
+        asked = asked._replace(facts=Past(asked.facts, clusters.series(history, at)))
+        return asked._replace(histories=self._static_steps(log, asked.group, code)) if self.by == "static" else asked
+
+    def _static_steps(self, log: EventLog, group: NDArray[np.int64], code: Code) -> Histories:
+        """Each customer's own columns as a history of one step."""
+        return Histories(features.encode(_static(log), code["static"])[group], np.arange(len(group) + 1))
+
+    def network(self, code: Code) -> Layer:
+        """The encoder, and the nearness of its code to the centres."""
+        return rc.Stack(*self._encoder(code), rc.Prototypes(self.code, self.groups))
+
+    def _encoder(self, code: Code) -> list[Layer]:
+        D = len(self.inputs(code))
+        first: Any = rc.RNN if self.by == "static" else rc.GRU  # an RNN over one step is a dense layer of tanh
+        return [first(D, self.units, backend=self.backend), rc.Last(), rc.Dense(self.units, self.code)]
+
+    def _codes(self, code: Code, params: Params, histories: Histories) -> Floats:
+        """What stands for each customer, (N, Z)."""
+        own = {name: a for name, a in params.items() if name != "3.M"}
+        return outputs(rc.Stack(*self._encoder(code)), [own], histories)
+
+    def _pretext(self, code: Code, told: Examples) -> tuple[Layer, Any, Examples]:
+        """What the code is learned by: a network that begins with the encoder, its loss, and its examples."""
+        encoder = rc.Stack(*self._encoder(code))
+        if self.by == "future":
+            return rc.Stack(encoder, rc.Dense(self.code, 1)), rc.losses.binary_cross_entropy, told
+        D = len(self.inputs(code))
+        again: Any = rc.RNN if self.by == "static" else rc.GRU
+        model = rc.Stack(
+            rc.Repeated(encoder), again(self.code, self.units, backend=self.backend), rc.Dense(self.units, D)
+        )
+        return model, rc.losses.mse, told._replace(target=told.histories)
+
+    def learned(
+        self,
+        code: Code,
+        told: Examples,
+        *,
+        progress: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Learned:
+        """Learn the code, group it, and sharpen the groups; further seeds are matched to the first."""
+        pretext, loss, examples = self._pretext(code, told)
+        assert told.newest is not None
+        newest, model = told.select(told.newest), self.network(code)
+        returned = np.asarray(newest.target)[:, 0].astype(np.float64)
+        params: list[Grads] = []
+        history: list[dict[str, float]] = []
+        first = np.zeros(len(returned), np.int64)
+        for k in range(self.seeds):
+            file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
+            own, records = train(self, pretext, loss, examples, k, progress=progress, checkpoint=file)
+            prefix = "0." if self.by == "future" else "0.inner."
+            own = {name.removeprefix(prefix): a for name, a in own.items() if name.startswith(prefix)}
+            z = self._codes(code, own, newest.histories)
+            own["3.M"] = clusters.centres(z, self.groups, seed_of(self.seed, k)).astype(np.float32)
+            for turn in range(self.rounds):
+                own = self._sharpened(model, own, newest, seed_of(self.seed, k) + turn)
+            segment = outputs(model, [own], newest.histories).argmax(axis=1)
+            if k:
+                order = clusters.alike(segment, first, self.groups)
+            else:
+                order = np.argsort(-clusters.rates(segment, returned, self.groups), kind="stable")
+                first = np.argsort(order)[segment]
+            params.append({**own, "3.M": own["3.M"][order]})
+            history += [{"seed": k, **record} for record in records]
+        calibration = self.calibration.fit(outputs(model, params, newest.histories), returned)
+        return Learned(tuple(params), calibration, code, history)
+
+    def _sharpened(self, model: Layer, params: Grads, newest: Examples, seed: int) -> Grads:
+        """An epoch towards the target distribution of Xie et al. (2016, eq. 3)."""
+        q = softmax(outputs(model, [params], newest.histories), axis=1)
+        weight = q**2 / q.sum(axis=0)
+        target = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+        size = int(np.clip(len(target) // 20, 16, 512))
+        batches = rc.sequences.Minibatches(newest.histories, target, batch_size=size, seed=seed)
+        return rc.fit(
+            model, params, batches, rc.losses.kl_categorical, rc.Adam(self.learning_rate), epochs=1, clip=1.0, seed=seed
+        )[0]
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """The rate of the segment where it is judged; else all."""
+        return outputs[:, 0] if asked.target is not None else outputs
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """Segment, membership and rate."""
+        members = prediction[:, 1:]
+        return {
+            "segment": members.argmax(axis=1) + 1,
+            "membership": members.max(axis=1),
+            "return_rate": prediction[:, 0],
+        }
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """Rates by the simple groupings."""
+        rate = float(told.facts.returned.mean())
+        found = clusters.simple_rates(told.facts, asked.facts, self.groups, self.seed)
+        return {**found, CONSTANT: np.full(len(asked.group), rate)}
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of `encoding`, or of the customers."""
+        return features.names(code["static"]) if self.by == "static" else super().inputs(code)
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """Average events, and the same question; an average customer."""
+        return np.zeros_like(values) if self.by == "static" else super().blank(values, code)
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """The days with events and the closing step, or the customer's own columns."""
+        return [("own columns", None)] if self.by == "static" else super().steps(own, number)
+
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The segment that is assigned."""
+        return asked._replace(target=said[:, 1:].argmax(axis=1))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The membership of that segment."""
+        return np.asarray(said[:, 1 + asked.target[0]])
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        z = self._codes(learned.code, learned.params[0], asked.histories)
+        own = outputs(self.network(learned.code), learned.params, asked.histories).argmax(axis=1)
+        steady = clusters.stability(z, own, self.groups, self.seed)
+        apart = clusters.silhouette(z, own, self.seed)
+        words = f"Of the segments: stability {steady:.3f} (1: the same for other customers), silhouette {apart:.3f}."
+        return replace(table, reason=f"{table.reason} {words}"), held
+
+    def profiles(self, log: EventLog, at: Day | None = None) -> Any:
+        """A polars dataframe with a row per segment: how many, their rate of return, medians of what they did, and the
+        prototype, the customer nearest the centre.
+        """
+        import polars as pl
+
+        task, work, origin = self._ready(log, at)
+        asked = task.asked(work, origin, self._learned.code)
+        said = task._says(self._learned, asked)
+        segment, summary = said[:, 1:].argmax(axis=1), asked.facts.summary
+        rows = []
+        for k in range(self._used.groups):
+            own = segment == k
+            medians = {
+                name: float(np.median(column[own])) if own.any() else None
+                for name, column in zip(("days_since", "events", "value", "age"), summary, strict=True)
+            }
+            best = np.argmax(np.where(own, said[:, 1 + k], -1.0)) if own.any() else None
+            prototype = None if best is None else work.customers[asked.group[best]]
+            rate = float(self._learned.calibration[k])
+            rows.append(
+                {"segment": k + 1, "customers": int(own.sum()), "return_rate": rate, **medians, "prototype": prototype}
+            )
+        return pl.DataFrame(rows)
+
+    def live(self, log: EventLog, customer: Any, margin: float = 0.1) -> Any:
+        """A polars dataframe of where a customer stood after each of their days: day, segment, membership, nearest.
+
+        margin: another segment must have so much more membership before the customer is moved, so that nobody goes to
+        and fro (hysteresis); `nearest` is the segment without it.
+        """
+        import polars as pl
+
+        checks.number("margin", margin)
+        task, work, _ = self._ready(log, None)
+        own = work.of(customer)
+        rows, stands = [], -1
+        for day in np.unique(own.day):
+            asked = task.asked(own.until(day), day, self._learned.code)
+            member = task._says(self._learned, asked)[-1, 1:]
+            best = int(member.argmax())
+            if stands < 0 or member[best] > member[stands] + margin:
+                stands = best
+            row = {"day": day.item(), "segment": stands + 1, "membership": float(member[stands]), "nearest": best + 1}
+            rows.append(row)
+        return pl.DataFrame(rows)
+
+
+def _static(log: EventLog) -> Columns:
+    return Columns(log.static.numbers, log.static.categories)
