@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rnncore.datasets import cdnow
-from rnncore.marketing import CLV, Churn, ChurnHazard, EventLog, NextPurchase, Outcome, Sentiment
+from rnncore.marketing import CLV, Churn, ChurnHazard, EventLog, NextPurchase, Outcome, Segments, Sentiment
 from rnncore.marketing.verdict import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -133,6 +133,12 @@ RUNS = {
         returns_log(folder),
     ),
     "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
+    "segments by history, CDNOW, 181 days": lambda folder: (Segments, {"horizon": 181}, cdnow_log(folder)),
+    "segments by future, CDNOW, 181 days": lambda folder: (
+        Segments,
+        {"horizon": 181, "by": "future"},
+        cdnow_log(folder),
+    ),
     "sentiment, airline_tweets, 1 day": lambda folder: (Sentiment, {"horizon": 1}, tweets_log(folder)),
     "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (NextPurchase, {"horizon": 14}, clicks_log(folder)),
     "next-purchase, online_retail_1, 30 days": lambda folder: (NextPurchase, {"horizon": 30}, baskets_log(folder)),

@@ -112,7 +112,9 @@ MADE_UP = {
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
     "next-purchase": lambda: Case(NextPurchase(horizon=30, k=3, latest=4, **SMALL), purchases(), WITH_ITEMS),
-    "segments": lambda: Case(Segments(horizon=30, groups=3, code=2, rounds=1, batch_size=128, **SMALL), purchases(30), NAMES),
+    "segments": lambda: Case(
+        Segments(horizon=30, groups=3, code=2, rounds=1, batch_size=128, **SMALL), purchases(30), NAMES
+    ),
     "sentiment": lambda: Case(
         Sentiment(horizon=30, batch_size=64, **SMALL),
         remarks(),
