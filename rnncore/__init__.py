@@ -12,7 +12,18 @@ from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.pooling import Attention, MaxPool, MeanPool
-from rnncore.recurrent import GRU, GRUD, LSTM, RNN, PeepholeLSTM, TimeLSTM
+from rnncore.recurrent import (
+    GRU,
+    GRUD,
+    LSTM,
+    RNN,
+    CoupledLSTM,
+    LayerNormGRU,
+    LayerNormLSTM,
+    PeepholeLSTM,
+    ProjectedLSTM,
+    TimeLSTM,
+)
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.wrappers import Bidirectional, LearnedState, Masked, Repeated, Residual, Reversed, Tied, WithStatic
 
@@ -55,12 +66,15 @@ __all__ = [
     "Bidirectional",
     "ContractError",
     "Cosine",
+    "CoupledLSTM",
     "DataError",
     "Dense",
     "Dropout",
     "Embedding",
     "Last",
     "LayerNorm",
+    "LayerNormGRU",
+    "LayerNormLSTM",
     "LearnedState",
     "Masked",
     "MaxPool",
@@ -71,6 +85,7 @@ __all__ = [
     "NonFiniteError",
     "PeepholeLSTM",
     "Plateau",
+    "ProjectedLSTM",
     "Prototypes",
     "RMSProp",
     "RecurrentDropout",

@@ -17,7 +17,18 @@ from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
-from rnncore.recurrent import GRU, GRUD, LSTM, RNN, PeepholeLSTM, TimeLSTM
+from rnncore.recurrent import (
+    GRU,
+    GRUD,
+    LSTM,
+    RNN,
+    CoupledLSTM,
+    LayerNormGRU,
+    LayerNormLSTM,
+    PeepholeLSTM,
+    ProjectedLSTM,
+    TimeLSTM,
+)
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Grads, Lengths, Params, State
 from rnncore.wrappers import (
@@ -151,7 +162,8 @@ def _common_dtype(parts: Sequence[Layer]) -> str:
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
-        *(RNN, LSTM, GRU, PeepholeLSTM, TimeLSTM, GRUD, RecurrentDropout, OnnxRNN, OnnxLSTM, OnnxGRU),
+        *(RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, ProjectedLSTM, LayerNormLSTM, LayerNormGRU),
+        *(TimeLSTM, GRUD, RecurrentDropout, OnnxRNN, OnnxLSTM, OnnxGRU),
         *(Dense, LayerNorm, Prototypes, Embedding, Dropout),
         *(Last, MeanPool, MaxPool, Attention),
         *(Stack, Bidirectional, Reversed, Residual, Masked, LearnedState, WithStatic, Tied, Repeated),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnncore import checks
-from rnncore.contract import Layer
+from rnncore.contract import CELLS, Layer
 from rnncore.errors import ContractError
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent import orthogonal as orthogonal_matrix
@@ -19,7 +19,7 @@ from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Grads, Params
 
 # the gate that keeps the state where it is near one
-KEEPS = {"lstm": "f", "peephole_lstm": "f", "time_lstm": "f", "gru": "z", "grud": "z"}
+KEEPS = {name: "f" if "f" in cell.gates else "z" for name, cell in CELLS.items() if len(cell.gates) > 1}
 
 
 def forget_bias(layer: Layer, params: Params, value: float) -> Grads:

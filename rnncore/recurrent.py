@@ -227,6 +227,73 @@ class PeepholeLSTM(Recurrent):
         super().__init__(CELLS["peephole_lstm"], D, H, backend=backend, dtype=dtype, gradient=gradient)
 
 
+class CoupledLSTM(Recurrent):
+    """LSTM that writes as much as it forgets (Greff et al. 2017); equations in `rnncore.layers.coupled_lstm`.
+
+    The input gate is 1 - f: three blocks instead of four. Parameters, gate blocks f g o: Wx (D, 3H), Wh (H, 3H),
+    b (3H,). State: (h, c).
+
+    >>> layer = CoupledLSTM(3, 4, backend="numpy")
+    >>> y, (h, c), cache = layer.forward(layer.init(seed=0), np.ones((50, 2, 3), np.float32))
+    >>> y.shape, bool(np.abs(cache.c).max() <= 1)
+    ((50, 2, 4), True)
+    """
+
+    def __init__(self, D: int, H: int, *, backend: str = "numba", dtype: str = "float32") -> None:
+        super().__init__(CELLS["coupled_lstm"], D, H, backend=backend, dtype=dtype)
+
+
+class ProjectedLSTM(Recurrent):
+    """LSTM with a projection (Sak et al. 2014; PyTorch's proj_size); equations in `rnncore.layers.projected_lstm`.
+
+    H units of memory, of which P numbers are given out and carried on; None: half of H. Parameters, gate blocks
+    i f g o: Wx (D, 4H), Wh (P, 4H), b (4H,), Wp (H, P). State: (h, c), h (N, P) and c (N, H).
+
+    >>> layer = ProjectedLSTM(3, 8, P=2, backend="numpy")
+    >>> y, (h, c), cache = layer.forward(layer.init(seed=0), np.ones((5, 2, 3), np.float32))
+    >>> y.shape, h.shape, c.shape
+    ((5, 2, 2), (2, 2), (2, 8))
+    """
+
+    def __init__(self, D: int, H: int, P: int | None = None, *, backend: str = "numba", dtype: str = "float32") -> None:
+        super().__init__(CELLS["projected_lstm"], D, H, P, backend=backend, dtype=dtype)
+
+
+class LayerNormLSTM(Recurrent):
+    """LSTM with layer normalisation (Ba et al. 2016); equations in `rnncore.layers.layernorm_lstm`.
+
+    The sums from x and from h are normalised apart, each over its 4H numbers, and so is what h takes of the memory.
+    Parameters, gate blocks i f g o: Wx (D, 4H), Wh (H, 4H), b, gain_x, gain_h (4H,), gain_c, bias_c (H,); gains start
+    at one. State: (h, c).
+
+    >>> layer = LayerNormLSTM(3, 4, backend="numpy")
+    >>> params, x = layer.init(seed=0), np.ones((5, 2, 3), np.float32)
+    >>> y, (h, c), cache = layer.forward(params, x)
+    >>> bool(np.allclose(layer.forward(params, 7 * x)[0], y, atol=1e-4))
+    True
+    """
+
+    def __init__(self, D: int, H: int, *, backend: str = "numba", dtype: str = "float32") -> None:
+        super().__init__(CELLS["layernorm_lstm"], D, H, backend=backend, dtype=dtype)
+
+
+class LayerNormGRU(Recurrent):
+    """GRU with layer normalisation (Ba et al. 2016); equations in `rnncore.layers.layernorm_gru`.
+
+    The sums from x and from h are normalised apart, the 2H of the gates together and the H of the candidate; the reset
+    gate acts after the product. Parameters, gate blocks r z n: Wx (D, 3H), Wh (H, 3H), bx, bh, gain_x, gain_h (3H,);
+    gains start at one. State: (h,).
+
+    >>> layer = LayerNormGRU(3, 4, backend="numpy")
+    >>> y, (h,), cache = layer.forward(layer.init(seed=0), np.ones((5, 2, 3), np.float32))
+    >>> y.shape, cache.z.shape
+    ((5, 2, 4), (5, 2, 24))
+    """
+
+    def __init__(self, D: int, H: int, *, backend: str = "numba", dtype: str = "float32") -> None:
+        super().__init__(CELLS["layernorm_gru"], D, H, backend=backend, dtype=dtype)
+
+
 class TimeLSTM(Recurrent):
     """Time-aware LSTM (Baytas et al. 2017) for events at irregular times; equations in `rnncore.layers.time_lstm`.
 

@@ -21,6 +21,11 @@ def test_every_derivative_is_right(name, options, which):
     black_box = options["backend"] == "numpy" and make(name, 1, 1, **options).exact
     method = ["complex-step", "forward-mode"] if black_box else ["forward-mode"]
     report = check(found.layer, p.params, p.x, p.state_0, p.lengths, method, entries=10)
+    if which == "one unit, one feature" and "gain_x" in p.params:
+        # the norm of x W does not depend on the size of a single x: dx is a difference of equal numbers, and eps
+        blocks = [block for block in report.blocks if block.verdict == "fail"]
+        assert {block.name for block in blocks} <= {"x"} and all(abs(b.analytic - b.numeric) < 1e-15 for b in blocks)
+        return
     assert report.ok, str(report)
 
 

@@ -63,14 +63,18 @@ def pick(x: Dual, t: Array, n: Array) -> Dual:
 
 
 def layer_norm(layer: LayerNorm, p: Params, x: Dual, ends: Lengths) -> Dual:
-    """Return y; s = exp(-log(v)/2) is written by its slope -s/(2 v)."""
+    """Return y."""
+    return add(multiply(normalised(x, layer.eps), beside(p["gain"], x)), beside(p["bias"], x))
+
+
+def normalised(x: Dual, eps: float) -> Dual:
+    """Return x less its mean, over its deviation; s = exp(-log(v)/2) is written by its slope -s/(2 v)."""
     D = x[0].shape[-1]
     mean = scaled(total(x, -1), 1 / D)
     away = add(x, scaled(mean, -1.0))
     v = scaled(total(multiply(away, away), -1), 1 / D)
-    s = 1 / np.sqrt(v[0] + layer.eps)
-    root = s, -s / (2 * (v[0] + layer.eps)) * v[1]
-    return add(multiply(multiply(away, root), beside(p["gain"], x)), beside(p["bias"], x))
+    s = 1 / np.sqrt(v[0] + eps)
+    return multiply(away, (s, -s / (2 * (v[0] + eps)) * v[1]))
 
 
 def prototypes(layer: Prototypes, p: Params, x: Dual, ends: Lengths) -> Dual:

@@ -36,6 +36,7 @@ from rnncore.gradcheck.dual import (
     tanh,
 )
 from rnncore.gradcheck.forward_dropout import Step, run_recurrent_dropout
+from rnncore.gradcheck.forward_variants import VARIANTS
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
@@ -77,23 +78,6 @@ def step_gru(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, 
     return [add(n, keep)]
 
 
-def step_peephole_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of the LSTM with peepholes; under gradient="truncated" what gates and candidate read stands still."""
-    exact = options.get("gradient", "exact") == "exact"
-    h, c = state
-    H = h[0].shape[-1]
-    zero = (0 * p["b"][0], 0 * p["b"][1])
-    a = add(affine(x, p["Wx"], p["b"]), affine(h if exact else (h[0], 0 * h[1]), p["Wh"], zero))
-
-    def gate(k: int, peephole: int, memory: Dual) -> Dual:
-        weight, tangent = block(p["P"], peephole, H)
-        seen = memory if exact else (memory[0], 0 * memory[1])
-        return sigmoid(add(block(a, k, H), multiply(seen, (weight, tangent[:, None]))))
-
-    c_new = add(multiply(gate(1, 1, c), c), multiply(gate(0, 0, c), tanh(block(a, 2, H))))
-    return [multiply(gate(3, 2, c_new), tanh(c_new)), c_new]
-
-
 def step_time_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
     """One step of the time-aware LSTM: the LSTM's, on a memory whose short-term part is multiplied by the decay."""
     h, c = state
@@ -127,7 +111,7 @@ STEPS: dict[str, Step] = {
     "rnn": step_rnn,
     "lstm": step_lstm,
     "gru": step_gru,
-    "peephole_lstm": step_peephole_lstm,
+    **VARIANTS,
     "time_lstm": step_time_lstm,
     "grud": step_grud,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnncore.gradcheck.planted_norm import NORMALISED
 from rnncore.gradcheck.planted_time import GRUD, TIME_LSTM
 from rnncore.gradcheck.planted_variants import VARIANT_BRANCHES, VARIANTS
 
@@ -172,6 +173,7 @@ PLANTED: dict[str, list[Edit]] = {
     "lstm": LSTM,
     "gru": GRU,
     **VARIANTS,
+    **NORMALISED,
     "time_lstm": TIME_LSTM,
     "grud": GRUD,
 }

@@ -96,7 +96,7 @@ LAYER_NORM: list[Edit] = [
     ("gain missing in dz", 'dz = d * params["gain"]', "dz = d"),
     ("dgain misses z", "dgain = (d * z).sum(axis=0)", "dgain = d.sum(axis=0)"),
     ("dbias from the first row alone", "dbias = d.sum(axis=0)", "dbias = d[0]"),
-    ("dx misses the scale", "dx[valid] = s * (", "dx[valid] = ("),
+    ("dx misses the scale", "da: Array = s * (", "da: Array = ("),
 ]
 
 PROTOTYPES: list[Edit] = [

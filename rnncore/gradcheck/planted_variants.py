@@ -1,4 +1,4 @@
-"""The planted errors of the LSTM's variants: peepholes; what an entry is, says `planted`."""
+"""The planted errors of the LSTM's variants: peepholes, coupled gates, projection; what an entry is, says `planted`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,86 @@ PEEPHOLE_TRUNCATED: list[tuple[str, str, str]] = [
     ("h_{t-1} taken as zero where it was only cut", _DWH, "dWh += 0 * h[t, :n].T @ da"),
 ]
 
-VARIANTS = {"peephole_lstm": PEEPHOLE_LSTM}
+_CO_RETURN = 'return {"Wx": dWx, "Wh": dWh, "b": db}, dx, (dh, dc)'
+_CO_DA = "da = np.concatenate([da_f, da_g, da_o], axis=1)"
+_CO_LIVE = "n = live[t]\n        f, g, o"
+_CARRY = "dh[:n] = da @ Wh.T"
+
+COUPLED_LSTM: list[tuple[str, str, str]] = [
+    ("final-state gradient dh_T ignored", _DSTATE, f"{_DSTATE}; dh[:] = 0"),
+    ("final-state gradient dc_T ignored", _DSTATE, f"{_DSTATE}; dc[:] = 0"),
+    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
+    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+    ("no carry of dc", "dc_t = dc[:n] + dh_t", "dc_t = (dc[:n] if t == T - 1 else 0) + dh_t"),
+    ("do uses c, not tanh(c)", "do = dh_t * s", "do = dh_t * c[t + 1, :n]"),
+    ("no derivative of tanh(c)", "dh_t * o * dtanh(s)", "dh_t * o"),
+    ("no path from h through tanh to c", "dc_t = dc[:n] + dh_t * o * dtanh(s)", "dc_t = dc[:n]"),
+    ("df as if the input gate were its own", "df = dc_t * (c[t, :n] - g)", "df = dc_t * c[t, :n]"),
+    ("df with the wrong sign of what is written", "df = dc_t * (c[t, :n] - g)", "df = dc_t * (c[t, :n] + g)"),
+    ("c_{t-1} taken as c_t", "df = dc_t * (c[t, :n] - g)", "df = dc_t * (c[t + 1, :n] - g)"),
+    ("dg uses f, not 1 - f", "dg = dc_t * (1 - f)", "dg = dc_t * f"),
+    ("carry of dc uses 1 - f", _DC, "dc[:n] = dc_t * (1 - f)"),
+    ("dc of a finished row is dropped", _DC, f"{_DC}; dc[n:] = 0"),
+    ("derivative of tanh as 1 - g", "da_g = dg * dtanh(g)", "da_g = dg * (1 - g)"),
+    ("derivative of the sigmoid misses 1 - s", "df * dsigmoid(f)", "df * f"),
+    ("do misses the sigmoid's derivative", "do * dsigmoid(o)", "do"),
+    ("f and o swapped", _CO_DA, "da = np.concatenate([da_o, da_g, da_f], axis=1)"),
+    ("accumulated in float32", _CO_DA, f"{_CO_DA}.astype(np.float32)"),
+    ("dWx overwritten, not summed", "dWx += x[t, :n].T @ da", "dWx[:] = x[t, :n].T @ da"),
+    ("h_0 missing in dWh", _DWH, f"{_DWH} if t else 0"),
+    ("dWh uses h_t", _DWH, "dWh += h[t + 1, :n].T @ da"),
+    ("db from the first sequence only", "db += da.sum(axis=0)", "db += da[:1].sum(axis=0)"),
+    ("dx by the last gate alone", "dx[t, :n] = da @ Wx.T", "dx[t, :n] = da_o @ np.split(Wx, 3, 1)[2].T"),
+    ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3; dc[:] *= t != T - 3"),
+    ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
+    ("rows go on past their end", _CO_LIVE, _CO_LIVE.replace("live[t]", "N")),
+    ("the first step is skipped", _STEPS, "for t in reversed(range(1, T))"),
+    ("dh_0 and dc_0 swapped", _CO_RETURN, _CO_RETURN.replace("(dh, dc)", "(dc, dh)")),
+    ("scale error 1e-6", _CO_RETURN, _CO_RETURN.replace('"Wh": dWh', '"Wh": dWh * (1 + 1e-6)')),
+]
+
+_PR_RETURN = 'return {"Wx": dWx, "Wh": dWh, "b": db, "Wp": dWp}, dx, (dh, dc)'
+_DWP = "dWp += m.T @ dh_t"
+
+PROJECTED_LSTM: list[tuple[str, str, str]] = [
+    ("final-state gradient dh_T ignored", _DSTATE, f"{_DSTATE}; dh[:] = 0"),
+    ("final-state gradient dc_T ignored", _DSTATE, f"{_DSTATE}; dc[:] = 0"),
+    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
+    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+    ("no carry of dc", "dc_t = dc[:n] + dm", "dc_t = (dc[:n] if t == T - 1 else 0) + dm"),
+    ("dWp uses tanh(c) without its gate", _DWP, "dWp += s.T @ dh_t"),
+    ("dWp from the outputs alone", _DWP, "dWp += m.T @ dy[t, :n]"),
+    ("dWp overwritten, not summed", _DWP, "dWp[:] = m.T @ dh_t"),
+    ("dWp from the first sequence only", _DWP, "dWp += m[:1].T @ dh_t[:1]"),
+    ("dm from the outputs alone", "dm = dh_t @ Wp.T", "dm = dy[t, :n] @ Wp.T"),
+    ("dm averaged over the projection", "dm = dh_t @ Wp.T", "dm = dh_t @ Wp.T / dh_t.shape[1]"),
+    ("do uses c, not tanh(c)", "do = dm * s", "do = dm * c[t + 1, :n]"),
+    ("no derivative of tanh(c)", "dm * o * dtanh(s)", "dm * o"),
+    ("no path from h through tanh to c", "dc_t = dc[:n] + dm * o * dtanh(s)", "dc_t = dc[:n]"),
+    ("di and dg swapped", "di, dg = dc_t * g, dc_t * i", "di, dg = dc_t * i, dc_t * g"),
+    ("c_{t-1} taken as c_t", "df = dc_t * c[t, :n]", "df = dc_t * c[t + 1, :n]"),
+    ("carry of dc uses i", _DC, "dc[:n] = dc_t * i"),
+    ("dc of a finished row is dropped", _DC, f"{_DC}; dc[n:] = 0"),
+    ("derivative of tanh as 1 - g", "da_g = dg * dtanh(g)", "da_g = dg * (1 - g)"),
+    ("derivative of the sigmoid misses 1 - s", "di * dsigmoid(i)", "di * i"),
+    ("df misses the sigmoid's derivative", "df * dsigmoid(f)", "df"),
+    ("do misses the sigmoid's derivative", "do * dsigmoid(o)", "do"),
+    ("i and f swapped", _DA, "da = np.concatenate([da_f, da_i, da_g, da_o], axis=1)"),
+    ("accumulated in float32", _DA, f"{_DA}.astype(np.float32)"),
+    ("dWx overwritten, not summed", "dWx += x[t, :n].T @ da", "dWx[:] = x[t, :n].T @ da"),
+    ("h_0 missing in dWh", _DWH, f"{_DWH} if t else 0"),
+    ("dWh uses h_t", _DWH, "dWh += h[t + 1, :n].T @ da"),
+    ("db from the first sequence only", "db += da.sum(axis=0)", "db += da[:1].sum(axis=0)"),
+    ("dx by the last gate alone", "dx[t, :n] = da @ Wx.T", "dx[t, :n] = da_o @ np.split(Wx, 4, 1)[3].T"),
+    ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3; dc[:] *= t != T - 3"),
+    ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
+    ("rows go on past their end", _LIVE, _LIVE.replace("live[t]", "N")),
+    ("the first step is skipped", _STEPS, "for t in reversed(range(1, T))"),
+    ("no dh_0", _PR_RETURN, _PR_RETURN.replace("(dh, dc)", "(0 * dh, dc)")),
+    ("scale error 1e-6", _PR_RETURN, _PR_RETURN.replace('"Wp": dWp', '"Wp": dWp * (1 + 1e-6)')),
+]
+
+VARIANTS = {"peephole_lstm": PEEPHOLE_LSTM, "coupled_lstm": COUPLED_LSTM, "projected_lstm": PROJECTED_LSTM}
 VARIANT_BRANCHES: dict[str, list[tuple[dict[str, Any], list[tuple[str, str, str]]]]] = {
     "peephole_lstm": [({"gradient": "exact"}, PEEPHOLE_EXACT), ({"gradient": "truncated"}, PEEPHOLE_TRUNCATED)]
 }

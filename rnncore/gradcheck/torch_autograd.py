@@ -15,6 +15,7 @@ from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last
 from rnncore.gradcheck.forward_dropout import masks
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
+from rnncore.gradcheck.torch_variants import VARIANTS
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Lengths
@@ -26,13 +27,8 @@ def step(layer: Recurrent, p: dict[str, Torch], x: Torch, state: list[Torch]) ->
     """One step of one row through a cell."""
     import torch
 
-    if layer.cell.name == "peephole_lstm":
-        cut = (lambda s: s) if layer.exact else lambda s: s.detach()
-        i, f, g, o = (x @ p["Wx"] + cut(state[0]) @ p["Wh"] + p["b"]).chunk(4)
-        p_i, p_f, p_o = p["P"].chunk(3)
-        seen = cut(state[1])
-        c = (f + p_f * seen).sigmoid() * state[1] + (i + p_i * seen).sigmoid() * g.tanh()
-        return [(o + p_o * cut(c)).sigmoid() * c.tanh(), c]
+    if layer.cell.name in VARIANTS:
+        return VARIANTS[layer.cell.name](layer, p, x, state)
     if layer.cell.name == "time_lstm":
         time, short = x[-1], (state[1] @ p["Wd"] + p["bd"]).tanh()
         log = layer.options["decay"] == "log"

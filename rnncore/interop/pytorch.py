@@ -3,6 +3,7 @@
     torch                                  rnncore
     weight_ih_l<k> (G*H, D)                Wx (D, G*H), transposed; the order of the gates is the same
     weight_hh_l<k> (G*H, H)                Wh (H, G*H), transposed
+    weight_hr_l<k> (P, H)                  Wp (H, P), transposed: proj_size, a ProjectedLSTM, whose Wh is (P, 4H)
     bias_ih_l<k>, bias_hh_l<k>             b, their sum, of RNN and LSTM; bx and bh of GRU; bias=False: zeros
     ..._reverse, with bidirectional=True   Bidirectional(cell): "forward.<name>" and "backward.<name>"
     num_layers > 1                         Stack(cell, cell), with dropout Stack(cell, Dropout(rate), cell)
@@ -25,10 +26,11 @@ from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dropout
-from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.recurrent import GRU, LSTM, RNN, ProjectedLSTM, Recurrent
 from rnncore.typing import Array, Grads, Params
 from rnncore.wrappers import Bidirectional
 
+Ours = RNN | LSTM | GRU | ProjectedLSTM
 KINDS: dict[int, type[RNN] | type[GRU] | type[LSTM]] = {1: RNN, 3: GRU, 4: LSTM}  # blocks of rows -> our layer
 DIRECTIONS = {"": "forward.", "_reverse": "backward."}
 Module = Any  # torch ships types, but is not there for everybody
@@ -42,8 +44,8 @@ def from_torch(
     source: an RNN, LSTM, GRU, RNNCell, LSTMCell or GRUCell, or its state dict: a dict of tensors or arrays under
     torch's names, from whose shapes kind, layers, directions and sizes are read. activation ("tanh" or "relu", of an
     RNN) and dropout (between layers) are for a state dict, which does not say them. The layer has the dtype of the
-    weights and takes x (T, N, D), whatever batch_first is. Raises ContractError for other modules, names and shapes,
-    and for proj_size.
+    weights and takes x (T, N, D), whatever batch_first is; an LSTM with proj_size is a ProjectedLSTM. Raises
+    ContractError for other modules, names and shapes.
 
     >>> weights = {"weight_ih": np.ones((12, 3)), "weight_hh": np.ones((12, 4))}
     >>> layer, params = from_torch(weights, backend="numpy")
@@ -57,33 +59,34 @@ def from_torch(
         source, activation, dropout = _opened(source)
     arrays = {name: _array(name, value) for name, value in source.items()}
     layers, dtype = _suffixes(arrays), next(iter(arrays.values())).dtype
-    kind, D, H = _measured(arrays, layers[0][0])
+    kind, sizes = _measured(arrays, layers[0][0])
     if kind is RNN and activation is None:
         advice = "a state dict of an RNN does not say it"
         raise ContractError("activation", checks.words(["tanh", "relu"]), "None", advice)
-    options: dict[str, Any] = {"activation": activation} if activation is not None and kind is not GRU else {}
+    options: dict[str, Any] = {"activation": activation} if activation is not None and kind in (RNN, LSTM) else {}
     parts: list[Layer] = []
     params: Grads = {}
     for suffixes in layers:
         if parts and dropout:
             parts.append(Dropout(dropout))
-        cell = kind(D, H, backend=backend, dtype=dtype.name, **options)
+        cell = kind(**sizes, backend=backend, dtype=dtype.name, **options)
         both = len(suffixes) > 1
         for suffix, direction in zip(suffixes, DIRECTIONS.values(), strict=False):
             prefix = (f"{len(parts)}." if len(layers) > 1 else "") + (direction if both else "")
-            own = _ours(arrays, suffix, len(cell.cell.biases), (D, H, cell.cell.blocks), dtype)
+            own = _ours(arrays, suffix, cell, dtype)
             params |= {prefix + name: own[name] for name in cell.parameter_shapes()}
         parts.append(Bidirectional(cell) if both else cell)
-        D = H * len(suffixes)
+        sizes["D"] = cell.state_sizes[0] * len(suffixes)
     return parts[0] if len(layers) == 1 else Stack(*parts), params
 
 
 def to_torch(layer: Layer, params: Params, *, cell: bool = False) -> Module:
     """Return the module of torch.nn that computes what layer computes with params; time-major, batch_first=False.
 
-    layer: an RNN, LSTM or GRU (reset "after"), a `Bidirectional` of one (merge "concat"), or a `Stack` of such, alike
-    but for their D, with equal `Dropout` between them or none. cell: give an RNNCell, LSTMCell or GRUCell, of a single
-    layer. The bias b becomes bias_ih, bias_hh is zero. Raises ContractError for what torch.nn does not have.
+    layer: an RNN, LSTM, ProjectedLSTM (P < H) or GRU (reset "after"), a `Bidirectional` of one (merge "concat"), or a
+    `Stack` of such, alike but for their D, with equal `Dropout` between them or none. cell: give an RNNCell, LSTMCell
+    or GRUCell, of a single layer. The bias b becomes bias_ih, bias_hh is zero. Raises ContractError for what torch.nn
+    does not have.
 
     >>> layer = GRU(3, 4, dtype="float64", backend="numpy")
     >>> to_torch(layer, layer.init(seed=0))  # doctest: +SKIP
@@ -99,12 +102,17 @@ def to_torch(layer: Layer, params: Params, *, cell: bool = False) -> Module:
         raise ContractError("layer", "reset='after' of a GRU, activation='tanh' of an LSTM", repr(first), advice)
     if cell and (both or len(rows) > 1):
         raise ContractError("cell", "False", "True", "a cell of torch has one layer and one direction")
+    projected = isinstance(first, ProjectedLSTM)
+    if projected and (cell or first.letters["P"] >= first.H):
+        advice = "LSTMCell has no projection" if cell else "torch projects to fewer numbers than there are units"
+        raise ContractError("cell" if cell else "P", "False" if cell else f"less than {first.H}", repr(first), advice)
     import torch
 
     options: dict[str, Any] = {"nonlinearity": words["activation"]} if isinstance(first, RNN) else {}
+    options |= {"proj_size": first.letters["P"]} if projected else {}
     if not cell:
         options |= {"num_layers": len(rows), "bidirectional": both, "dropout": dropout}
-    kind = getattr(torch.nn, type(first).__name__ + ("Cell" if cell else ""))
+    kind = getattr(torch.nn, type(first).__name__.removeprefix("Projected") + ("Cell" if cell else ""))
     options |= {"dtype": getattr(torch, dtype.name), "device": "meta"}  # "meta" draws no starting weights
     module = kind(first.D, first.H, **options).to_empty(device="cpu")
     weights: dict[str, Array] = {}
@@ -129,9 +137,6 @@ def _opened(module: Module) -> tuple[dict[str, Any], str | None, float]:
 
 def _array(name: str, value: Any) -> Array:
     """A tensor as an array, which may share its memory."""
-    if name.startswith("weight_hr"):
-        advice = "an LSTM with proj_size has no counterpart among our layers"
-        raise ContractError("proj_size", "0", f"weights {name}", advice)
     value = value.detach().cpu() if hasattr(value, "detach") else value
     if str(getattr(value, "dtype", "")).removeprefix("torch.") not in checks.DTYPES:
         came = f"a {type(value).__name__} of {getattr(value, 'dtype', 'no dtype')}"
@@ -146,6 +151,7 @@ def _suffixes(arrays: Mapping[str, Array]) -> list[list[str]]:
     ends = ("", "_reverse") if "weight_ih_l0_reverse" in arrays else ("",)
     layers = [[f"_l{k}{end}" for end in ends] for k in range(count)] or [[""]]
     sorts = ["weight_ih", "weight_hh"] + (["bias_ih", "bias_hh"] if any(n.startswith("bias") for n in arrays) else [])
+    sorts += ["weight_hr"] if any(n.startswith("weight_hr") for n in arrays) else []
     names = {f"{sort}{suffix}" for suffixes in layers for suffix in suffixes for sort in sorts}
     if names != set(arrays):
         wrong = [f"without {n}" for n in sorted(names - set(arrays))] + [
@@ -156,30 +162,37 @@ def _suffixes(arrays: Mapping[str, Array]) -> list[list[str]]:
     return layers
 
 
-def _measured(arrays: Mapping[str, Array], suffix: str) -> tuple[type[RNN] | type[GRU] | type[LSTM], int, int]:
-    """Kind, D and H by the shapes of the first layer."""
+def _measured(arrays: Mapping[str, Array], suffix: str) -> tuple[type[Ours], dict[str, Any]]:
+    """Kind and sizes by the shapes of the first layer."""
     name = f"weight_hh{suffix}"
     shapes = arrays[f"weight_ih{suffix}"].shape, arrays[name].shape
+    projection = arrays.get(f"weight_hr{suffix}")
+    if projection is not None:
+        if len(shapes[0]) != 2 or projection.ndim != 2:
+            came = f"shape {checks.show(projection.shape)}"
+            raise ContractError(f"weight_hr{suffix}", "shape (P, H)", came, "it is the projection of an LSTM")
+        return ProjectedLSTM, {"D": shapes[0][1], "H": projection.shape[1], "P": projection.shape[0]}
     H = shapes[1][1] if len(shapes[0]) == len(shapes[1]) == 2 else 0
     if not H or shapes[1][0] not in [H * G for G in KINDS]:
         advice = "as many rows as columns in an RNN, three times as many in a GRU, four times in an LSTM"
         raise ContractError(name, "shape (H, H), (3H, H) or (4H, H)", f"shape {checks.show(shapes[1])}", advice)
-    return KINDS[shapes[1][0] // H], shapes[0][1], H
+    return KINDS[shapes[1][0] // H], {"D": shapes[0][1], "H": H}
 
 
-def _ours(
-    arrays: Mapping[str, Array], suffix: str, biases: int, sizes: tuple[int, int, int], dtype: np.dtype[Any]
-) -> Grads:
+def _ours(arrays: Mapping[str, Array], suffix: str, cell: Recurrent, dtype: np.dtype[Any]) -> Grads:
     """Our weights of one cell, freshly allocated, from torch's."""
-    D, H, G = sizes
-    found = {sort: arrays.get(f"{sort}{suffix}", np.zeros(G * H, dtype)) for sort in ("bias_ih", "bias_hh")}
-    found |= {sort: arrays[f"{sort}{suffix}"] for sort in ("weight_ih", "weight_hh")}
-    for sort, a in found.items():
-        shape = {"weight_ih": (G * H, D), "weight_hh": (G * H, H)}.get(sort, (G * H,))
-        checks.array(sort + suffix, a, shape, dtype, f"{D} features in, {H} units, {G} blocks")
+    rows, width = cell.cell.blocks * cell.H, cell.state_sizes[0]
+    shapes = {"weight_ih": (rows, cell.D), "weight_hh": (rows, width), "bias_ih": (rows,), "bias_hh": (rows,)}
+    shapes |= {"weight_hr": (width, cell.H)} if "Wp" in cell.parameter_shapes() else {}
+    found = {}
+    for sort, shape in shapes.items():
+        found[sort] = arrays[sort + suffix] if "weight" in sort else arrays.get(sort + suffix, np.zeros(rows, dtype))
+        why = f"{cell.D} features in, {cell.H} units, {cell.cell.blocks} blocks"
+        checks.array(sort + suffix, found[sort], shape, dtype, why)
     bx, bh = found["bias_ih"], found["bias_hh"]
     ours = {"Wx": found["weight_ih"].T, "Wh": found["weight_hh"].T}
-    ours |= {"b": bx + bh} if biases == 1 else {"bx": bx, "bh": bh}
+    ours |= {"b": bx + bh} if len(cell.cell.biases) == 1 else {"bx": bx, "bh": bh}
+    ours |= {"Wp": found["weight_hr"].T} if "weight_hr" in found else {}
     return {name: np.array(a, order="C") for name, a in ours.items()}
 
 
@@ -188,6 +201,7 @@ def _theirs(params: Params, prefix: str, suffix: str) -> dict[str, Array]:
     bx = params[prefix + "b"] if prefix + "b" in params else params[prefix + "bx"]
     bh = params.get(prefix + "bh", np.zeros_like(bx))
     weights = {"weight_ih": params[prefix + "Wx"].T, "weight_hh": params[prefix + "Wh"].T, "bias_ih": bx, "bias_hh": bh}
+    weights |= {"weight_hr": params[prefix + "Wp"].T} if prefix + "Wp" in params else {}
     return {sort + suffix: np.array(a, order="C") for sort, a in weights.items()}
 
 
@@ -206,7 +220,7 @@ def _rows(layer: Layer) -> tuple[list[tuple[str, Layer]], float]:
     first = _cell(rows[0][1])
     for _, part in rows:
         cell, both = _cell(part)
-        if (type(cell), cell.H, cell.options, both) != (type(first[0]), first[0].H, first[0].options, first[1]):
+        if (_alike(cell), both) != (_alike(first[0]), first[1]):
             advice = "the layers of a module of torch are alike but for their D; write them one by one"
             raise ContractError("layer", f"a stack of layers like {first[0]}", repr(part), advice)
     if rates and ([at for at, _ in rates] != list(range(1, len(rows))) or len({rate for _, rate in rates}) > 1):
@@ -215,13 +229,18 @@ def _rows(layer: Layer) -> tuple[list[tuple[str, Layer]], float]:
     return rows, rates[0][1] if rates else 0.0
 
 
-def _cell(part: Layer) -> tuple[RNN | LSTM | GRU, bool]:
+def _alike(cell: Ours) -> dict[str, Any]:
+    """What all layers of a module of torch have in common."""
+    return {**cell.letters, **cell.options, "D": None, "kind": type(cell)}
+
+
+def _cell(part: Layer) -> tuple[Ours, bool]:
     """The cell of a recurrent layer, and whether it runs both ways."""
     both = isinstance(part, Bidirectional) and part.merge == "concat"
     cell = part.layer if isinstance(part, Bidirectional) and both else part
-    if not isinstance(cell, (RNN, LSTM, GRU)):
+    if not isinstance(cell, Ours):
         advice = "torch.nn has no module for others"
         raise ContractError(
-            "layer", "RNN, LSTM, GRU, Bidirectional(one of them), or a Stack of such", repr(part), advice
+            "layer", "RNN, LSTM, GRU, ProjectedLSTM, Bidirectional(one of them), or a Stack of such", repr(part), advice
         )
     return cell, both

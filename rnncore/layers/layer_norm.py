@@ -26,15 +26,31 @@ class LayerNormCache(NamedTuple):
     lengths: Lengths | None
 
 
+EPS = 1e-5
+
+
+def normalise(a: Array, eps: float | None = None) -> tuple[Array, Array]:
+    """Return z and s of (1) and (2) for the last axis of a; eps: `EPS` where None."""
+    away = a - a.mean(axis=-1, keepdims=True)
+    s = 1 / np.sqrt((away**2).mean(axis=-1, keepdims=True) + a.real.dtype.type(EPS if eps is None else eps))  # (1)
+    return away * s, s  # (2)
+
+
+def dnormalise(dz: Array, z: Array, s: Array) -> Array:
+    """Return dLoss/da, given dLoss/dz."""
+    through_s = z * (dz * z).mean(axis=-1, keepdims=True)
+    through_m = dz.mean(axis=-1, keepdims=True)
+    da: Array = s * (dz - through_m - through_s)  # (2'), (1')
+    return da
+
+
 def forward(
-    params: Params, x: Array, lengths: Lengths | None = None, *, eps: float = 1e-5
+    params: Params, x: Array, lengths: Lengths | None = None, *, eps: float = EPS
 ) -> tuple[Array, LayerNormCache]:
     """Return y and the cache."""
     valid = valid_steps(x.shape[:-1], lengths)
     y, z, s = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x[..., :1])
-    rows = x[valid] - x[valid].mean(axis=-1, keepdims=True)
-    s[valid] = 1 / np.sqrt((rows**2).mean(axis=-1, keepdims=True) + x.real.dtype.type(eps))  # (1)
-    z[valid] = rows * s[valid]  # (2)
+    z[valid], s[valid] = normalise(x[valid], eps)  # (1), (2)
     y[valid] = z[valid] * params["gain"] + params["bias"]  # (3)
     return y, LayerNormCache(z, s, lengths)
 
@@ -46,8 +62,6 @@ def backward(params: Params, cache: LayerNormCache, dy: Array) -> tuple[Grads, A
     dgain = (d * z).sum(axis=0)  # (3')
     dbias = d.sum(axis=0)  # (3')
     dz = d * params["gain"]  # (3')
-    through_s = z * (dz * z).mean(axis=-1, keepdims=True)
-    through_m = dz.mean(axis=-1, keepdims=True)
     dx = np.zeros_like(dy)
-    dx[valid] = s * (dz - through_m - through_s)  # (2'), (1')
+    dx[valid] = dnormalise(dz, z, s)  # (2'), (1')
     return {"gain": dgain, "bias": dbias}, dx

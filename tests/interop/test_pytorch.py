@@ -13,12 +13,13 @@ from rnncore.interop import from_torch, to_torch
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
 
 KINDS = [("RNN", {"nonlinearity": "tanh"}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})]
+PROJECTED = ("LSTM", {"proj_size": 2})
 GRID = [
     pytest.param(name, {**words, "num_layers": layers, "bidirectional": both, "bias": bias, "batch_first": first},
-                 id="-".join([name, *words.values(), str(layers), *(["both"] if both else []),
+                 id="-".join([name, *map(str, words.values()), str(layers), *(["both"] if both else []),
                               *([] if bias else ["no bias"]), *(["batch first"] if first else [])]))
     for (name, words), layers, both, bias, first in itertools.product(
-        KINDS, (1, 2), (False, True), (True, False), (False, True))
+        [*KINDS, PROJECTED], (1, 2), (False, True), (True, False), (False, True))
     if not (first and not bias)
 ]  # fmt: skip
 
@@ -79,9 +80,9 @@ def test_outputs_states_and_all_gradients_are_those_of_the_module(name, words, r
     assert_equal_results(ours, theirs, TOLERANCE["equal in float64"])
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_the_fast_twin_computes_what_the_module_computes(name):
-    net = module(name, num_layers=2, bidirectional=True)
+@pytest.mark.parametrize(("name", "words"), [("RNN", {}), ("LSTM", {}), PROJECTED, ("GRU", {})], ids=str)
+def test_the_fast_twin_computes_what_the_module_computes(name, words):
+    net = module(name, num_layers=2, bidirectional=True, **words)
     layer, params = from_torch(net, backend="numba")
     p = problem(layer, params)
     assert layer.backends == {"numba"}
@@ -113,6 +114,8 @@ LAYERS = {
     "rnn": rc.RNN(3, 4),
     "relu": rc.RNN(3, 4, "relu"),
     "lstm": rc.LSTM(3, 4),
+    "projected": rc.ProjectedLSTM(3, 4, 2),
+    "stack of projected": rc.Stack(rc.ProjectedLSTM(3, 5, 2), rc.ProjectedLSTM(2, 5, 2)),
     "both ways": rc.Bidirectional(rc.GRU(3, 4)),
     "stack": rc.Stack(rc.LSTM(3, 4), rc.LSTM(4, 4)),
     "stack both ways with dropout": rc.Stack(
@@ -184,12 +187,14 @@ def gru_weights(**changed):
 @pytest.mark.parametrize(
     ("source", "words", "names"),
     [
-        (torch.nn.LSTM(3, 5, proj_size=2), {}, "proj_size"),
+        (torch.nn.LSTM(3, 5, proj_size=2).half(), {}, "float32 or float64"),
         (torch.nn.Linear(3, 5), {}, "LSTMCell"),
         (torch.nn.GRU(3, 5).half(), {}, "float32 or float64"),
         (torch.nn.GRU(3, 5), {"dropout": 0.5}, "beside a module"),
         (gru_weights(weight_ih_l1=np.ones((12, 4))), {}, "without weight_hh_l1"),
         (gru_weights(other=np.ones(3)), {}, "with other"),
+        (gru_weights(weight_hr_l0=np.ones((2, 4))), {}, "weight_ih_l0: expected shape (16, 3)"),
+        (gru_weights(weight_hr_l0=np.ones(4)), {}, "shape (P, H)"),
         (gru_weights(weight_hh_l0=np.ones((13, 4))), {}, "(3H, H)"),
         (gru_weights(bias_ih_l0=np.ones(12), bias_hh_l0=np.ones(11)), {}, "bias_hh_l0"),
         ({}, {}, "weight_ih"),
@@ -210,6 +215,9 @@ def test_what_cannot_come_in_is_an_error_that_names_it(source, words, names):
         (rc.LSTM(3, 4, "relu"), "activation='tanh'"),
         (rc.Dense(3, 4), "RNN, LSTM, GRU"),
         (rc.Bidirectional(rc.GRU(3, 4), "sum"), "Bidirectional"),
+        (rc.PeepholeLSTM(3, 4), "ProjectedLSTM"),
+        (rc.ProjectedLSTM(3, 4, 4), "less than 4"),
+        (rc.Stack(rc.ProjectedLSTM(3, 5, 2), rc.ProjectedLSTM(2, 5, 3)), "alike"),
         (rc.Stack(rc.GRU(3, 4), rc.GRU(4, 5)), "alike"),
         (rc.Stack(rc.GRU(3, 4), rc.Dropout(0.2), rc.GRU(4, 4), rc.GRU(4, 4)), "between all layers"),
         (rc.Stack(rc.GRU(3, 4), rc.Dropout(0.2)), "Dropout"),
@@ -220,3 +228,9 @@ def test_what_torch_does_not_have_is_an_error_that_names_it(layer, names):
     with pytest.raises(rc.ContractError) as error:
         to_torch(layer, layer.init(seed=0))
     assert names in str(error.value)
+
+
+def test_a_cell_of_torch_has_no_projection():
+    layer = rc.ProjectedLSTM(3, 4)
+    with pytest.raises(rc.ContractError, match="LSTMCell has no projection"):
+        to_torch(layer, layer.init(seed=0), cell=True)

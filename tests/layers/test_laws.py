@@ -249,6 +249,13 @@ def test_forward_tangents_and_backward_gradients_are_adjoint(layer, problem):
         assert abs(ours - theirs) <= 1e-7 * max(1.0, abs(theirs))
 
 
+def in_float64(p):
+    """The same numbers in float64."""
+    params = {name: a.astype("f8") for name, a in p.params.items()}
+    states = {key: tuple(s.astype("f8") for s in getattr(p, key)) for key in ("state_0", "dstate_T")}
+    return p._replace(params=params, x=p.x.astype("f8"), dy=p.dy.astype("f8"), **states)
+
+
 @pytest.mark.parametrize("layer", SUBJECTS)
 @given(problem=problems)
 def test_float32_follows_float64(layer, problem):
@@ -262,8 +269,12 @@ def test_float32_follows_float64(layer, problem):
     ]  # fmt: skip
     narrow = all_results(layer, type(p)(*single))
     assert {a.dtype.name for a in narrow.values()} == {"float32"}
+    tolerance = TOLERANCE["float32 against float64"]
+    if "gain_h" in p.params:  # where all units of a row are nearly equal, a norm enlarges every rounding
+        rounded = all_results(layer, in_float64(type(p)(*single)))
+        tolerance += 10 * max(scaled_error(rounded[key], wide[key]) for key in wide)
     if "relu" not in repr(layer):  # a rounding may switch a unit on or off
-        assert_equal_results(narrow, wide, TOLERANCE["float32 against float64"])
+        assert_equal_results(narrow, wide, tolerance)
 
 
 class Counting(np.ndarray):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import rnncore as rc
 from rnncore import gradcheck
 from rnncore.gradcheck import random_problem
+from rnncore.layers import layer_norm
 from rnncore.layers.elementary import sigmoid
 from rnncore.onnx_layers import OnnxLSTM
 
@@ -19,6 +20,10 @@ seeds = st.integers(0, 10**6)
 VARIANTS = {
     "peephole_lstm": lambda D, H, **words: rc.PeepholeLSTM(D, H, **words),
     "peephole_lstm-truncated": lambda D, H, **words: rc.PeepholeLSTM(D, H, "truncated", **words),
+    "coupled_lstm": rc.CoupledLSTM,
+    "projected_lstm": lambda D, H, **words: rc.ProjectedLSTM(D, 2 * H - 1, H, **words),
+    "layernorm_lstm": rc.LayerNormLSTM,
+    "layernorm_gru": rc.LayerNormGRU,
 }
 variants = pytest.mark.parametrize("name", VARIANTS)
 
@@ -106,15 +111,156 @@ def test_exact_and_truncated_are_one_where_neither_weights_nor_peepholes_lead_ba
     assert_equal_results(all_results(truncated, p), all_results(exact, p), EQUAL)
 
 
+# ---- coupled gates
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(seed=seeds)
+def test_coupled_gates_are_an_lstm_whose_input_gate_has_the_forget_gates_weights_turned_round(backend, seed):
+    layer = make("coupled_lstm", backend=backend)
+    p = random_problem(layer, seed)
+    tied = {}
+    for name, a in p.params.items():
+        f, g, o = np.split(a, 3, axis=-1)
+        tied[name] = np.concatenate([-f, f, g, o], axis=-1)  # 1 - sigmoid(a) = sigmoid(-a)
+    expected = all_results(lstm(backend), p._replace(params=tied))
+    for name in p.params:
+        di, df, dg, do = np.split(expected[f"d{name}"], 4, axis=-1)
+        expected[f"d{name}"] = np.concatenate([df - di, dg, do], axis=-1)
+    assert_equal_results(all_results(layer, p), expected, EQUAL)
+
+
+@given(seed=seeds)
+def test_a_memory_with_coupled_gates_never_leaves_the_range_of_its_start_and_tanh(seed):
+    layer = make("coupled_lstm")
+    p = random_problem(layer, seed, T=20, scale=3.0, ragged=False)
+    _, _, cache = layer.forward(p.params, p.x, p.state_0)
+    assert (np.abs(cache.c) <= np.maximum(np.abs(p.state_0[1]), 1)).all()
+
+
+# ---- projection
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(seed=seeds)
+def test_with_the_identity_as_projection_it_is_the_lstm(backend, seed):
+    layer = rc.ProjectedLSTM(3, 5, 5, backend=backend, **WORDS)
+    p = random_problem(layer, seed)
+    p.params["Wp"][:] = np.eye(5)
+    expected = all_results(lstm(backend), p._replace(params=without(p.params, "Wp")))
+    assert_equal_results(without(all_results(layer, p), "dWp"), expected, EQUAL)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_projection_turned_by_an_orthogonal_matrix_turns_the_outputs_and_nothing_else(backend):
+    layer = rc.ProjectedLSTM(3, 7, 4, backend=backend, **WORDS)
+    p = random_problem(layer, 1)
+    Q = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    params = {**p.params, "Wp": p.params["Wp"] @ Q, "Wh": Q.T @ p.params["Wh"]}
+    y, (_, c), _ = layer.forward(p.params, p.x, p.state_0, p.lengths)
+    turned, (_, c_turned), _ = layer.forward(params, p.x, (p.state_0[0] @ Q, p.state_0[1]), p.lengths)
+    np.testing.assert_allclose(turned, y @ Q, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(c_turned, c, rtol=0, atol=1e-12)
+
+
+def test_half_of_the_units_are_given_out_unless_said_otherwise():
+    assert rc.ProjectedLSTM(3, 7).parameter_shapes() == {"Wx": (3, 28), "Wh": (4, 28), "b": (28,), "Wp": (7, 4)}
+    assert rc.ProjectedLSTM(3, 7, 9).state_sizes == (9, 7)
+    with pytest.raises(rc.ContractError, match="P"):
+        rc.ProjectedLSTM(3, 7, 0)
+
+
+# ---- layer normalisation
+
+normed = pytest.mark.parametrize("name", ["layernorm_lstm", "layernorm_gru"])
+
+
+def norms(name):
+    """The columns of Wx and Wh that are normalised together."""
+    return [slice(0, 20)] if name == "layernorm_lstm" else [slice(0, 10), slice(10, 15)]
+
+
+@normed
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(seed=seeds, scale=st.floats(0.05, 20))
+def test_weights_times_s_are_eps_over_s_squared(name, backend, seed, scale):
+    layer = make(name, backend=backend)
+    p = random_problem(layer, seed)
+    if name == "layernorm_lstm":  # the memory's norm has the same eps: it stays out of the law
+        p.params["gain_c"][:] = 0
+    plain = all_results(layer, p)
+    times_s = {**p.params, "Wx": scale * p.params["Wx"], "Wh": scale * p.params["Wh"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layer_norm, "EPS", 1e-5 * scale**2)
+        got = all_results(layer, p._replace(params=times_s))
+    for weight in ("dWx", "dWh"):
+        got[weight] = got[weight] * scale  # the derivative by W is that by s W, times s
+    assert_equal_results(without(got, "dgain_c"), without(plain, "dgain_c"), 1e-11)
+
+
+@normed
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(seed=seeds)
+def test_one_vector_added_to_all_columns_that_are_normalised_together_changes_nothing(name, backend, seed):
+    layer = make(name, backend=backend)
+    p = random_problem(layer, seed)
+    rng = np.random.default_rng(seed + 1)
+    moved = {key: a.copy() for key, a in p.params.items()}
+    for columns in norms(name):
+        for weight in ("Wx", "Wh"):
+            moved[weight][:, columns] += rng.normal(size=(len(moved[weight]), 1))
+    a, b = all_results(layer, p), all_results(layer, p._replace(params=moved))
+    assert_equal_results(without(b, "dx"), without(a, "dx"), 1e-11)
+    assert_equal_results({"dx": b["dx"]}, {"dx": a["dx"]}, 1e-11)
+    for columns in norms(name):  # so no gradient points that way
+        for weight in ("dWx", "dWh"):
+            assert np.abs(a[weight][:, columns].sum(axis=1)).max() <= EQUAL * np.abs(a[weight]).max()
+
+
+@normed
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_eps_no_gradient_points_along_the_weights(name, backend, monkeypatch):
+    monkeypatch.setattr(layer_norm, "EPS", 0.0)
+    layer = make(name, backend=backend)
+    p = random_problem(layer, 4)
+    got = all_results(layer, p)
+    for columns in norms(name):
+        for weight in ("Wx", "Wh"):
+            along = p.params[weight][:, columns] * got[f"d{weight}"][:, columns]
+            assert abs(along.sum()) <= EQUAL * np.abs(along).sum()
+
+
+@normed
+def test_its_norm_is_the_layer_of_that_name(name):
+    layer = make(name)
+    p = random_problem(layer, 2, ragged=False)
+    _, _, cache = layer.forward(p.params, p.x, p.state_0)
+    for half, (a, W) in enumerate(((p.x, "Wx"), (cache.h[:-1], "Wh"))):
+        for columns in norms(name):
+            sums = a @ p.params[W][:, columns]
+            width = sums.shape[-1]
+            expected, _, _ = rc.LayerNorm(width, **WORDS).forward(
+                {"gain": np.ones(width), "bias": np.zeros(width)}, sums
+            )
+            got = cache.z[..., half * cache.gates.shape[-1] :][..., columns]
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
 # ---- all of them
+
+
+def keeping(layer):
+    return "f" if "f" in layer.cell.gates else "z"
 
 
 @variants
 def test_the_forget_gate_starts_open_and_what_is_added_does_nothing(name):
-    params = make(name).init(seed=0)
-    k = make(name).cell.gates.index("f")
-    np.testing.assert_array_equal(params["b"][5 * k : 5 * k + 5], 1)
+    layer = make(name)
+    params, H = layer.init(seed=0), layer.H
+    k = layer.cell.gates.index(keeping(layer))
+    assert (params[layer.cell.biases[0]][H * k : H * k + H] == (keeping(layer) == "f")).all()
     assert not params.get("P", np.zeros(1)).any()
+    assert all((a == 1).all() for key, a in params.items() if key.startswith("gain"))
 
 
 @variants
@@ -152,8 +298,8 @@ def test_it_works_in_every_composition_is_saved_and_comes_back(name, tmp_path):
 def test_gaps_and_starting_values_of_long_memory(name, backend):
     layer = make(name, backend=backend)
     params = rc.initialisation.chrono(layer, layer.init(0), T_max=50, seed=1)
-    k = layer.cell.gates.index("f")
-    assert (params["b"][5 * k : 5 * k + 5] >= 0).all()
+    k, H = layer.cell.gates.index(keeping(layer)), layer.H
+    assert (params[layer.cell.biases[0]][H * k : H * k + H] >= 0).all()
     p = random_problem(rc.Masked(layer), 4)
     report = gradcheck.check(rc.Masked(layer), p.params, p.x, p.state_0, p.lengths, "forward-mode", entries=6)
     assert report.ok, str(report)

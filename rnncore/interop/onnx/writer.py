@@ -26,22 +26,22 @@ from rnncore.interop.atomic import replacing
 from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
 from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import MeanPool
-from rnncore.recurrent import GRU, LSTM, RNN, PeepholeLSTM
+from rnncore.recurrent import GRU, LSTM, RNN, CoupledLSTM, PeepholeLSTM
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Params
 from rnncore.wrappers import Bidirectional, Residual, Reversed
 from rnncore.wrappers.base import unmerged
 
 OPSET = 17
-Cells = (RNN, LSTM, GRU, PeepholeLSTM, OnnxRNN, OnnxLSTM, OnnxGRU)
+Cells = (RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, OnnxRNN, OnnxLSTM, OnnxGRU)
 
 
 def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
     """Return a model as an ONNX ModelProto, and write it to `path` where one is given; names as above.
 
-    RNN, LSTM, GRU, PeepholeLSTM, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual, Dense,
-    LayerNorm, Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes recurrent
-    operators in float32 only. ContractError names a layer that has no counterpart.
+    RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual,
+    Dense, LayerNorm, Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes
+    recurrent operators in float32 only. ContractError names a layer that has no counterpart.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4), rc.Last(), rc.Dense(4, 1))
@@ -160,7 +160,7 @@ class _Writer:
         self, layer: Any, path: str, own: Params, x: str, states: list[str], direction: str
     ) -> tuple[str, list[str]]:
         """One recurrent operator in one direction."""
-        op = type(layer).__name__.removeprefix("Onnx").removeprefix("Peephole")
+        op, own = _operator(layer, own)
         W, R, B, P = from_params(op, own)
         if op != "GRU":
             B = B * np.repeat([1, 0], len(B) // 2).astype(B.dtype)  # the operator adds its two halves
@@ -224,7 +224,7 @@ class _Writer:
             self.pooled = True
             return self.last(x) if isinstance(layer, Last) else self.mean(x)
         else:
-            names = "RNN, LSTM, GRU, PeepholeLSTM, Stack, Bidirectional, Reversed, Residual, "
+            names = "RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, Stack, Bidirectional, Reversed, Residual, "
             names += "Dense, LayerNorm, Embedding, Last, MeanPool"
             advice = f"{path.rstrip('.') or 'the model'} is none of them"
             raise ContractError("model", f"layers among {names}", repr(layer), advice)
@@ -254,11 +254,21 @@ class _Writer:
         )
 
 
+def _operator(layer: Any, own: Params) -> tuple[str, Params]:
+    """The operator that a cell is, and the parameters for it in our order of blocks."""
+    if not isinstance(layer, CoupledLSTM):
+        return type(layer).__name__.removeprefix("Onnx").removeprefix("Peephole"), own
+    parts = {name: np.split(a, 3, axis=-1) for name, a in own.items()}
+    # the operator keeps i, leaves its block f unread, and takes f = 1 - i: i is 1 - f where a_i is -a_f
+    return "LSTM", {name: np.concatenate([-f, 0 * f, g, o], axis=-1) for name, (f, g, o) in parts.items()}
+
+
 def _attributes(layer: Any, op: str) -> dict[str, Any]:
     """What a cell says beyond its weights."""
     if not isinstance(layer, (OnnxRNN, OnnxLSTM, OnnxGRU)):
         words = {"tanh": FUNCTIONS[op], "relu": tuple("Relu" if f == "Tanh" else f for f in FUNCTIONS[op])}
         found: dict[str, Any] = {"activations": list(words[layer.options.get("activation", "tanh")])}
+        found |= {"input_forget": 1} if isinstance(layer, CoupledLSTM) else {}
         return found | ({"linear_before_reset": int(layer.options["reset"] == "after")} if op == "GRU" else {})
     found = {"activations": [a.name for a in layer.activations]}
     for key in ("alpha", "beta"):

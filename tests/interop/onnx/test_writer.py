@@ -15,6 +15,7 @@ MODELS = {
     "lstm": rc.LSTM(3, 4),
     "lstm relu": rc.LSTM(3, 4, activation="relu"),
     "peepholes": rc.PeepholeLSTM(3, 4),
+    "coupled gates both ways": rc.Bidirectional(rc.CoupledLSTM(3, 4)),
     "gru after": rc.GRU(3, 4),
     "gru before": rc.GRU(3, 4, reset="before"),
     "classifier": rc.Stack(rc.Embedding(9, 3), rc.GRU(3, 4), rc.Dropout(0.5), rc.LSTM(4, 5), rc.Last(), rc.Dense(5, 2)),
@@ -101,7 +102,12 @@ def test_the_same_model_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize(
-    "model", [rc.TimeLSTM(3, 4), rc.Stack(rc.GRU(3, 4), rc.Attention(4, 2)), rc.Masked(rc.GRU(3, 4))]
+    "model",
+    [
+        *(rc.TimeLSTM(3, 4), rc.ProjectedLSTM(3, 4), rc.LayerNormLSTM(3, 4), rc.LayerNormGRU(3, 4)),
+        *(rc.Stack(rc.GRU(3, 4), rc.Attention(4, 2)), rc.Masked(rc.GRU(3, 4))),
+    ],
+    ids=repr,
 )
 def test_a_layer_without_a_counterpart_is_named(model):
     with pytest.raises(rc.ContractError, match="layers among RNN, LSTM, GRU"):
