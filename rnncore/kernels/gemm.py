@@ -9,7 +9,8 @@ rows, so a sequence's result does not depend on its batch.
              need 8 addresses of rows, too many for the other registers: 81 to 84 GFLOP/s against 97 to 102, in turns.
              One or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W)
     panel    a tile's columns of the right-hand matrix, all k of them one after another in memory
-    depth    at most _DEPTH of k at a time: a panel of 64 kB then stays near while all rows pass
+    depth    at most _DEPTH of k at a time: a panel of 128 kB then stays in the L2 cache while all rows pass; with 256,
+             c is read and written twice as often (512 units: 78 GFLOP/s against 88)
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from numba.core import cgutils
 
 from rnncore.kernels.jit import intrinsic, kernel, part
 from rnncore.kernels.rows import FIRST
-from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, lanes_below, llvm_call, load, spread, store
+from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, lanes_below, llvm_call, load, prefetch, spread, store
 from rnncore.typing import Array
 
 _ROWS, _VECTORS = (4, 4) if VECTOR_BYTES == 64 else (6, 2)  # 4 x 4 + 4 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
 _PANEL_BYTES = _VECTORS * VECTOR_BYTES
-_DEPTH = 256
+_DEPTH = 512
 _FEW = 2  # rows that are computed one by one
 
 _NEXT = np.int64(1)  # like FIRST
@@ -142,12 +143,19 @@ _tile_wide, _tile_narrow = _tile(1, _VECTORS, 8 // _VECTORS), _tile(1, _VECTORS,
 @part
 def _panel(
     rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, a_tile: Any, panels: Any, panels_0: Any,
-    c: Any, c_0: Any, width: Any
+    c: Any, c_0: Any, width: Any, far: bool
 ) -> None:  # fmt: skip
-    """Add a times one panel to `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile."""
+    """Add a times one panel to `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile.
+
+    far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %).
+    """
     c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
     for i in range(0, rows, _ROWS):
         live, a_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, c_0 + i * c_row
+        if far:
+            for r in range(_ROWS, 2 * _ROWS):
+                for j in range(0, width, 64 // c.itemsize):
+                    prefetch(c, FIRST, c_i + r * c_row + j)
         if width > _VECTORS // 2 * lane:
             _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
         elif width > lane:
@@ -193,7 +201,7 @@ def add_product(
         else:
             for j in range(0, n, full):
                 width, start = min(full, n - j), j * k + k_0 * full
-                _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, start, c, c_start + j, width)
+                _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, start, c, c_start + j, width, False)
 
 
 @part
@@ -202,11 +210,12 @@ def add_outer(
 ) -> None:  # fmt: skip
     """c[c_first + i, c_column + j] += sum over rows r < k of a[r, a_column + i] b[r, b_column + j]; i < m, j < n.
 
-    Both sides are packed, 256 rows at a time: these lie one page apart, and do not fit the table of pages (135 to 165
+    Both sides are packed: their rows lie one page apart, and do not fit the table of pages (135 to 165
     GFLOP/s without, 190 with).
     """
     full = _PANEL_BYTES // c.itemsize
-    left, right = np.empty((m + _ROWS) * _DEPTH, c.dtype), np.zeros((_DEPTH, full), c.dtype)
+    most = min(k, _DEPTH)
+    left, right = np.empty((m + _ROWS) * most, c.dtype), np.zeros((most, full), c.dtype)
     for k_0 in range(0, k, _DEPTH):
         depth = min(_DEPTH, k - k_0)
         _pack_left(depth, a, k_0, a_column, m, left)
@@ -216,7 +225,7 @@ def add_outer(
                 for q in range(0, width, lanes(b)):
                     store(right, r, q, width - q, load(b, k_0 + r, b_column + j + q, width - q))
             c_0 = c_first * c.shape[1] + c_column + j
-            _panel(m, depth, left, FIRST, _NEXT, FIRST + _ROWS, depth, right.reshape(-1), FIRST, c, c_0, width)
+            _panel(m, depth, left, FIRST, _NEXT, FIRST + _ROWS, depth, right.reshape(-1), FIRST, c, c_0, width, True)
 
 
 @part

@@ -14,14 +14,14 @@ import numpy as np
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows, steps_ahead
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @part
-def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
+def reset_gate(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
     """Equations (3), (4) and what of (5) comes before tanh, for row r of the batch; its pre-activations: row n of a."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
@@ -36,7 +36,7 @@ def _reset(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> N
 
 
 @part
-def _update(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out: Any) -> None:
+def update_gate(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out: Any) -> None:
     """The rest of (5), and (6), from row n of a and the rows r to the rows `after` of h and `out` of y."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
@@ -49,7 +49,7 @@ def _update(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out:
 
 
 @kernel
-def _forward(
+def forward_rows(
     x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any,
     bh_n: Any, after: bool, h: Any, gates: Any, q: Any, y: Any
 ) -> None:  # fmt: skip
@@ -72,14 +72,34 @@ def _forward(
             fill_rows(q, old, rows, bh_n)
             add_product(rows, h, old, FIRST, H, Wh_n, q, old, FIRST, H)
         for n in range(rows):
-            _reset(a, at + n, old + n, h, after, gates, q)
+            reset_gate(a, at + n, old + n, h, after, gates, q)
         if not after:
             add_product(rows, q, old, FIRST, H, Wh_n, a, at, 2 * H, H)
         for n in range(rows):
-            _update(a, at + n, old + n, old + n + stride, gates, h, y, row + n)
+            update_gate(a, at + n, old + n, old + n + stride, gates, h, y, row + n)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
+
+
+def packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Array]:
+    """Return Wx, the blocks r z and n of Wh packed, then b, what (1) and (2) share of the biases, and bh_n."""
+    Wh, bh = params["Wh"], params["bh"]
+    H, width = Wh.shape
+    Wh, b = as_rows(Wh, width), params["bx"] + bh
+    if after:
+        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
+    Wx = pack(as_rows(params["Wx"], width))
+    return Wx, pack(Wh, last=2 * H), pack(Wh, first=2 * H), as_rows(b, width), as_rows(bh[2 * H :], H)
+
+
+def packed_transposes(params: Params, after: bool) -> tuple[Array, Array, Array]:
+    """Return the transposes of Wx, of what of Wh is multiplied with h, and of its block n, packed for da as n r z v."""
+    H, width = params["Wh"].shape
+    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
+    Wh = as_rows(params["Wh"], width)
+    Wh_T = pack(Wh if after else Wh[:, : 2 * H].copy(), transpose=True)
+    return Wx_T, Wh_T, pack(Wh[:, 2 * H :].copy(), transpose=True)
 
 
 def _run(
@@ -89,19 +109,13 @@ def _run(
     T, N, D = x.shape
     H = len(params["Wh"])
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-    bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
-    Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
-    Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
-    b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)
-    if after:
-        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
-    b = as_rows(b, 3 * H)
+    bounds, live, weights = forward_bounds(N, lengths), live_rows(lengths, T, N), packed(params, after)
     x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
 
     ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh_rz, Wh_n, b, bh_n, after, *rows)
+        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, *weights, after, *rows)
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
     return y
@@ -133,7 +147,7 @@ def predict(
 
 
 @part
-def _dupdate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
+def dupdate_gate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
     """Equations (6') and the tanh of (5') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
     H = dh.shape[1]
     for j in range(0, H, lanes(dh)):
@@ -146,7 +160,7 @@ def _dupdate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row:
 
 
 @part
-def _dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
+def dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
     """The rest of (5'), (4') and (3'), for row r of the batch: blocks r and v of da."""
     H = q.shape[1]
     for j in range(0, H, lanes(q)):
@@ -157,7 +171,7 @@ def _dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
 
 
 @part
-def _dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
+def dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
     """The rest of (5'), (4') and (3'), for row r of the batch: block r of da, and dh's part through q."""
     H = dh.shape[1]
     for j in range(0, H, lanes(dh)):
@@ -168,7 +182,7 @@ def _dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any,
 
 
 @part
-def _outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
+def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
     """The weights' part of (5') or (4'), (2') and (1'): add the kept rows to dW. left: x 1 h 1 q 1, da: n r z v."""
     add_outer(used, left, FIRST, D + 1, da, FIRST, 3 * H, dW, FIRST, FIRST)
     if after:
@@ -192,29 +206,31 @@ def _backward(
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if used + rows > space:
-            _outer(used, left, da, D, H, after, dW)
+            outer(used, left, da, D, H, after, dW)
             used = FIRST
         for n in range(rows):
             r, new = row + n, used + n
-            _dupdate(gates, r, h, dy, dh, first + n, da, new)
+            dupdate_gate(gates, r, h, dy, dh, first + n, da, new)
             copy_row(x, r, left, new, FIRST, D)
             copy_row(h, r, left, new, D + 1, H)
             if after:
-                _dreset_after(gates, r, q, da, new)
+                dreset_after(gates, r, q, da, new)
             else:
                 copy_row(q, r, left, new, D + H + 2, H)
                 copy_row(da, new, da, new, 3 * H, H)  # v is n
                 dq[n] = 0
+        for matrix in (gates, q, h, dy):
+            fetch_rows(matrix, row - N, rows * (t > 0))
         if after:
             add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (4'), (2')
         else:
             add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (5')
             for n in range(rows):
-                _dreset_before(gates, row + n, h, dq, n, dh, first + n, da, used + n)
+                dreset_before(gates, row + n, h, dq, n, dh, first + n, da, used + n)
             add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
         add_product(rows, da, used, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
         used += rows
-    _outer(used, left, da, D, H, after, dW)
+    outer(used, left, da, D, H, after, dW)
 
 
 def backward(
@@ -230,15 +246,12 @@ def backward(
     dx = np.zeros((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, D + H + 2, 3 * H), dh.dtype)
 
-    Wh = as_rows(params["Wh"], 3 * H)
-    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
-    Wh_T = pack(Wh if after else Wh[:, : 2 * H].copy(), transpose=True)
-    Wh_n_T = pack(Wh[:, 2 * H :].copy(), transpose=True)
+    weights = packed_transposes(params, after)
     rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
     dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
 
     def task(s: int) -> None:
-        _backward(*rows, live, N, bounds[s], bounds[s + 1], Wx_T, Wh_T, Wh_n_T, after, dy_rows, dh, dx_rows, dW[s])
+        _backward(*rows, live, N, bounds[s], bounds[s + 1], *weights, after, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
     total = dW.sum(axis=0)

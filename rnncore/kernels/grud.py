@@ -12,7 +12,16 @@ import numpy as np
 
 from rnncore.kernels.activations import activate, sigmoid
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.gru import _dreset_after, _dreset_before, _dupdate, _outer, _reset, _update
+from rnncore.kernels.gru import (
+    dreset_after,
+    dreset_before,
+    dupdate_gate,
+    outer,
+    packed,
+    packed_transposes,
+    reset_gate,
+    update_gate,
+)
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.kernels.vectors import lanes, load, store, where_below
@@ -83,11 +92,11 @@ def _forward(
             fill_rows(q, old, rows, bh_n)
             add_product(rows, k, old, FIRST, H, Wh_n, q, old, FIRST, H)
         for n in range(rows):
-            _reset(a, n, old + n, k, after, gates, q)
+            reset_gate(a, n, old + n, k, after, gates, q)
         if not after:
             add_product(rows, q, old, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
         for n in range(rows):
-            _update(a, n, old + n, old + n + stride, gates, k, y, row + n)
+            update_gate(a, n, old + n, old + n + stride, gates, k, y, row + n)
             copy_row(y, row + n, h, old + n + stride, FIRST, H)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
@@ -104,31 +113,14 @@ def _run(
     D, H = params["Wgh"].shape
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
-    Wh, bh = as_rows(params["Wh"], 3 * H), params["bh"]
-    Wx, Wh_rz, Wh_n = pack(as_rows(params["Wx"], 3 * H)), pack(Wh, last=2 * H), pack(Wh, first=2 * H)
-    b, bh_n = params["bx"] + bh, as_rows(bh[2 * H :], H)
-    if after:
-        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
     of_h = pack(as_rows(params["Wgh"], H)), as_rows(params["bgh"], H)
-    weights = Wx, Wh_rz, Wh_n, as_rows(b, 3 * H), bh_n, *of_h, np.stack([params[n] for n in ("mean", "Wgx", "bgx")])
-    x_rows, states = as_rows(x, columns), (as_rows(h, H), as_rows(u, D))
-    rows = as_rows(given, 2 * D), as_rows(gh, H), np.empty((h.size // H, H), x.dtype), as_rows(gates, 3 * H)
+    weights = *packed(params, after), *of_h, np.stack([params[n] for n in ("mean", "Wgx", "bgx")])
+    x_rows, k = as_rows(x, columns), np.empty((h.size // H, H), x.dtype)
+    rows = as_rows(h, H), as_rows(u, D), as_rows(given, 2 * D), as_rows(gh, H), k, as_rows(gates, 3 * H)
+    last = as_rows(q, H), as_rows(y, H)
 
     def task(s: int) -> None:
-        _forward(
-            x_rows,
-            live,
-            N,
-            stride,
-            bounds[s],
-            bounds[s + 1],
-            *weights,
-            after,
-            *states,
-            *rows,
-            as_rows(q, H),
-            as_rows(y, H),
-        )
+        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], *weights, after, *rows, *last)
 
     run(task, len(bounds) - 1, float(live.sum()) * ((2 * D + H) * 3 * H + D * H))
     return y
@@ -213,17 +205,17 @@ def _backward(
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if used + rows > space:
-            _outer(used, left, da, wide, H, after, dW)
+            outer(used, left, da, wide, H, after, dW)
             add_outer(used, left, at, D + 1, da, 4 * H, H, dWgh, FIRST, FIRST)
             used = FIRST
         for n in range(rows):
             r, new = row + n, used + n
-            _dupdate(gates, r, k, dy, dh, first + n, da, new)  # (6'), up to dgiven
+            dupdate_gate(gates, r, k, dy, dh, first + n, da, new)  # (6'), up to dgiven
             copy_row(given, r, left, new, FIRST, wide)
             copy_row(k, r, left, new, wide + 1, H)
             dgiven[n] = 0
             if after:
-                _dreset_after(gates, r, q, da, new)
+                dreset_after(gates, r, q, da, new)
             else:
                 copy_row(q, r, left, new, wide + H + 2, H)
                 copy_row(da, new, da, new, 3 * H, H)
@@ -233,7 +225,7 @@ def _backward(
         else:
             add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)
             for n in range(rows):
-                _dreset_before(gates, row + n, k, dq, n, dh, first + n, da, used + n)
+                dreset_before(gates, row + n, k, dq, n, dh, first + n, da, used + n)
             add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)
         add_product(rows, da, used, FIRST, 3 * H, Wx_T, dgiven, FIRST, FIRST, wide)
         for n in range(rows):
@@ -242,7 +234,7 @@ def _backward(
         for n in range(rows):
             _dsee(x, row + n, u, of_x, dgiven, n, du, first + n, dx, left, used + n, at, sums)
         used += rows
-    _outer(used, left, da, wide, H, after, dW)
+    outer(used, left, da, wide, H, after, dW)
     add_outer(used, left, at, D + 1, da, 4 * H, H, dWgh, FIRST, FIRST)
 
 
@@ -259,11 +251,8 @@ def backward(
     dx = np.zeros((T, N, columns), dh.dtype)
     dW, dWgh, sums = (np.zeros((len(bounds) - 1, *s), dh.dtype) for s in ((wide + H + 2, 3 * H), (D + 1, H), (3, D)))
 
-    Wh = as_rows(params["Wh"], 3 * H)
-    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
-    Wh_T = pack(Wh if after else Wh[:, : 2 * H].copy(), transpose=True)
-    Wh_n_T, Wgh_T = pack(Wh[:, 2 * H :].copy(), transpose=True), pack(as_rows(params["Wgh"], H), transpose=True)
-    weights = Wx_T, Wh_T, Wh_n_T, Wgh_T, np.stack([params[name] for name in ("mean", "Wgx", "bgx")])
+    Wgh_T = pack(as_rows(params["Wgh"], H), transpose=True)
+    weights = *packed_transposes(params, after), Wgh_T, np.stack([params[name] for name in ("mean", "Wgx", "bgx")])
     k = cache.gh * cache.h[:-1]  # (5)
     x, u, given, gates = (as_rows(a, a.shape[2]) for a in (cache.x, cache.u, cache.given, cache.gates))
     h, gh, k, q, dy_rows = (as_rows(a, H) for a in (cache.h, cache.gh, k, cache.q, dy))

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from rnncore.kernels import gru
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.gru import _dreset_after, _dreset_before, _dupdate, _outer, _reset, _update
+from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, outer, reset_gate, update_gate
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.lstm import _cell, _dcell
+from rnncore.kernels.lstm import dlstm_cell, lstm_cell
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers import recurrent_dropout as textbook
@@ -82,17 +83,17 @@ def _step(
             fill_rows(q, FIRST, rows, bh_n)
             add_product(rows, hm, FIRST, FIRST, H, Wh_n, q, FIRST, FIRST, H)
         for n in range(rows):
-            _reset(a, n, n, hm, flag, gates, q)
+            reset_gate(a, n, n, hm, flag, gates, q)
         if not flag:
             add_product(rows, q, FIRST, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
         for n in range(rows):
-            _update(a, n, n, R + n, gates, hs, hs, R + n)
+            update_gate(a, n, n, R + n, gates, hs, hs, R + n)
         return
     add_product(rows, hm, FIRST, FIRST, H, Wh, a, FIRST, FIRST, width)
     for n in range(rows):
         if kind == LSTM:
             copy_row(c, row + n, cs, n, FIRST, H)
-            _cell(a, n, cs, n, R + n, flag, hs, gates, hs, R + n)
+            lstm_cell(a, n, cs, n, R + n, flag, hs, gates, hs, R + n)
         else:
             for j in range(0, H, lanes(hs)):
                 store(hs, R + n, j, H - j, activate(load(a, n, j, H - j), flag))
@@ -125,9 +126,51 @@ def _forward(
 def _weights(kind: int, flag: bool, used: Any, left: Any, da: Any, D: Any, H: Any, width: Any, dW: Any) -> None:
     """Add the kept rows to dW. left: x 1 h, of a GRU x 1 h 1 q 1."""
     if kind == GRU:
-        _outer(used, left, da, D, H, flag, dW)
+        outer(used, left, da, D, H, flag, dW)
     else:
         add_outer(used, left, FIRST, D + 1 + H, da, FIRST, width, dW, FIRST, FIRST)
+
+
+@part
+def _dstep(
+    kind: int, flag: bool, rows: Any, R: Any, hs: Any, cs: Any, hm: Any, gates: Any, q: Any, dnew: Any, dhs: Any,
+    dcs: Any, dq: Any, left: Any, D: Any, da: Any, used: Any
+) -> None:  # fmt: skip
+    """Equation (2') for the rows of a step, as far as no product is needed: into da, from the row `used` on."""
+    H = hm.shape[1]
+    for n in range(rows):
+        if kind == LSTM:
+            dlstm_cell(gates, cs, n, R, flag, dnew, dhs, dcs, n, da, used + n)
+        elif kind == GRU:
+            dupdate_gate(gates, n, hs, dnew, dhs, n, da, used + n)
+            if flag:
+                dreset_after(gates, n, q, da, used + n)
+            else:
+                copy_row(q, n, left, used + n, D + H + 2, H)
+                copy_row(da, used + n, da, used + n, 3 * H, H)
+                dq[n] = 0
+        else:
+            for j in range(0, H, lanes(da)):
+                slope = dactivate(load(hs, R + n, j, H - j), flag)
+                store(da, used + n, j, H - j, load(dnew, n, j, H - j) * slope)
+
+
+@part
+def _through(
+    kind: int, flag: bool, rows: Any, hm: Any, gates: Any, dq: Any, da: Any, used: Any, width: Any, Wh_T: Any,
+    Wh_n_T: Any, dhm: Any
+) -> None:  # fmt: skip
+    """The products of (2') with Wh, into dhm; those of a GRU with the reset before them give block r of da first."""
+    H = hm.shape[1]
+    if kind != GRU:
+        add_product(rows, da, used, FIRST, width, Wh_T, dhm, FIRST, FIRST, H)
+    elif flag:
+        add_product(rows, da, used, H, 3 * H, Wh_T, dhm, FIRST, FIRST, H)
+    else:
+        add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)
+        for n in range(rows):
+            dreset_before(gates, n, hm, dq, n, dhm, n, da, used + n)
+        add_product(rows, da, used, H, 2 * H, Wh_T, dhm, FIRST, FIRST, H)
 
 
 @kernel
@@ -155,34 +198,15 @@ def _backward(
             for j in range(0, H, lanes(dh)):  # h_t is read twice: as the output, and by step t+1
                 store(dh, first + n, j, H - j, load(dh, first + n, j, H - j) + load(dy, row + n, j, H - j))
             _dmix(kh, (row + n) * each[0], dh, first + n, dnew, n)  # (3')
-            copy_row(x, row + n, left, used + n, FIRST, D)
-            copy_row(hm, n, left, used + n, D + 1, H)
             if kind == LSTM:
                 _dmix(kc, (row + n) * each[1], dc, first + n, dcs, n)  # (3')
-                _dcell(gates, cs, n, R, flag, dnew, dhs, dcs, n, da, used + n)  # (2'), from here on
+            copy_row(x, row + n, left, used + n, FIRST, D)
+            copy_row(hm, n, left, used + n, D + 1, H)
+        _dstep(kind, flag, rows, R, hs, cs, hm, gates, q, dnew, dhs, dcs, dq, left, D, da, used)
+        if kind == LSTM:
+            for n in range(rows):
                 _add(dcs, n, dc, first + n)
-            elif kind == GRU:
-                _dupdate(gates, n, hs, dnew, dhs, n, da, used + n)
-                if flag:
-                    _dreset_after(gates, n, q, da, used + n)
-                else:
-                    copy_row(q, n, left, used + n, D + H + 2, H)
-                    copy_row(da, used + n, da, used + n, 3 * H, H)
-                    dq[n] = 0
-            else:
-                for j in range(0, H, lanes(da)):
-                    slope = dactivate(load(hs, R + n, j, H - j), flag)
-                    store(da, used + n, j, H - j, load(dnew, n, j, H - j) * slope)
-        if kind == GRU:
-            if flag:
-                add_product(rows, da, used, H, 3 * H, Wh_T, dhm, FIRST, FIRST, H)
-            else:
-                add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)
-                for n in range(rows):
-                    _dreset_before(gates, n, hm, dq, n, dhm, n, da, used + n)
-                add_product(rows, da, used, H, 2 * H, Wh_T, dhm, FIRST, FIRST, H)
-        else:
-            add_product(rows, da, used, FIRST, width, Wh_T, dhm, FIRST, FIRST, H)
+        _through(kind, flag, rows, hm, gates, dq, da, used, width, Wh_T, Wh_n_T, dhm)
         add_product(rows, da, used, FIRST, width, Wx_T, dx, row, FIRST, D)
         for n in range(rows):
             _add(dhs, n, dh, first + n)
@@ -194,28 +218,20 @@ def _backward(
 
 def _forward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Array, Array, Array, Array]:
     """Return Wx, Wh, Wh_n packed, then b and bh_n; of a GRU Wh has the blocks r and z, elsewhere Wh_n is not read."""
-    H, width = params["Wh"].shape
-    Wx, Wh = pack(as_rows(params["Wx"], width)), as_rows(params["Wh"], width)
-    if kind != GRU:
-        b = as_rows(params["b"], width)
-        return Wx, pack(Wh), Wx, b, b
-    bx, bh = params["bx"], params["bh"]
-    b = bx + bh
-    if flag:
-        b[2 * H :] = bx[2 * H :]  # bh_n goes into q
-    return Wx, pack(Wh, last=2 * H), pack(Wh, first=2 * H), as_rows(b, width), as_rows(bh[2 * H :], H)
+    if kind == GRU:
+        return gru.packed(params, flag)
+    width = params["Wh"].shape[1]
+    Wx, Wh, b = (as_rows(params[name], width) for name in ("Wx", "Wh", "b"))
+    Wx = pack(Wx)
+    return Wx, pack(Wh), Wx, b, b
 
 
 def _backward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Array, Array]:
     """Return the transposes of Wx, Wh and Wh_n packed, in the order of the blocks of da."""
-    H, width = params["Wh"].shape
-    Wh = as_rows(params["Wh"], width)
-    if kind != GRU:
-        Wh_T = pack(Wh, transpose=True)
-        return pack(as_rows(params["Wx"], width), transpose=True), Wh_T, Wh_T
-    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
-    Wh_T = pack(Wh if flag else Wh[:, : 2 * H].copy(), transpose=True)
-    return Wx_T, Wh_T, pack(Wh[:, 2 * H :].copy(), transpose=True)
+    if kind == GRU:
+        return gru.packed_transposes(params, flag)
+    Wx_T, Wh_T = (pack(as_rows(params[name], params[name].shape[1]), transpose=True) for name in ("Wx", "Wh"))
+    return Wx_T, Wh_T, Wh_T
 
 
 def _mask_rows(drop: Array, zone: State) -> tuple[Array, Array, Array, Array]:

@@ -13,14 +13,14 @@ import numpy as np
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows, steps_ahead
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
 @kernel
-def _forward(
+def forward_rows(
     x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, b: Any, relu: bool,
     h: Any, y: Any
 ) -> None:  # fmt: skip
@@ -58,7 +58,7 @@ def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Arra
     ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        _forward(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, b, relu, h_rows, y_rows)
+        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, b, relu, h_rows, y_rows)
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * H)
     return y
@@ -109,6 +109,8 @@ def _backward(
                 store(dh, old, j, rest, 0.0)
             copy_row(x, r, left, new, FIRST, D)
             copy_row(h, r, left, new, D + 1, H)
+        for matrix in (h, dy):
+            fetch_rows(matrix, row - N, rows * (t > 0))
         add_product(rows, da, used, FIRST, H, Wx_T, dx, row, FIRST, D)
         add_product(rows, da, used, FIRST, H, Wh_T, dh, first, FIRST, H)
         used += rows

@@ -34,12 +34,12 @@ class Step(NamedTuple):
     many: Callable[[Array, Rows, Array], Array]
 
 
-_rnn_forward: Any = rnn._forward
-_lstm_forward: Any = lstm._forward
-_gru_forward: Any = gru._forward
-_lstm_cell: Any = lstm._cell
-_gru_reset: Any = gru._reset
-_gru_update: Any = gru._update
+_rnn_forward: Any = rnn.forward_rows
+_lstm_forward: Any = lstm.forward_rows
+_gru_forward: Any = gru.forward_rows
+_lstm_cell: Any = lstm.lstm_cell
+_gru_reset: Any = gru.reset_gate
+_gru_update: Any = gru.update_gate
 
 
 @part

@@ -27,7 +27,7 @@ def test_works_where_no_folder_is_writable():
 
         tempfile.TemporaryFile = refuse
     """
-    run_script(no_folder, FORWARD, "assert rnn._forward._cache.cache_path is None")
+    run_script(no_folder, FORWARD, "assert rnn.forward_rows._cache.cache_path is None")
 
 
 def test_works_where_the_disk_is_full(tmp_path):
@@ -76,7 +76,7 @@ def test_after_a_warmup_a_new_process_compiles_nothing(tmp_path):
 
 
 def test_an_edit_of_any_kernel_file_makes_the_cache_stale():
-    assert rnn._forward._cache._cache_file._source_stamp == jit._sources()
+    assert rnn.forward_rows._cache._cache_file._source_stamp == jit._sources()
 
 
 @pytest.mark.parametrize(
