@@ -1,6 +1,6 @@
 """Data: CDNOW, the purchases of a cohort of new customers of an online music shop, which ship with the package; and
 made-up tasks whose answer lies many steps back, `adding`, `copy` and `echo`, with endless minibatches of
-them, `Fresh`.
+them, `Fresh`; and journeys of touches whose effects are known, `journeys`.
 
 The cohort bought for the first time between January and March 1997; every purchase until June 1998 is recorded. The
 data were published with Fader and Hardie (2001), "Forecasting repeat sales at CDNOW: a case study", Interfaces 31(3),
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnncore.datasets.journeys import Journeys, journeys
 from rnncore.datasets.long_range import Fresh, adding, copy, echo
 from rnncore.typing import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CDNOW_PATH", "Fresh", "adding", "cdnow", "cdnow_weeks", "copy", "echo"]
+__all__ = ["CDNOW_PATH", "Fresh", "Journeys", "adding", "cdnow", "cdnow_weeks", "copy", "echo", "journeys"]
 
 CDNOW_PATH = Path(__file__).with_name("cdnow.csv.gz")
 """The shipped file: `customer,date,items,amount,sample`, one line per purchase."""

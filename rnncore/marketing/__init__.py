@@ -6,6 +6,7 @@ from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.segments import Segments
@@ -19,6 +20,7 @@ __all__ = [
     "ContractChurn",
     "Demand",
     "EventLog",
+    "Journey",
     "NextPurchase",
     "Outcome",
     "Segments",

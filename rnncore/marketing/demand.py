@@ -93,7 +93,7 @@ class Demand(Task):
         epochs: int = 30,
         patience: int = 5,
         batch_size: int | None = None,
-        learning_rate: float = 5e-3,
+        learning_rate: float = 2e-3,
         latest: int = 28,
         seed: int = 0,
         seeds: int = 1,

@@ -9,6 +9,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
     fewest            so many customers a log must have
+    judged_over       so many horizons after an origin are needed to judge there
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
     calibration       how outputs become what is judged (calibration.py)
     loss              a pair of `rnncore.losses`
@@ -105,6 +106,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
     reference: ClassVar[str] = CONSTANT
     fewest: ClassVar[int] = 2
+    judged_over: ClassVar[int] = 1
     loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
 
     verdict_: str
@@ -394,9 +396,9 @@ class Task(BaseEstimator):  # type: ignore[misc]
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
         """As `_ready`, a horizon before the log ends; DataError where the network was told of what came then."""
         task, work, last = self._ready(log, None, learns=True)
-        origin = last - span(task.horizon)
+        origin = last - span(task.horizon * task.judged_over)
         if origin < self.trained_until_:
-            enough = self.trained_until_ + span(task.horizon)
+            enough = self.trained_until_ + span(task.horizon * task.judged_over)
             raise DataError(
                 f"the network was trained until {self.trained_until_}; to score it, the log must go on until "
                 f"{enough} or later, but it ends on {log.last_day}; table_ has the "

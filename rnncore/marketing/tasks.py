@@ -12,6 +12,7 @@ from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.saved import KIND
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
         NextPurchase,
         Outcome,
         Demand,
+        Journey,
         Sentiment,
         Segments,
     )

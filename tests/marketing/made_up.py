@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from rnncore.datasets import journeys
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.demand import Demand
 from rnncore.marketing.hazard import ChurnHazard
+from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.segments import Segments
@@ -107,6 +109,11 @@ MADE_UP = {
         Demand(horizon=14, ahead=3, latest=8, **SMALL),
         sales(),
         {"customer": "who", "time": "when", "value": "paid", "extras": ["visits"], "calendar": holidays()},
+    ),
+    "journey": lambda: Case(
+        Journey(horizon=12, latest=6, **SMALL),
+        journeys(customers=250).frame,
+        {"customer": "customer", "time": "time", "event": "event", "channel": "channel"},
     ),
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),

@@ -1,0 +1,292 @@
+"""Journey: after each touch, will a conversion follow and what comes next; and which touches get the credit for it.
+
+    history       the latest events of a customer: kind, gap, value and extra columns (features.py)
+    head, loss    GRU, attention asked by the last step, one logit for a conversion within the horizon and one for each
+                  kind of event that may come next (or nothing); the sum of both cross-entropies
+    decoding      P(conversion), calibrated on the latest complete window
+    must beat     Markov chains of order 1 and 2, logistic regression, the same without channels, the constant rate
+
+An event called `convert` is a conversion, all others are touches. Journeys without a conversion belong in the log.
+Where no column `order` is named, events of one time have no order: the question comes after all of them. Credit says
+what the network, or a rule, takes a touch to be worth; it is no experiment: who would have bought anyway meets some
+channels more often than others, and on made-up journeys with known effects that misleads every method
+(benchmarks/tasks.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import calibration, features, journeys
+from rnncore.marketing import explain as explaining
+from rnncore.marketing.days import span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.items import cut
+from rnncore.marketing.journeys import Credit, Facts, Moment
+from rnncore.marketing.learning import Examples, Learned, outputs, tenth
+from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.verdict import Judgement
+from rnncore.marketing.windows import require_both_outcomes
+from rnncore.sequences import Histories
+
+Array = NDArray[Any]
+JUDGED, TAUGHT = 20_000, 50_000  # moments, at most
+FIRST = calibration.Calibration(
+    lambda said, target: calibration.platt(said, np.asarray(target).reshape(len(said), -1)[:, 0]),
+    calibration.apply_platt,
+    2,
+)
+
+
+def converts_and_next(prediction: Array, target: Array, weight: Array | None = None) -> Any:
+    """Cross-entropy of yes or no (the first logit) plus that of the class that came next (the other logits).
+
+    prediction (N, 1 + K); target (N, 2): 0 or 1, and a class from 0 to K - 1.
+    """
+    yes, dyes = rc.losses.binary_cross_entropy(prediction[:, :1], target[:, :1], weight)
+    after, dafter = rc.losses.softmax_cross_entropy(prediction[:, 1:], target[:, 1].astype(np.int64), weight)
+    return yes + after, np.concatenate([dyes, dafter], axis=1)
+
+
+class Journey(Task):
+    """Probability that a conversion follows within the horizon of a customer's last event, and credit for conversions.
+
+    convert: the word in the column `event` that is a conversion. window: days without an event that end a journey;
+    None: the horizon. The other arguments are those of `Task`. `predict` gives conversion_probability;
+    `next_events` what comes next, `moments` what each kind of touch changes, `transitions` and `handover` how kinds
+    follow each other, `attribution` the credit by all methods.
+
+    >>> import polars as pl
+    >>> from rnncore.datasets import journeys
+    >>> found = journeys(customers=300, seed=0)
+    >>> log = EventLog(found.frame, customer="customer", time="time", event="event", channel="channel")
+    >>> task = Journey(horizon=14, convert="conversion", units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['customer', 'conversion_probability']
+    """
+
+    name = "journey"
+    example = (
+        "rnncore fit journey touches.csv --customer id --time at --event what --channel way --set convert=purchase "
+        "--horizon 30"
+    )
+    question = "A conversion within {horizon} of each event after {origin}?"
+    came = "were followed by one"
+    row = "customer"
+    unit = "probability of a conversion"
+    needs = ("event",)
+    uses = ("event", "channel", "value", "order", "extras")
+    judged_over = 2
+    calibration = FIRST
+    loss = staticmethod(converts_and_next)
+
+    def __init__(
+        self,
+        horizon: int = 30,
+        *,
+        convert: str = "conversion",
+        window: int | None = None,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 5e-3,
+        latest: int = 20,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.convert, self.window = convert, window
+
+    def check(self) -> Journey:
+        """As in `Task`, and the arguments of its own."""
+        if not isinstance(self.convert, str) or not self.convert:
+            raise ContractError(
+                "convert", "a word of the column event", repr(self.convert), "name what is a conversion"
+            )
+        if self.window is not None:
+            checks.size("window", self.window)
+        super().check()
+        return self
+
+    def origin(self, log: EventLog) -> np.datetime64:
+        """Two horizons before the log ends: moments of the first judge, and what comes of the last is then known."""
+        test = log.last_day - span(2 * self.horizon)
+        if test - span(2 * self.horizon) < log.first_day:
+            raise DataError(
+                f"the log runs from {log.first_day} to {log.last_day}; four horizons must fit: choose a shorter one"
+            )
+        return test
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """Moments whose horizon is over on the day `end`, at most 50,000; those of the latest horizon calibrate."""
+        log = log.until(end)
+        names, _ = journeys.kinds(log, self.convert)
+        levels, count = np.unique(names.astype(str), return_counts=True)
+        known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
+        code = {"kinds": known, "columns": features.measure(self._columns(log))}
+        at = journeys.moments(log)
+        at = self._drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT)
+        told = self._encode(log, code, at, True)
+        require_both_outcomes(told.target[:, 0] if len(at) else np.zeros(0), f"until {end}")
+        newest = log.day[at] > end - span(2 * self.horizon)
+        return code, told._replace(newest=newest, watched=tenth(told.group, self.seed))
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """Moments after `origin` whose horizon is over when the log ends, at most 20,000, and what came."""
+        at = journeys.moments(log)
+        at = at[(log.day[at] > origin) & (log.day[at] <= log.last_day - span(self.horizon))]
+        asked = self._encode(log, code, self._drawn(at, JUDGED), True)
+        require_both_outcomes(asked.target[:, 0] if len(at) else np.zeros(0), f"after {origin}")
+        return asked._replace(target=asked.target[:, 0])
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`, after their last event."""
+        index, log = log.population(at), log.until(at)
+        return self._encode(log, code, log.offsets[1:] - 1, False)._replace(group=index)
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the events, attention that the last of them asks for, and the logits."""
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
+        pool = rc.Attention(self.units, self.units, query="last")
+        return rc.Stack(gru, pool, rc.Dense(self.units, 1 + self._classes(code)))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """P(conversion)."""
+        return {"conversion_probability": prediction}
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """P(conversion) by the simple methods."""
+        return dict(journeys.simple_methods(told, asked))
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of a step."""
+        return features.names(code["columns"])
+
+    def next_events(self, log: EventLog) -> Any:
+        """A dataframe of the log's kind: P(what comes next within the horizon) of each customer, a column per kind."""
+        task, work, origin = self._ready(log, None)
+        asked = task.asked(work, origin, self.code_)
+        p = softmax(outputs(self.network_, self.params_, asked.histories)[:, 1:], axis=1)
+        columns = {name: p[:, k] for k, name in enumerate(["nothing", *self.code_["kinds"], "other"])}
+        return work.frame(columns, asked.group)
+
+    def moments(self, log: EventLog) -> list[Moment]:
+        """What the network says after events of each kind, the largest change first: the critical moments."""
+        task, work, _ = self._ready(log, None)
+        names, _ = journeys.kinds(work, self.convert)
+        at = task._drawn(journeys.moments(work), JUDGED)
+        at = at[at > work.offsets[work.codes[at]]]  # with an event before
+        both = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
+        found, mean = [], float(both[0].mean())
+        for kind in np.unique(names[at].astype(str)):
+            own = names[at] == kind
+            after, change = float(both[0][own].mean()), float((both[0] - both[1])[own].mean())
+            found.append(Moment(str(kind), int(own.sum()), after, after / mean, change))
+        return sorted(found, key=lambda moment: -abs(moment.change))
+
+    def transitions(self, log: EventLog) -> tuple[list[str], Array]:
+        """Kinds, and P(next | kind) (V, V + 1) as counted in the log; the last column: nothing more of the customer."""
+        names, _ = journeys.kinds(log, self.convert)
+        levels, kind = np.unique(names.astype(str), return_inverse=True)
+        after = np.append(kind[1:], 0)
+        after[log.offsets[1:] - 1] = len(levels)
+        count = np.zeros((len(levels), len(levels) + 1))
+        np.add.at(count, (kind, after), 1.0)
+        return levels.tolist(), count / count.sum(axis=1, keepdims=True)
+
+    def handover(self, log: EventLog) -> tuple[tuple[str, ...], Array]:
+        """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
+        paths = journeys.cut(log, self.convert, self.window or self.horizon).paths
+        inner = np.setdiff1d(np.arange(len(paths.codes)), paths.offsets[1:] - 1)
+        count = np.zeros((len(paths.channels),) * 2)
+        np.add.at(count, (paths.codes[inner], paths.codes[inner + 1]), paths.converted[paths.path[inner]])
+        return paths.channels, count
+
+    def attribution(self, log: EventLog, journeys_read: int = 200) -> Credit:
+        """Credit for the conversions of the log by rules, Markov chains, Shapley values, and by the network.
+
+        The network reads at most `journeys_read` of the journeys that convert: "removal" without each touch, "gradient"
+        by integrated gradients, "attention"; what a touch adds to P(conversion), below 0 as 0, shared out within each.
+        """
+        task, work, _ = self._ready(log, None)
+        found = journeys.cut(work, self.convert, self.window or self.horizon)
+        won = np.flatnonzero(found.paths.converted)
+        seen = task._drawn(won, checks.size("journeys_read", journeys_read))
+        worth: dict[str, list[Array]] = {"removal": [], "gradient": [], "attention": []}
+        for p in seen:
+            size = int(found.paths.offsets[p + 1] - found.paths.offsets[p])
+            last = int(found.first[p]) + size
+            who = work.codes[last - 1 : last]
+            own = work.among(who)
+            own = own.where(np.arange(len(own)) < last - work.offsets[who[0]])
+            taken = explaining.explain(task, self._learned, own, own.customers[0], own.last_day)
+            for name, steps in (
+                ("removal", np.nan_to_num(taken.removal)),
+                ("gradient", taken.gradient.sum(axis=1)),
+                ("attention", np.zeros(0) if taken.attention is None else taken.attention),
+            ):
+                touch = np.zeros(size)
+                touch[-min(size, len(steps)) :] = steps[-min(size, len(steps)) :]
+                worth[name].append(np.maximum(touch, 0.0))
+        return journeys.credit(found, {k: np.concatenate(v) for k, v in worth.items()}, seen, self.seed)
+
+    def _classes(self, code: Code) -> int:
+        return len(code["kinds"]) + 2
+
+    def _columns(self, log: EventLog) -> Any:
+        roles = [role for role in ("event", "channel", "value") if role in log.reading]
+        return features.of_events(log, [*roles, *log.reading.get("extras", [])])
+
+    def _encode(self, log: EventLog, code: Code, at: Array, labelled: bool) -> Examples:
+        """The moments after the events `at`."""
+        names, won = journeys.kinds(log, self.convert)
+        kind = journeys.coded(names, code["kinds"])
+        rows = features.encode(self._columns(log), code["columns"])
+        low = np.maximum(log.offsets[log.codes[at]], at + 1 - self.latest)
+        place = cut(np.arange(len(log)), low, at + 1)
+        target, after = journeys.came(log, won, at, self.horizon)
+        facts = journeys.facts(log, kind, len(code["kinds"]), at, after if labelled else None)
+        histories = Histories(rows[place.values], place.offsets)
+        both = None if facts.next is None else np.column_stack([target, facts.next]).astype(np.float32)
+        return Examples(histories, group=log.codes[at], target=both, facts=facts)
+
+    def _drawn(self, events: Array, most: int) -> Array:
+        if len(events) <= most:
+            return events
+        return np.sort(np.random.default_rng(self.seed).choice(events, most, replace=False))
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        facts: Facts = asked.facts
+        said = outputs(self.network(learned.code), learned.params, asked.histories)[:, 1:]
+        assert facts.next is not None
+        own = -float(np.take_along_axis(log_softmax(said, axis=1), facts.next[:, None], axis=1).mean())
+        told = self.told(log, origin)[1].facts
+        chains = journeys.next_losses(told, facts, self._classes(learned.code))
+        others = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in chains.items())
+        return replace(table, reason=f"{table.reason} What comes next: log-loss rnn {own:.4f}, {others}."), held
