@@ -158,7 +158,7 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
         for name, columns in (("boosting, case", case), ("boosting", both)):
             if columns[0].shape[1]:
                 found[name] = _fitted(HistGradientBoostingClassifier(early_stopping=stops, random_state=0), columns, y)
-    shifted = {name: _shifted(now, past[newest], rate) for name, (past, now) in found.items()}
+    shifted = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
     return {**shifted, CONSTANT: np.full(len(asked.group), rate)}
 
 
@@ -175,8 +175,8 @@ def _loss(y: Floats, p: Floats) -> float:
     return -float(np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
 
-def _shifted(p: Floats, past: Floats, rate: float) -> Floats:
-    """p with its log-odds moved by the number that makes `past` right in the mean."""
+def shifted(p: Floats, past: Floats, rate: float) -> Floats:
+    """p with its log-odds moved by the number that would make the mean of `past` the rate."""
     odds = logit(np.clip(past, 1e-6, 1 - 1e-6))
     move = brentq(lambda b: float(expit(odds + b).mean()) - rate, -30.0, 30.0)
     return np.asarray(expit(logit(np.clip(p, 1e-6, 1 - 1e-6)) + move), np.float64)

@@ -80,7 +80,7 @@ class Journey(Task):
         "rnncore fit journey touches.csv --customer id --time at --event what --channel way --set convert=purchase "
         "--horizon 30"
     )
-    question = "A conversion within {horizon} of each event after {origin}?"
+    question = "A conversion within {horizon} of each touch after {origin}?"
     came = "were followed by one"
     row = "customer"
     unit = "probability of a conversion"
@@ -143,11 +143,11 @@ class Journey(Task):
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """Moments whose horizon is over on the day `end`, at most 50,000; those of the latest horizon calibrate."""
         log = log.until(end)
-        names, _ = journeys.kinds(log, self.convert)
+        names, won = journeys.kinds(log, self.convert)
         levels, count = np.unique(names.astype(str), return_counts=True)
         known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
         code = {"kinds": known, "columns": features.measure(self._columns(log))}
-        at = journeys.moments(log)
+        at = journeys.moments(log, won)
         at = self._drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT)
         told = self._encode(log, code, at, True)
         require_both_outcomes(told.target[:, 0] if len(at) else np.zeros(0), f"until {end}")
@@ -156,7 +156,7 @@ class Journey(Task):
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Moments after `origin` whose horizon is over when the log ends, at most 20,000, and what came."""
-        at = journeys.moments(log)
+        at = journeys.moments(log, journeys.kinds(log, self.convert)[1])
         at = at[(log.day[at] > origin) & (log.day[at] <= log.last_day - span(self.horizon))]
         asked = self._encode(log, code, self._drawn(at, JUDGED), True)
         require_both_outcomes(asked.target[:, 0] if len(at) else np.zeros(0), f"after {origin}")
@@ -196,8 +196,8 @@ class Journey(Task):
     def moments(self, log: EventLog) -> list[Moment]:
         """What the network says after events of each kind, the largest change first: the critical moments."""
         task, work, _ = self._ready(log, None)
-        names, _ = journeys.kinds(work, self.convert)
-        at = task._drawn(journeys.moments(work), JUDGED)
+        names, won = journeys.kinds(work, self.convert)
+        at = task._drawn(journeys.moments(work, won), JUDGED)
         at = at[at > work.offsets[work.codes[at]]]  # with an event before
         both = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
         found, mean = [], float(both[0].mean())

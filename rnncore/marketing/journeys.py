@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from rnncore.errors import DataError
 from rnncore.marketing import attribution
 from rnncore.marketing.attribution import RULES, Paths
+from rnncore.marketing.cases import shifted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples
 from rnncore.marketing.verdict import CONSTANT
@@ -90,12 +91,12 @@ def coded(names: Array, known: list[str]) -> Ints:
     return np.array([place.get(name, 0) for name in names.tolist()], np.int64)
 
 
-def moments(log: EventLog) -> Ints:
-    """Positions after which something can be asked: all, or, where events have no order, the last of each time."""
+def moments(log: EventLog, won: NDArray[np.bool_]) -> Ints:
+    """Positions of touches after which can be asked: all, or, where events have no order, the last of each time."""
     last = np.ones(len(log), bool)
     if "order" not in log.reading:
         last[:-1] = (log.time[1:] != log.time[:-1]) | (log.codes[1:] != log.codes[:-1])
-    return np.flatnonzero(last)
+    return np.flatnonzero(last & ~won)
 
 
 def came(log: EventLog, won: NDArray[np.bool_], at: Ints, horizon: int) -> tuple[Floats, Ints]:
@@ -126,13 +127,16 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
     """P(conversion) by the simple methods, (M,) each.
 
     "markov-1", "markov-2": the rate after the last kind, and the last two, drawn to the broader where rows are few.
-    "logistic": counts of kinds, the last kind and times; "no channel": times alone.
+    "logistic": counts of kinds, the last kind and times; "no channel": times alone. All are shifted to the rate of the
+    newest window.
     """
     y, old, new = np.asarray(told.target)[:, 0].astype(np.float64), told.facts, asked.facts
     rate = np.full(len(y), y.mean())
     one, one_new = _rates(old.last, new.last, y, rate, np.full(len(new.last), y.mean()))
-    pair = [f.last * 10_000 + f.before + 1 for f in (old, new)]
-    found = {"markov-1": one_new, "markov-2": _rates(pair[0], pair[1], y, one, one_new)[1]}
+
+    pairs, pairs_new = (f.last * 10_000 + f.before + 1 for f in (old, new))
+    two = _rates(pairs, pairs_new, y, one, one_new)
+    found = {"markov-1": (one, one_new), "markov-2": two}
     width = old.counts.shape[1]
     columns = {
         "logistic": [
@@ -142,8 +146,11 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
     }
     for name, (past, now) in columns.items():
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(past, y)
-        found[name] = np.asarray(model.predict_proba(now)[:, 1], np.float64)
-    return {**found, CONSTANT: np.full(len(new.last), y.mean())}
+        found[name] = (model.predict_proba(past)[:, 1], model.predict_proba(now)[:, 1])
+    newest = np.ones(len(y), bool) if told.newest is None or not told.newest.any() else told.newest
+    recent = float(np.clip(y[newest].mean(), 1e-6, 1 - 1e-6))
+    moved = {name: shifted(now, past[newest], recent) for name, (past, now) in found.items()}
+    return {**moved, CONSTANT: np.full(len(new.last), recent)}
 
 
 def next_losses(told: Facts, asked: Facts, classes: int) -> dict[str, Floats]:

@@ -1,0 +1,95 @@
+"""Logs of series and of journeys from the data folder, for `tasks.py` and `attribution.py`."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+
+from rnncore.datasets import journeys
+from rnncore.marketing import EventLog
+
+
+def bikes_log(folder):
+    """bike_sharing by day; its calendar: holidays, working days, and the weather of the day as if it were forecast."""
+    days = pl.read_csv(folder / "bike_sharing" / "day.csv").rename({"dteday": "day"})
+    calendar = days.select("day", "holiday", "workingday", "weathersit", "temp", "atemp", "hum", "windspeed")
+    rentals = days.select("day", pl.col("cnt").cast(pl.Float64), series=pl.lit("all"))
+    words = {"customer": "series", "time": "day", "value": "cnt"}
+    return EventLog(rentals, **words, calendar=calendar, categories=["weathersit"])
+
+
+def passengers_log(folder):
+    months = pl.read_csv(folder / "air_passengers" / "airline-passengers.csv")
+    months = months.select(pl.col("Month") + "-01", pl.col("Passengers").cast(pl.Float64), series=pl.lit("all"))
+    return EventLog(months, customer="series", time="Month", value="Passengers")
+
+
+def juice_log(folder):
+    """orange_juice: units by store, brand and week (week 1 is that of 1989-09-14); prices, deals and features are known
+    in advance, the store's neighbourhood and the brand are static.
+    """
+    prices = [pl.col(f"price{k}") for k in range(1, 12)]
+    path = folder / "orange_juice" / "orange_juice.csv.gz"
+    rows = pl.read_csv(path).with_columns(
+        series=pl.format("{}-{}", "store", "brand"),
+        week=pl.lit(datetime.date(1989, 9, 14)) + pl.duration(weeks=pl.col("week") - 1),
+        sold=pl.col("logmove").exp(),
+        price=pl.concat_list(prices).list.get(pl.col("brand") - 1),
+        cheapest=pl.min_horizontal(prices),
+    )
+    calendar = rows.select("series", "week", "price", "cheapest", "deal", "feat")
+    stores = pl.read_csv(folder / "orange_juice" / "stores.csv").rename({"STORE": "store"})
+    static = rows.select("series", "store", "brand").unique().join(stores, on="store", how="left").drop("store")
+    words = {"customer": "series", "time": "week", "value": "sold"}
+    return EventLog(rows, **words, calendar=calendar, static=static, categories=["brand"])
+
+
+def coupons_log(folder):
+    """complete_journey: a household's baskets (small, middle or large, a third each), the campaigns that it was sent,
+    and the coupons that it redeemed.
+    """
+    place = folder / "complete_journey"
+    spent = pl.col("sales_value").sum().alias("value")
+    baskets = pl.scan_parquet(place / "transactions.parquet").group_by("household_id", "basket_id")
+    baskets = baskets.agg(spent, pl.col("transaction_timestamp").min().alias("time")).collect()
+    size = pl.col("value").qcut([1 / 3, 2 / 3], labels=["small basket", "middle basket", "large basket"])
+    baskets = baskets.with_columns(event=pl.lit("basket"), channel=size.cast(pl.String))
+    campaigns = pl.read_parquet(place / "campaigns.parquet").join(
+        pl.read_parquet(place / "campaign_descriptions.parquet"), on="campaign_id"
+    )
+    kind = pl.format("campaign {}", pl.col("campaign_type").cast(pl.String))
+    campaigns = campaigns.with_columns(time=pl.col("start_date"), event=pl.lit("campaign"), channel=kind)
+    redeemed = pl.read_parquet(place / "coupon_redemptions.parquet").unique(["household_id", "redemption_date"])
+    redeemed = redeemed.with_columns(time=pl.col("redemption_date"), event=pl.lit("redemption"), channel=pl.lit(None))
+    parts = []
+    for part in (baskets, campaigns, redeemed):
+        value = pl.col("value") if "value" in part.columns else pl.lit(None, pl.Float64).alias("value")
+        text = [pl.col(name).cast(pl.String) for name in ("household_id", "event", "channel")]
+        time = pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone(None)
+        parts.append(part.select(*text, time, value))
+    rows = pl.concat(parts).filter(pl.col("time") >= datetime.datetime(2017, 1, 1))
+    words = {"customer": "household_id", "time": "time", "value": "value", "event": "event", "channel": "channel"}
+    return EventLog(rows, **words, missing="keep")
+
+
+def made_up_log(_):
+    words = {"customer": "customer", "time": "time", "event": "event", "channel": "channel"}
+    return EventLog(journeys().frame, **words)
+
+
+def paths_log(folder):
+    """channel_attribution: 6,000 of its 10,000 paths, one touch a day, each with one of its outcomes drawn by its rate;
+    twenty journeys begin on each day.
+    """
+    table = pl.read_csv(folder / "channel_attribution" / "Data.csv", separator=";").sample(6000, seed=0)
+    rate = pl.col("total_conversions") / (pl.col("total_conversions") + pl.col("total_null"))
+    drawn = (
+        pl.Series(np.random.default_rng(0).uniform(size=table.height)) < table.select(rate.fill_nan(0.0)).to_series()
+    )
+    rows = []
+    for n, (path, won) in enumerate(zip(table["path"], drawn, strict=True)):
+        kinds = [*(("touch", way) for way in path.split(" > ")), *([("conversion", None)] if won else [])]
+        rows += [(n, n // 20 + k, event, way) for k, (event, way) in enumerate(kinds)]
+    frame = pl.DataFrame(rows, schema=["journey", "day", "event", "channel"], orient="row")
+    frame = frame.with_columns(day=pl.lit(datetime.date(2024, 1, 1)) + pl.duration(days="day"))
+    return EventLog(frame, customer="journey", time="day", event="event", channel="channel")
