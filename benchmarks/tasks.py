@@ -29,6 +29,7 @@ from rnncore.marketing import (
     Outcome,
     Segments,
     Sentiment,
+    Subscriptions,
 )
 from rnncore.marketing.verdict import NETWORK
 
@@ -38,6 +39,9 @@ HEAD = """# Tasks on real data
 Made by `python -m benchmarks.tasks`. Of the network: mean over the seeds, and the standard deviation; simple methods
 have no seed. "better by": loss of the method minus that of the network, of the first seed, with its 95 % interval from
 the paired bootstrap over customers. Everything after the test origin was unseen.
+
+Settings of `clv` and `subscriptions` (what a step holds, width, learning rate) were chosen at earlier origins:
+1997-07-03 and 1997-10-02, of CDNOW cut off at 1997-12-31; and the first twenty months of telco_churn.
 """
 
 
@@ -139,6 +143,21 @@ RUNS = {
         sample_log(folder),
     ),
     "clv, online_retail_1, spend in 90 days": lambda folder: (CLV, {"horizon": 90}, retail_log(folder)),
+    "subscriptions, telco_churn as one cohort, 90 days": lambda folder: (
+        Subscriptions,
+        {"horizon": 90, "silent": 60},
+        logs.telco_log(folder),
+    ),
+    "subscriptions, simulated, logins that mean nothing, 90 days": lambda folder: (
+        Subscriptions,
+        {"horizon": 90},
+        logs.subscribers_log(0.0),
+    ),
+    "subscriptions, simulated, logins that fall before somebody leaves, 90 days": lambda folder: (
+        Subscriptions,
+        {"horizon": 90},
+        logs.subscribers_log(1.0),
+    ),
     "outcome, returns of online_retail_1, 90 days": lambda folder: (
         Outcome,
         {"horizon": 90, "known_after": 30},

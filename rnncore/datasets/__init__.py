@@ -1,6 +1,6 @@
 """Data: CDNOW, the purchases of a cohort of new customers of an online music shop, which ship with the package; and
 made-up tasks whose answer lies many steps back, `adding`, `copy` and `echo`, with endless minibatches of
-them, `Fresh`; and journeys of touches whose effects are known, `journeys`.
+them, `Fresh`; and journeys of touches whose effects are known, `journeys`; `subscriptions` with known chances to leave.
 
 The cohort bought for the first time between January and March 1997; every purchase until June 1998 is recorded. The
 data were published with Fader and Hardie (2001), "Forecasting repeat sales at CDNOW: a case study", Interfaces 31(3),
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnncore.datasets.contracts import subscriptions
 from rnncore.datasets.journeys import Journeys, journeys
 from rnncore.datasets.long_range import Fresh, adding, copy, echo
 from rnncore.typing import Array
@@ -23,7 +24,18 @@ from rnncore.typing import Array
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CDNOW_PATH", "Fresh", "Journeys", "adding", "cdnow", "cdnow_weeks", "copy", "echo", "journeys"]
+__all__ = [
+    "CDNOW_PATH",
+    "Fresh",
+    "Journeys",
+    "adding",
+    "cdnow",
+    "cdnow_weeks",
+    "copy",
+    "echo",
+    "journeys",
+    "subscriptions",
+]
 
 CDNOW_PATH = Path(__file__).with_name("cdnow.csv.gz")
 """The shipped file: `customer,date,items,amount,sample`, one line per purchase."""

@@ -12,6 +12,7 @@ from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift import SentimentShift, watch
+from rnncore.marketing.subscriptions import Subscriptions
 
 __all__ = [
     "CLV",
@@ -26,5 +27,6 @@ __all__ = [
     "Segments",
     "Sentiment",
     "SentimentShift",
+    "Subscriptions",
     "watch",
 ]

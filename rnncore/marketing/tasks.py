@@ -18,6 +18,7 @@ from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.saved import KIND
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
+from rnncore.marketing.subscriptions import Subscriptions
 from rnncore.marketing.task import Task
 
 TASKS: dict[str, type[Task]] = {
@@ -33,6 +34,7 @@ TASKS: dict[str, type[Task]] = {
         Journey,
         Sentiment,
         Segments,
+        Subscriptions,
     )
 }
 

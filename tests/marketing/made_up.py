@@ -21,6 +21,7 @@ from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
+from rnncore.marketing.subscriptions import Subscriptions
 
 START = datetime.date(2024, 1, 1)
 
@@ -128,5 +129,8 @@ MADE_UP = {
         {"customer": "who", "time": "when", "text": "said", "outcome": "mood"},
     ),
     "clv": lambda: Case(CLV(horizon=30, futures=10, **SMALL), purchases(), NAMES),
+    "subscriptions": lambda: Case(
+        Subscriptions(horizon=30, cancel="gone", period=10, **SMALL), contracts(), {**WITH_EVENTS, "channel": "way"}
+    ),
     "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
 }

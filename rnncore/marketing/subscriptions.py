@@ -1,0 +1,258 @@
+"""Subscriptions: who renews, who cancels, and what revenue is at risk, by month and by cohort.
+
+    history       renewals.py: a step per payment
+    head, loss    GRU, after each payment one logit: is the next renewal taken? Cross-entropy
+    decoding      chances of the renewals ahead, each read as if those before it were taken, multiplied
+    must beat     shifted-beta-geometric models of all and by plan, the cohort's average, logistic regression, boosting
+
+A file that shows each customer once, with a tenure and whether they left, can be read as one cohort: a payment per
+period of the tenure, and time counts from the start. It shows how retention differs by tenure and by columns. It cannot
+show months of the calendar or cohorts, nor how a column changes before somebody leaves; and where those who left long
+ago are missing from the file, its retention by tenure is too good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import features, renewals
+from rnncore.marketing.days import Day, span
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.renewals import Payments
+from rnncore.marketing.splits import cut
+from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.verdict import NETWORK, Judgement
+from rnncore.marketing.windows import ENDED, require_both_outcomes
+
+Array = NDArray[Any]
+
+
+class Facts(NamedTuple):
+    """Of the log that is asked about, and of those of its customers who are subscribers."""
+
+    log: EventLog
+    payments: Payments
+    asked: NDArray[np.int64]
+    """Positions among its customers, (N,)."""
+    price: Array
+    """Of the latest payment, 0 where it is not known, (N,)."""
+
+
+class Subscriptions(Task):
+    """Renewals, cancellations and revenue at risk of subscribers; arguments beside those of `Task`:
+
+    cancel: the word in the column `event` that ends a subscription; every other event is a payment. period: days from
+    one payment to the next. silent: so many days after a payment that was the last, who has not cancelled is asked
+    about no more, and not judged; None: until they cancel. `predict` gives stay_probability and cancel_probability at
+    the horizon, renewals (expected payments until then), revenue (what they come to, at the latest price) and at_risk
+    (what cancellations take from it). `at_risk` sums them by month ahead and cohort.
+
+    >>> from rnncore.datasets import subscriptions
+    >>> log = EventLog(subscriptions(300, 24, seed=0), customer="customer", time="date", event="event", value="price")
+    >>> task = Subscriptions(horizon=90, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['customer', 'stay_probability', 'cancel_probability', 'renewals', 'revenue', 'at_risk']
+    >>> task.at_risk(log).columns
+    ['month', 'cohort', 'subscribers', 'renewals', 'cancellations', 'revenue', 'at_risk']
+    """
+
+    name = "subscriptions"
+    example = (
+        "rnncore fit subscriptions payments.csv --customer id --time day --event what --value price --item plan "
+        "--set cancel=cancelled --horizon 90"
+    )
+    question = "Subscribed for the {horizon} after {origin}?"
+    came = "were"
+    row = "subscriber"
+    unit = "probability that the next renewal is taken"
+    needs = ("event",)
+    uses = (*renewals.ROLES, "extras")
+
+    def __init__(
+        self,
+        horizon: int = 90,
+        *,
+        cancel: str = "cancel",
+        period: int = 30,
+        silent: int | None = None,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        latest: int = 50,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        super().__init__(
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.cancel, self.period, self.silent = cancel, period, silent
+
+    def check(self) -> Subscriptions:
+        """As in `Task`, and the arguments of its own."""
+        if not isinstance(self.cancel, str) or not self.cancel:
+            raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
+        checks.size("period", self.period)
+        if self.silent is not None:
+            checks.size("silent", self.silent)
+        super().check()
+        return self
+
+    def prepare(self, log: EventLog) -> EventLog:
+        """The payments until each subscription ended, and the day on which it did."""
+        word = log.category("event")
+        ends = np.isin(word.codes, np.flatnonzero(word.levels == self.cancel))
+        ended = np.full(len(log.customers), np.inf)
+        np.minimum.at(ended, log.codes[ends], log.day[ends].astype(np.int64))
+        paid = ~ends & (log.day.astype(np.int64) <= ended[log.codes])
+        if not paid.any():
+            raise DataError(f"every event of the log is {self.cancel!r}: there is no payment")
+        return log.with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan)).where(paid)
+
+    def origin(self, log: EventLog) -> np.datetime64:
+        """As in `Task`; DataError where no subscription has ended."""
+        if np.isnan(log.static.numbers[ENDED]).all():
+            raise DataError(f"no event of the log is {self.cancel!r}: say with cancel= how a cancellation is called")
+        return super().origin(log)
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """All payments until `end`, and whether the next renewal was taken."""
+        past = log.until(end)
+        code = renewals.measure(past)
+        found = renewals.of(past, end, code)
+        renewals.require_both(found.taken, f"until {end}")
+        seen = (~np.isnan(found.taken)).astype(np.float32)
+        taken = np.nan_to_num(found.taken)[:, None].astype(np.float32)
+        read, target, weight = (features.latest(a, past.offsets, self.latest) for a in (found.rows, taken, seen))
+        known = np.add.reduceat(weight.values, weight.offsets[:-1]) > 0
+        group = np.flatnonzero(known)
+        told = Examples(read, group=np.arange(len(known)), target=target, weight=weight).select(known)
+        recent = past.day > end - span(self.horizon + self.period)
+        recent = recent if not np.isnan(found.taken[recent]).all() else np.ones(len(past), bool)
+        return code, told._replace(watched=tenth(group, self.seed), facts=(found, recent))
+
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """Those who are subscribed at `origin`, and whether they were so `horizon` days later."""
+        cut(log, origin, self.horizon)  # says why a log is too short
+        asked, end = self.asked(log, origin, code), origin + span(self.horizon)
+        stays = ~(log.static.numbers[ENDED][asked.group] <= end.astype(np.int64))
+        last = log.day[np.searchsorted(log.codes * 2 + (log.day > end), asked.group * 2, side="right") - 1]
+        known = ~stays | self._heard(last, end)
+        require_both_outcomes(stays[known].astype(np.float64), f"the {self.horizon} days after {origin}")
+        return asked._replace(target=stays.astype(np.float64), weight=known.astype(np.float64))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Those who are subscribed at `at`."""
+        past, index = log.until(at), log.population(at)
+        found = renewals.of(past, at, code)
+        asked = np.flatnonzero(np.isnan(found.taken[found.last]) & self._heard(past.day[found.last], at))
+        whole = features.latest(found.rows, past.offsets, self.latest)
+        price = np.zeros(len(past)) if past.value is None else np.nan_to_num(past.value)
+        facts = Facts(past, found, asked, price[found.last[asked]])
+        kept = Examples(whole, group=index).select(np.isin(np.arange(len(index)), asked))
+        return kept._replace(facts=facts)
+
+    def _heard(self, last: Array, day: np.datetime64) -> Array:
+        """Whether the latest payments, on these days, are not too long ago."""
+        return np.ones(len(last), bool) if self.silent is None else last > day - span(self.silent)
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the payments, and a logit after each."""
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
+        return rc.Stack(gru, rc.Dense(self.units, 1))
+
+    def decode(self, outputs: Array, asked: Examples) -> Array:
+        """P(still subscribed after the horizon), (N,); where that is not known, the chances (N, months) as they are."""
+        return outputs if asked.target is None else renewals.survival(outputs, self.ahead)
+
+    @property
+    def ahead(self) -> float:
+        """Renewals within the horizon."""
+        return self.horizon / self.period
+
+    @property
+    def months(self) -> int:
+        """The same, rounded up."""
+        return -(-self.horizon // self.period)
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """What is expected until the horizon, from chances (N, months)."""
+        stays = renewals.survival(prediction, self.ahead)
+        counts = np.cumprod(prediction, axis=1)[:, : int(self.ahead)].sum(axis=1)
+        price = asked.facts.price
+        risk = price * (int(self.ahead) - counts)
+        money = {"revenue": price * counts, "at_risk": risk} if asked.facts.log.value is not None else {}
+        return {"stay_probability": stays, "cancel_probability": 1 - stays, "renewals": counts, **money}
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """P(still subscribed after the horizon) by the simple methods."""
+        (past, recent), now = told.facts, asked.facts
+        return dict(renewals.simple_methods(past, recent, now.payments, now.asked, self.ahead))
+
+    def inputs(self, code: Code) -> list[str]:
+        """The columns of `renewals`."""
+        return features.names(code)
+
+    def at_risk(self, log: EventLog, at: Day | None = None) -> pl.DataFrame:
+        """By month ahead and month in which subscribers began: what is expected of those subscribed at the day `at`.
+
+        month: 1, 2, ..., each a `period`. cancellations in it, renewals at its end, revenue from these, and at_risk:
+        what all subscribers would have paid, less that revenue. Without a column value the money is left out.
+        """
+        task, _, asked = self._asked(log, at)
+        chances, facts = task._says(self._learned, asked), asked.facts
+        there = np.cumprod(chances, axis=1)
+        before = np.column_stack([np.ones(len(there)), there[:, :-1]])
+        cohort = facts.payments.cohort[facts.asked].astype("datetime64[D]")
+        frames = []
+        for month in range(there.shape[1]):
+            own = {"cohort": cohort, "renewals": there[:, month], "cancellations": before[:, month] - there[:, month]}
+            if facts.log.value is not None:
+                own |= {"revenue": facts.price * there[:, month], "at_risk": facts.price * (1 - there[:, month])}
+            frames.append(pl.DataFrame(own).with_columns(pl.lit(month + 1).alias("month")))
+        sums = (pl.len().alias("subscribers"), pl.exclude("month", "cohort").sum())
+        return pl.concat(frames).group_by("month", "cohort").agg(*sums).sort("month", "cohort")
+
+    def _asked(self, log: EventLog, at: Day | None) -> tuple[Subscriptions, EventLog, Examples]:
+        task, work, day = self._ready(log, at)
+        return task, work, task.asked(work, day, self._learned.code)
+
+    def _says(self, learned: Learned, asked: Examples) -> Array:
+        model, facts = self.network(learned.code), asked.facts
+        of = facts.log, facts.asked
+        return self.decode(renewals.keep(model, learned, asked.histories, *of, self.period, self.months), asked)
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        facts, counts = asked.facts, asked.judged()[2]
+        cohort = np.unique(facts.payments.cohort[facts.asked][counts], return_inverse=True)[1]
+        errors = {
+            name: np.abs(np.bincount(cohort, p - held.target)).sum() / len(cohort)
+            for name, p in held.prediction.items()
+        }
+        words = ", ".join(f"{name} {errors[name]:.4f}" for name in (NETWORK, "sbg", "cohort average"))
+        return replace(table, reason=f"{table.reason} Mean error of a cohort's retention: {words}."), held

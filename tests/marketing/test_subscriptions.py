@@ -1,0 +1,171 @@
+"""Subscriptions: who is asked about, the renewals ahead, revenue at risk, and the simple methods."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from made_up import SMALL
+
+from rnncore.datasets import subscriptions
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog, Subscriptions, renewals
+from rnncore.marketing.retention import ShiftedBetaGeometric
+
+START = datetime.date(2020, 1, 1)
+WORDS = {"customer": "customer", "time": "date", "event": "event", "value": "price", "item": "plan"}
+
+
+def read(frame, **words):
+    return EventLog(frame.drop("chance"), **{**WORDS, "extras": ["logins"], **words})
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return subscriptions(400, 24, seed=0)
+
+
+@pytest.fixture(scope="module")
+def log(frame):
+    return read(frame)
+
+
+@pytest.fixture(scope="module")
+def fitted(log):
+    return Subscriptions(horizon=90, **SMALL).fit(log)
+
+
+def subscribed(frame, day):
+    """Ids of those who have paid by that day and have not cancelled."""
+    until = frame.filter(pl.col("date") <= day)
+    return sorted(set(until["customer"]) - set(until.filter(pl.col("event") == "cancel")["customer"]))
+
+
+def test_only_those_who_are_subscribed_are_answered_for(fitted, log, frame):
+    day = datetime.date(2021, 5, 1)
+    assert fitted.predict(log, at=day)["customer"].to_list() == subscribed(frame, day)
+
+
+def test_what_is_judged_is_whether_a_cancellation_came(fitted, frame):
+    held = fitted.held_out_
+    day = held.origin.astype(object)
+    end = day + datetime.timedelta(days=90)
+    assert held.customers.tolist() == subscribed(frame, day)
+    assert held.target.tolist() == [float(who in set(subscribed(frame, end))) for who in held.customers]
+
+
+def test_a_subscription_ends_with_its_first_cancellation(fitted, log, frame):
+    gone = frame.filter(pl.col("event") == "cancel")
+    later = gone.with_columns(pl.col("date") + pl.duration(days=10), event=pl.lit("renew"))
+    again = read(pl.concat([frame, later.filter(pl.col("date") <= frame["date"].max())]))
+    assert fitted.predict(again, at=log.last_day).equals(fitted.predict(log))
+
+
+def test_renewals_ahead_are_read_as_if_each_were_taken(fitted, log):
+    at = np.datetime64("2021-06-01")
+    task, _, asked = fitted._asked(log, at)
+    one = asked.facts.asked[:1]
+    who = asked.facts.log.customers[one[0]]
+    own = task.prepare(log.until(at)).of(who)
+    rows = pl.DataFrame(
+        {
+            "customer": [who] * len(own),
+            "date": own.day,
+            "event": ["renew"] * len(own),
+            "price": own.value,
+            "plan": own.category("item").levels[own.category("item").codes],
+            "logins": own.number("logins"),
+        }
+    )
+    last = rows[-1:]
+    chances = task._says(fitted._learned, asked)[0]
+    for month in range(3):
+        found = read(rows.with_columns(chance=0.0))
+        after = task._says(fitted._learned, fitted._asked(found, found.last_day)[2])
+        assert after[0, 0] == pytest.approx(chances[month], rel=1e-5)
+        last = last.with_columns(pl.col("date") + pl.duration(days=30))
+        rows = pl.concat([rows, last])
+
+
+def test_the_chance_to_stay_is_the_product_of_the_renewals_and_part_of_the_last():
+    chances = np.array([[0.9, 0.8, 0.5]])
+    assert renewals.survival(chances, 2)[0] == pytest.approx(0.72)
+    assert renewals.survival(chances, 2.5)[0] == pytest.approx(0.72 * 0.5**0.5)
+
+
+def test_months_and_cohorts_add_up_to_the_answers(fitted, log):
+    said, table = fitted.predict(log), fitted.at_risk(log)
+    assert table["month"].unique().to_list() == [1, 2, 3]
+    assert (table.group_by("month").agg(pl.col("subscribers").sum())["subscribers"] == said.height).all()
+    for name in ("renewals", "revenue", "at_risk"):
+        assert table[name].sum() == pytest.approx(said[name].sum())
+    assert table["cancellations"].sum() == pytest.approx(said["cancel_probability"].sum())
+
+
+def test_revenue_and_what_is_at_risk_are_what_all_would_pay(fitted, log):
+    said = fitted.predict(log)
+    price = {row["customer"]: row["price"] for row in subscriptions(400, 24, seed=0).iter_rows(named=True)}
+    full = [3 * price[who] for who in said["customer"]]
+    assert np.allclose(said["revenue"] + said["at_risk"], full)
+
+
+def test_a_log_without_prices_has_no_money(frame):
+    words = {role: name for role, name in WORDS.items() if role != "value"}
+    log = EventLog(frame.drop("chance"), **words)
+    task = Subscriptions(horizon=90, **SMALL).fit(log)
+    assert task.predict(log).columns == ["customer", "stay_probability", "cancel_probability", "renewals"]
+    assert "revenue" not in task.at_risk(log).columns
+
+
+def test_the_models_of_subscribers_are_fitted_to_what_had_been_seen(fitted, log, frame):
+    held = fitted.held_out_
+    until = frame.filter(pl.col("date") <= held.origin.astype(object))
+    each = until.group_by("customer", maintain_order=True).agg(
+        (pl.col("event") == "renew").sum().alias("paid"), (pl.col("event") == "cancel").sum().alias("left")
+    )
+    model = ShiftedBetaGeometric().fit(each["paid"] - 1, each["left"])
+    now = each.filter(pl.col("left") == 0)
+    assert np.allclose(held.prediction["sbg"], model.survival(3, now["paid"] - 1))
+    assert {"sbg by plan", "cohort average", "logistic", "boosting"} < set(held.prediction)
+
+
+def test_the_error_of_a_cohort_that_is_said_is_what_was_measured(fitted, log):
+    held = fitted.held_out_
+    begun = dict(zip(log.customers, log.day[log.offsets[:-1]].astype("datetime64[M]"), strict=True))
+    cohort = np.array([begun[who] for who in held.customers])
+    gaps = [
+        abs((held.prediction["sbg"] - held.target)[cohort == month].sum()) / len(cohort) for month in np.unique(cohort)
+    ]
+    assert f"sbg {sum(gaps):.4f}" in fitted.table_.reason
+
+
+def test_whoever_is_silent_is_asked_about_no_more(fitted, frame, log):
+    quiet = frame.filter((pl.col("customer") != 0) | (pl.col("date") < datetime.date(2020, 6, 1)))
+    quiet = quiet.filter((pl.col("customer") != 0) | (pl.col("event") == "renew"))
+    extra = pl.DataFrame({**quiet[:1].to_dict(as_series=False), "customer": [0], "date": [datetime.date(2020, 5, 1)]})
+    told = read(pl.concat([quiet.filter(pl.col("customer") != 0), extra.cast(quiet.schema)]))
+    task = Subscriptions(horizon=90, silent=60, **SMALL).fit(told)
+    assert 0 not in task.predict(told)["customer"].to_list()
+    assert 0 not in task.held_out_.customers.tolist()
+    assert 0 in fitted.predict(told)["customer"].to_list()
+
+
+def test_in_a_world_of_constant_chances_no_network_is_needed():
+    task = Subscriptions(horizon=90, units=8, epochs=3, backend="numpy").fit(read(subscriptions(1500, 24, seed=1)))
+    assert task.verdict_ in {"baseline:sbg by plan", "baseline:logistic", "baseline:sbg", "no signal"}
+
+
+def test_a_word_that_ends_nothing_is_a_clear_error(log):
+    with pytest.raises(DataError, match="no event of the log is 'stopped'"):
+        Subscriptions(horizon=90, cancel="stopped", **SMALL).fit(log)
+
+
+def test_a_log_without_payments_is_a_clear_error(frame):
+    with pytest.raises(DataError, match="no payment"):
+        Subscriptions(horizon=90, **SMALL).fit(read(frame.filter(pl.col("event") == "cancel")))
+
+
+@pytest.mark.parametrize("argument", [{"cancel": ""}, {"period": 0}, {"silent": 0}])
+def test_a_wrong_argument_is_named(argument, log):
+    with pytest.raises(ContractError, match=next(iter(argument))):
+        Subscriptions(horizon=90, **SMALL, **argument).fit(log)
