@@ -9,6 +9,7 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.outcome_kind import OutcomeKind
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift import SentimentShift, watch
@@ -24,6 +25,7 @@ __all__ = [
     "Journey",
     "NextPurchase",
     "Outcome",
+    "OutcomeKind",
     "Segments",
     "Sentiment",
     "SentimentShift",

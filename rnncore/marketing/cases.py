@@ -3,8 +3,8 @@
 A case is an event; its history are the customer's events at earlier times. One step per event of the history, and a
 closing step, the case. Columns of a step:
 
-    closing                       1 in the case, 0 before
-    outcome, outcome known        of an earlier event, where it was known at the time of the case; else 0
+    closing, outcome known        1 in the case, 0 before; 1 where the outcome of an earlier event was known then
+    outcome                       of that event; 0 where it was not known; of several kinds, a column for each
     before, gap                   how many events there were before, and days since the latest of them
     further columns of events     features.py
     static columns                in the case only
@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from rnncore.errors import DataError
-from rnncore.marketing import features
+from rnncore.marketing import features, labels
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
@@ -36,9 +36,7 @@ from rnncore.sequences import Histories
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Code = dict[str, Any]
-FIRST = ("closing", "outcome", "outcome known")
-OF_HISTORY = slice(3, 5)  # before and gap
-OF_CASE = slice(5, None)
+FIRST = ("closing", "outcome known")
 PARTS = ("before", "events", "static")
 ROLES = ("value", "items", "event", "channel", "item", "action")
 
@@ -53,7 +51,7 @@ class Facts(NamedTuple):
     known: Floats
     """How many earlier outcomes were known, (N,), of the latest events."""
     positive: Floats
-    """How many of these were 1, (N,)."""
+    """How many of these were 1, (N,), or of each kind, (N, K)."""
     time: NDArray[np.datetime64]
     """When each case is, (N,)."""
 
@@ -84,19 +82,35 @@ def level(log: EventLog) -> str | None:
     return sorted(found)[1]
 
 
-def measure(log: EventLog) -> Code:
-    """The code of the columns of a log that ends where the past does."""
-    return {
-        "before": features.measure(_before(log)),
-        "events": features.measure(_columns(log)),
-        "static": features.measure(_static(log)),
-        "yes": level(log),
-    }
+def measure(log: EventLog, kinds: list[str] | None = None) -> Code:
+    """The code of the columns of a log that ends where the past does; kinds: of outcomes, if these are not 0 and 1."""
+    columns = {"before": _before(log), "events": _columns(log), "static": _static(log)}
+    code = {part: features.measure(found) for part, found in columns.items()}
+    return {**code, "yes": level(log)} if kinds is None else {**code, "kinds": kinds}
 
 
 def names(code: Code) -> list[str]:
     """What each column of a step is called."""
-    return [*FIRST, *(name for part in PARTS for name in features.names(code[part]))]
+    outcome = [f"outcome: {kind}" for kind in code["kinds"]] if "kinds" in code else ["outcome"]
+    return [*FIRST, *outcome, *(name for part in PARTS for name in features.names(code[part]))]
+
+
+def known_outcomes(log: EventLog, code: Code) -> Floats:
+    """What the columns of outcomes hold, (n, 1) or (n, K), NaN in all where it is empty or of another kind."""
+    if "kinds" not in code:
+        return outcomes(log, code["yes"])[:, None]
+    y = labels.coded(log, code["kinds"])
+    return np.where(y[:, None] < 0, np.nan, y[:, None] == np.arange(len(code["kinds"])))
+
+
+def of_history(code: Code) -> slice:
+    """Where a step says how many events there were before, and the gap."""
+    return slice(at := len(FIRST) + len(code.get("kinds", "y")), at + 2)
+
+
+def of_case(code: Code) -> slice:
+    """Where the columns of an event itself are."""
+    return slice(of_history(code).stop, None)
 
 
 def encode(log: EventLog, rows: NDArray[np.int64], code: Code, latest: int, known_after: int) -> Examples:
@@ -110,32 +124,34 @@ def encode(log: EventLog, rows: NDArray[np.int64], code: Code, latest: int, know
     index[ends] = rows
     closing = np.zeros(len(index), bool)
     closing[ends] = True
-    y = outcomes(log, code["yes"])[index]
-    seen = ~closing & ~np.isnan(y) & (log.time[index] + span(known_after) <= np.repeat(log.time[rows], lengths))
-    y = np.where(seen, y, 0.0)
-    parts: list[Array] = [np.column_stack([closing, y, seen]), features.encode(_before(log), code["before"])[index]]
+    y = known_outcomes(log, code)[index]
+    known = ~np.isnan(y[:, 0]) & (log.time[index] + span(known_after) <= np.repeat(log.time[rows], lengths))
+    seen = ~closing & known
+    y = np.where(seen[:, None], y, 0.0)
+    parts: list[Array] = [np.column_stack([closing, seen, y]), features.encode(_before(log), code["before"])[index]]
     if features.names(code["events"]):
         parts.append(features.encode(_columns(log), code["events"])[index])
     if features.names(code["static"]):
         parts.append(features.encode(_static(log), code["static"])[log.codes[index]] * closing[:, None])
     values = np.concatenate(parts, axis=1).astype(np.float32)
     own = values[ends].astype(np.float64)
-    known, positive = (np.add.reduceat(column.astype(np.float64), offsets[:-1]) for column in (seen, y))
-    facts = Facts(own[:, OF_CASE], own[:, OF_HISTORY], known, positive, log.time[rows])
+    counts, positive = (np.add.reduceat(column.astype(np.float64), offsets[:-1]) for column in (seen, y))
+    positive = positive if "kinds" in code else positive[:, 0]
+    facts = Facts(own[:, of_case(code)], own[:, of_history(code)], counts, positive, log.time[rows])
     return Examples(Histories(values, offsets), group=log.codes[rows], facts=facts)
 
 
 def without_history(histories: Histories, code: Code) -> Histories:
     """The cases as those of customers who are new."""
     own = histories.values[histories.offsets[1:] - 1].copy()
-    own[:, OF_HISTORY] = features.encode(Columns({"before": np.zeros(1), "gap": np.zeros(1)}), code["before"])
+    own[:, of_history(code)] = features.encode(Columns({"before": np.zeros(1), "gap": np.zeros(1)}), code["before"])
     return Histories(own, np.arange(len(own) + 1))
 
 
-def without_case(histories: Histories) -> Histories:
+def without_case(histories: Histories, code: Code) -> Histories:
     """The same histories before cases of which nothing is known but when they are."""
     values = histories.values.copy()
-    values[histories.offsets[1:] - 1, OF_CASE] = 0.0
+    values[histories.offsets[1:] - 1, of_case(code)] = 0.0
     return Histories(values, histories.offsets)
 
 
@@ -153,13 +169,41 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
     both = [np.column_stack([f.case, f.before, logit(p)]) for f, p in zip((told.facts, asked.facts), own, strict=True)]
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     found = {"past rate": own, "logistic": _fitted(logistic, both, y)}
-    stops = bool(min(y.sum(), len(y) - y.sum()) >= 20)  # it watches a tenth
+    stops = bool(min(y.sum(), len(y) - y.sum()) >= 20)
     with threadpool_limits(1):  # its sums depend on how many share them
         for name, columns in (("boosting, case", case), ("boosting", both)):
             if columns[0].shape[1]:
-                found[name] = _fitted(HistGradientBoostingClassifier(early_stopping=stops, random_state=0), columns, y)
+                found[name] = _fitted(_boosting(stops), columns, y)
     shifted = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
     return {**shifted, CONSTANT: np.full(len(asked.group), rate)}
+
+
+def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict[str, Floats]:
+    """Probabilities of all kinds by each simple method, (M, kinds) each; the same methods as for yes and no."""
+    y = np.asarray(told.target)
+    newest = y[told.newest]
+    shares = (np.bincount(newest, minlength=kinds) + 1) / (len(newest) + kinds)
+    own = [(facts.positive + 10 * shares) / (facts.known + 10)[:, None] for facts in (told.facts, asked.facts)]
+    case = [facts.case for facts in (told.facts, asked.facts)]
+    both = [np.column_stack([f.case, f.before, np.log(p)]) for f, p in zip((told.facts, asked.facts), own, strict=True)]
+    found = {"past shares": own[1]}
+    models: dict[str, tuple[Any, list[Floats]]] = {
+        "logistic": (make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), both),
+        "boosting, case": (_boosting(bool(np.bincount(y).min() >= 20)), case),
+        "boosting": (_boosting(bool(np.bincount(y).min() >= 20)), both),
+    }
+    with threadpool_limits(1):  # its sums depend on how many share them
+        for name, (model, (past, now)) in models.items():
+            if past.shape[1]:
+                model.fit(past, y)
+                found[name] = np.zeros((len(now), kinds))
+                found[name][:, model.classes_] = model.predict_proba(now)
+    return {**found, CONSTANT: np.tile(shares, (len(asked.group), 1))}
+
+
+def _boosting(stops: bool) -> HistGradientBoostingClassifier:
+    """stops: it watches a tenth."""
+    return HistGradientBoostingClassifier(early_stopping=stops, random_state=0)
 
 
 def _fitted(model: Any, columns: list[Floats], y: Floats) -> list[Floats]:

@@ -46,8 +46,8 @@ class Explanation:
     """One answer taken apart; prints as a table.
 
     answer, blank: of the history and of the blank one. steps: what each is called, (L,). inputs: what each number of a
-    step is called, (D,). gradient: (L, D). removal: (L,), NaN for a step that is no event of the log. attention: (L,)
-    or None.
+    step is called, (D,), or empty where they are those of an embedding. gradient: (L, D). removal: (L,), NaN for a step
+    that cannot be taken away. attention: (L,) or None.
     """
 
     customer: Any
@@ -79,8 +79,9 @@ class Explanation:
         columns["removal"] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
         if self.attention is not None:
             columns["attention"] = [f"{w:.3f}" for w in self.attention]
-        strongest = np.abs(self.gradient).argmax(axis=1)
-        columns["most by"] = [self.inputs[k] for k in strongest]
+        if self.inputs:
+            strongest = np.abs(self.gradient).argmax(axis=1)
+            columns["most by"] = [self.inputs[k] for k in strongest]
         return columns
 
     def __str__(self) -> str:
@@ -130,9 +131,8 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     for place, rest in task.removals(own, at, learned.code, asked):
         removal[place] = answer - _answer(task, learned, rest, asked.target)
     inputs = task.inputs(learned.code)
-    named = inputs if len(inputs) == x.shape[1] else [f"input {k}" for k in range(x.shape[1])]
     return Explanation(
-        customer, task.unit, answer, start, [name for name, _ in steps], named, gradient, removal, attention
+        customer, task.unit, answer, start, [name for name, _ in steps], inputs, gradient, removal, attention
     )
 
 

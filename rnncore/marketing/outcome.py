@@ -115,29 +115,42 @@ class Outcome(Task):
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The cases whose outcome was known on the day `end`; those of the latest horizon calibrate."""
         past = log.until(end)
-        code = cases.measure(past)
-        y = cases.outcomes(past, code["yes"])
+        code = self._code(past)
+        y = self._outcomes(past, code)
         rows = np.flatnonzero(~np.isnan(y) & (past.day + span(self.known_after) <= end))
         _require_both(y[rows], f"until {end}")
         told = cases.encode(past, rows, code, self.latest, self.known_after)
         newest = past.day[rows] > past.day[rows].max() - span(self.horizon)
-        target = y[rows, None].astype(np.float32)
+        target = self._target(y[rows])
         return code, told._replace(target=target, newest=newest, watched=tenth(told.group, self.seed))
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """The cases after `origin`, and what came of them."""
-        y = cases.outcomes(log, code["yes"])
+        y = self._outcomes(log, code)
         rows = np.flatnonzero(~np.isnan(y) & (log.day > origin))
         _require_both(y[rows], f"after {origin}")
-        return cases.encode(log, rows, code, self.latest, self.known_after)._replace(target=y[rows])
+        judged = cases.encode(log, rows, code, self.latest, self.known_after)
+        return judged._replace(target=self._target(y[rows]))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Of everybody known at `at` the latest event, and all whose outcome is empty."""
         past = log.until(at)
-        open_ = np.isnan(cases.outcomes(past, code["yes"]))
+        open_ = np.isnan(self._outcomes(past, code))
         open_[past.offsets[1:] - 1] = True
         asked = cases.encode(past, np.flatnonzero(open_), code, self.latest, self.known_after)
         return asked._replace(group=log.population(at)[asked.group])
+
+    def _code(self, past: EventLog) -> Code:
+        """What is measured on the past."""
+        return cases.measure(past)
+
+    def _outcomes(self, log: EventLog, code: Code) -> Array:
+        """1, 0 or NaN, (n,)."""
+        return cases.outcomes(log, code["yes"])
+
+    def _target(self, y: Array) -> Array:
+        """As the loss takes it."""
+        return y[:, None].astype(np.float32)
 
     def network(self, code: Code) -> Layer:
         """A GRU over the history and the case, its last output, one logit."""
@@ -174,7 +187,7 @@ class Outcome(Task):
             "history": self._says(
                 learned, asked._replace(histories=cases.without_history(asked.histories, learned.code))
             ),
-            "case": self._says(learned, asked._replace(histories=cases.without_case(asked.histories))),
+            "case": self._says(learned, asked._replace(histories=cases.without_case(asked.histories, learned.code))),
         }
         said = {NETWORK: held.prediction[NETWORK], **says, CONSTANT: rivals[CONSTANT]}
         parts = compare(held.target, said, self.measure, reference=CONSTANT, groups=asked.group, seed=self.seed)

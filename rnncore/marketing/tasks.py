@@ -15,6 +15,7 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.outcome_kind import OutcomeKind
 from rnncore.marketing.saved import KIND
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
@@ -30,6 +31,7 @@ TASKS: dict[str, type[Task]] = {
         ContractChurn,
         NextPurchase,
         Outcome,
+        OutcomeKind,
         Demand,
         Journey,
         Sentiment,

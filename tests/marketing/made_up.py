@@ -19,6 +19,7 @@ from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.outcome_kind import OutcomeKind
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.subscriptions import Subscriptions
@@ -86,6 +87,13 @@ def holidays(days=200):
     return pl.DataFrame({"when": when, "holiday": [int(d % 17 == 3) for d in range(days)]})
 
 
+def three_ends():
+    """Orders that are kept, changed or sent back."""
+    made = orders()
+    changed = (pl.col("back") == "yes") & (pl.col("number") > 2)
+    return made.with_columns(back=pl.when(changed).then(pl.lit("changed")).otherwise(pl.col("back")))
+
+
 def remarks():
     """A remark with each of the purchases: glad or cross, by a word or two of it."""
     rng = np.random.default_rng(1)
@@ -119,6 +127,9 @@ MADE_UP = {
     "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
+    "outcome-kind": lambda: Case(
+        OutcomeKind(horizon=30, batch_size=64, **SMALL), three_ends(), {**NAMES, "channel": "way", "outcome": "back"}
+    ),
     "next-purchase": lambda: Case(NextPurchase(horizon=30, k=3, latest=4, **SMALL), purchases(), WITH_ITEMS),
     "segments": lambda: Case(
         Segments(horizon=30, groups=3, code=2, rounds=1, batch_size=128, **SMALL), purchases(30), NAMES

@@ -8,7 +8,7 @@ import pytest
 from made_up import MADE_UP, SMALL
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Outcome, cases
+from rnncore.marketing import EventLog, Outcome, OutcomeKind, cases
 
 START = datetime.date(2024, 1, 1)
 
@@ -24,9 +24,9 @@ LOG = log_of([("a", 0, "web", 1), ("a", 5, "web", 0), ("a", 5, "mail", 1), ("a",
 
 
 def steps(case, latest=50, known_after=0, log=LOG):
-    """Closing, outcome and outcome known of one event's steps."""
+    """Closing, outcome and outcome known of one event's steps, in this order."""
     found = cases.encode(log, np.array([case]), cases.measure(log), latest, known_after)
-    return found.histories.values[:, :3].tolist()
+    return found.histories.values[:, [0, 2, 1]].tolist()
 
 
 def test_a_case_does_not_know_its_own_outcome_nor_those_of_its_time():
@@ -109,3 +109,40 @@ def test_the_worth_of_history_and_case_and_the_flags_are_said(fitted):
 def test_a_wrong_argument_is_named(name, value):
     with pytest.raises(ContractError, match=name):
         Outcome(**{name: value}).check()
+
+
+@pytest.fixture(scope="module")
+def three():
+    task, frame, words = MADE_UP["outcome-kind"]()
+    return task.fit(EventLog(frame, **words)), frame, words
+
+
+def test_probabilities_of_all_kinds_add_up(three):
+    task, frame, words = three
+    found = task.predict(EventLog(frame, **words))
+    chances = [name for name in found.columns if name.startswith("probability_")]
+    assert chances == ["probability_changed", "probability_no", "probability_yes"]
+    assert np.allclose(found.select(chances).to_numpy().sum(axis=1), 1)
+    best = found.select(chances).to_numpy().argmax(axis=1)
+    assert found["kind"].to_list() == [("changed", "no", "yes")[k] for k in best]
+
+
+def test_an_earlier_kind_has_a_column_of_its_own():
+    code = cases.measure(LOG, ["0", "1"])
+    steps = cases.encode(LOG, np.array([3]), code, 50, 0).histories.values
+    assert cases.names(code)[:4] == ["closing", "outcome known", "outcome: 0", "outcome: 1"]
+    binary = cases.encode(LOG, np.array([3]), cases.measure(LOG), 50, 0).histories.values
+    assert np.array_equal(steps[:, [0, 1, 3]], binary[:, :3])
+    assert np.array_equal(steps[:, 2] + steps[:, 3], steps[:, 1])
+
+
+def test_of_two_kinds_the_shares_are_those_of_yes_and_no(three):
+    _, told = Outcome(horizon=3).told(LOG, LOG.last_day)
+    _, kinds = OutcomeKind(horizon=3).told(LOG, LOG.last_day)
+    assert kinds.facts.positive[:, 1].tolist() == told.facts.positive.tolist()
+    assert kinds.target.tolist() == told.target[:, 0].tolist()
+
+
+def test_what_the_kinds_come_to_is_said(three):
+    for word in ("without the history", "without the case", "Most probable kinds: accuracy"):
+        assert word in three[0].table_.reason

@@ -1,0 +1,143 @@
+"""OutcomeKind: which of several things comes of a case, from the customer's history and the case's own columns.
+
+    history       cases.py: a step per earlier event, and the case as the closing step
+    head, loss    GRU, its last output, a logit per kind; softmax cross-entropy
+    decoding      probabilities at the temperature of the cases of the latest horizon
+    must beat     the customer's own past shares, logistic regression, gradient boosting, and the shares of all
+
+All else is as in `outcome.py`, whose question has two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support
+
+import rnncore as rc
+from rnncore import checks
+from rnncore.contract import Layer
+from rnncore.marketing import calibration, cases, labels, measures
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Examples
+from rnncore.marketing.outcome import Outcome
+from rnncore.marketing.task import Code, HeldOut, Task
+from rnncore.marketing.verdict import NETWORK
+
+Array = NDArray[Any]
+
+
+class OutcomeKind(Outcome):
+    """Probability of each kind of outcome of a case, of 2 to 50 kinds; words or whole numbers.
+
+    known_after: days until the outcome of an event is known. The other arguments are those of `Task`. `predict` answers
+    for the latest event of each customer, and for all events whose outcome is empty: time, kind (the most probable) and
+    a probability for each. A kind that first comes after the training end is not judged.
+
+    >>> import polars as pl
+    >>> rng = np.random.default_rng(0)
+    >>> paid = rng.gamma(2.0, 20.0, 300).round()
+    >>> days = pl.Series(np.datetime64("2024-01-01") + rng.integers(0, 200, 300))
+    >>> end = np.array(["kept", "changed", "sent back"])[(paid > 30).astype(int) + (paid > 60)]
+    >>> orders = pl.DataFrame({"who": np.arange(300) % 40, "day": days, "paid": paid, "end": end})
+    >>> log = EventLog(orders, customer="who", time="day", value="paid", outcome="end")
+    >>> task = OutcomeKind(horizon=40, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task.predict(log).columns
+    ['who', 'time', 'kind', 'probability_changed', 'probability_kept', 'probability_sent back']
+    """
+
+    name = "outcome-kind"
+    example = (
+        "rnncore fit outcome-kind calls.csv --customer client_id --time called_at --channel line --outcome result "
+        "--horizon 90"
+    )
+    unit = "probability of the kind predicted"
+    measure = measures.CLASSES
+    calibration = calibration.TEMPERATURE
+    loss = staticmethod(rc.losses.softmax_cross_entropy)
+
+    def __init__(
+        self,
+        horizon: int = 90,
+        *,
+        known_after: int = 0,
+        units: int = 32,
+        epochs: int = 10,
+        patience: int = 2,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        latest: int = 50,
+        seed: int = 0,
+        seeds: int = 1,
+        backend: str = "numba",
+    ) -> None:
+        Task.__init__(
+            self,
+            horizon,
+            units=units,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            latest=latest,
+            seed=seed,
+            seeds=seeds,
+            backend=backend,
+        )
+        self.known_after = known_after
+
+    def check(self) -> OutcomeKind:
+        """As in `Task`, and the argument of its own."""
+        checks.size("known_after", self.known_after, least=0)
+        Task.check(self)
+        return self
+
+    def network(self, code: Code) -> Layer:
+        """A GRU over the history and the case, its last output, a logit per kind."""
+        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
+        return rc.Stack(gru, rc.Last(), rc.Dense(self.units, len(code["kinds"])))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """As in `Outcome`, with the names of the kinds."""
+        asked = super().asked(log, at, code)
+        return asked._replace(facts=(asked.facts, code["kinds"]))
+
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """When the case is, what comes of it most probably, and the probability of each kind."""
+        facts, kinds = asked.facts
+        kind = np.array(kinds, object)[prediction.argmax(axis=1)]
+        chances = {f"probability_{name}": prediction[:, k] for k, name in enumerate(kinds)}
+        return {"time": facts.time, "kind": kind, **chances}
+
+    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+        """Probabilities by the simple methods."""
+        return dict(cases.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1]))
+
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The kind that is predicted."""
+        return asked._replace(target=said.argmax(axis=1))
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The probability of that kind."""
+        return np.asarray(said[:, asked.target[0]])
+
+    def _code(self, past: EventLog) -> Code:
+        return cases.measure(past, labels.labels(past))
+
+    def _outcomes(self, log: EventLog, code: Code) -> Array:
+        y = labels.coded(log, code["kinds"])
+        return np.where(y < 0, np.nan, y)
+
+    def _target(self, y: Array) -> Array:
+        return y.astype(np.int64)
+
+    def _flags(self, held: HeldOut) -> str:
+        """What the most probable kinds come to, in words."""
+        found = held.prediction[NETWORK].argmax(axis=1)
+        y = np.asarray(held.target)
+        scores = precision_recall_fscore_support(y, found, average="macro", zero_division=0.0)
+        words = ", ".join(f"{name} {x:.3f}" for name, x in zip(("precision", "recall", "F1"), scores, strict=False))
+        return f"Most probable kinds: accuracy {np.mean(found == y):.3f}; means over the kinds: {words}."
