@@ -34,8 +34,8 @@ class Session:
 
 
 @contextmanager
-def session(notebook: NotebookNode, seconds: int = 60) -> Iterator[Session]:
-    """Run a copy of the notebook in a fresh kernel, which stays open for `Session.run`."""
+def session(notebook: NotebookNode, seconds: int = 600) -> Iterator[Session]:
+    """Run a copy of the notebook in a fresh kernel, open for `Session.run`; a cell that takes `seconds` hangs."""
     with tempfile.TemporaryDirectory(prefix="rnncore-") as runtime:
         before = {name: os.environ.get(name) for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
         os.environ.update({name: runtime for name in before})  # no profile of the user's, no file left behind
