@@ -8,12 +8,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import loadscope
 
 from rnncore.contract import CELLS
 from rnncore.recurrent import Recurrent
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Dealing(loadscope.LoadScopeScheduling):
+    """How pytest-xdist deals tests out to the workers: one by one, but together what shares something costly to make.
+
+    These are the files whose tests share a fitted model, and, in a file that runs on several notebooks or tasks, the
+    tests of each one.
+    """
+
+    BY_FILE = ("tests/marketing/", "tests/test_cli", "tests/test_gradcheck_page", "tests/sequences/test_parquet")
+    BY_CASE = ("tests/test_notebooks.py", "tests/marketing/test_checklist.py")
+
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        if file.startswith(self.BY_CASE):
+            return file + test[test.find("[") :]
+        return file if file.startswith(self.BY_FILE) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Dealing(config, log)
+
 
 settings.register_profile(
     "rnncore", deadline=None, derandomize=True, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
@@ -25,13 +49,15 @@ TOLERANCE = {
     "equal in float64": 1e-12,  # two computations of one thing: twins, frameworks, chunks and the whole
     "float32 against float64": 1e-5,  # a float32 twin against the float64 textbook, T up to 12
 }
+EQUAL = {"float64": TOLERANCE["equal in float64"], "float32": TOLERANCE["float32 against float64"]}
 
-# Every cell of the table with every combination of its options: a new row is tested without a line here.
-CASES = [
-    (name, dict(zip(cell.options, words, strict=True)))
+# Every cell of the table with every combination of its options: a new row is tested without a line here. Neighbours are
+# of different cells: options share machine code, and two workers would compile the same at the same time.
+OPTIONS = [
+    [(name, dict(zip(cell.options, words, strict=True))) for words in itertools.product(*cell.options.values())]
     for name, cell in CELLS.items()
-    for words in itertools.product(*cell.options.values())
 ]
+CASES = [case for cases in itertools.zip_longest(*OPTIONS) for case in cases if case]
 BASIC = ("rnn", "lstm", "gru")  # what is costly and tests the tester, not the cell, runs on these alone
 BACKENDS = ["numpy", "numba"]
 MATRIX = [
@@ -58,6 +84,19 @@ def scaled_error(a, b):
         return 0.0
     gap = np.abs(a - b).max()
     return float(np.inf if np.isnan(gap) else gap / max(np.abs(b).max(), 1e-300) if gap else 0.0)
+
+
+def in_type(problem, dtype):
+    """Return a problem with every array of numbers in another float type."""
+
+    def cast(part):
+        if isinstance(part, dict):
+            return {name: cast(a) for name, a in part.items()}
+        if isinstance(part, tuple):
+            return tuple(map(cast, part))
+        return part if part is None or part.dtype.kind in "iu" else part.astype(dtype)
+
+    return problem._replace(**{name: cast(part) for name, part in problem._asdict().items()})
 
 
 def all_results(layer, problem):

@@ -17,7 +17,12 @@ EVERY = [
     for s in SUBJECTS
     for m in mutants(s)
 ]
-NAMED = [m for m in EVERY if m.values[0].cell in {*BASIC, *LAYERS} - {"recurrent_dropout"}]  # its masks need a seed
+_BY_NAME = [s for s in SUBJECTS if s in {*BASIC, *LAYERS} - {"recurrent_dropout"}]  # its masks need a seed
+NAMED = [  # every error of the basic cells, the first two of the rest; all of them in the thorough run
+    pytest.param(m, id=f"{m.cell}: {m.name}", marks=[] if s in BASIC or k < 2 else pytest.mark.thorough)
+    for s in _BY_NAME
+    for k, m in enumerate(mutants(s))
+]
 
 
 def test_every_cell_of_the_table_has_planted_errors_in_every_backward_line():
@@ -36,7 +41,9 @@ def checked(layer, seed=0, **words):
 
 
 @pytest.mark.parametrize("mutant", NAMED)
-@pytest.mark.parametrize("method", ["complex-step", "forward-mode"])
+@pytest.mark.parametrize(  # that both catch it: tests/test_gradcheck_score.py
+    "method", ["forward-mode", pytest.param("complex-step", marks=pytest.mark.thorough)]
+)
 def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
     report = checked(mutant.layer(3, 5), method=method, entries=25 if mutant.cell in BASIC else None)
     assert report.verdict == "fail"

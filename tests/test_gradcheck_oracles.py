@@ -68,7 +68,7 @@ def everything(layer, p, **words):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "time_lstm", "grud", "bidirectional", "stack"])
-@pytest.mark.parametrize("ragged", [True, False])
+@pytest.mark.parametrize("ragged", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_all_five_oracles_agree_with_each_other_and_with_the_backward_pass(cell, ragged):
     pytest.importorskip("torch")
     layer = right_layer(cell, 3, 4)

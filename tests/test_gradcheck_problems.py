@@ -2,25 +2,34 @@
 
 import numpy as np
 import pytest
-from conftest import CASES, MATRIX, TOLERANCE, make, scaled_error
+from conftest import BACKENDS, CASES, EXACT, MATRIX, TOLERANCE, make, scaled_error
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rnncore as rc
+from rnncore.contract import CELLS
 from rnncore.gradcheck import adversarial_problems, check, random_problem
+from rnncore.recurrent import Recurrent
 
 ALL = list(adversarial_problems("lstm"))
 NAMES = [adversary.name for adversary in ALL]
 
 
+COMPOSITIONS = [a.name for a in ALL if not isinstance(a.layer, Recurrent)]
+DEFAULTS = [(name, {word: words[0] for word, words in cell.options.items()}) for name, cell in CELLS.items()]
+
+
+def problem(name, options, which):
+    return {a.name: a for a in adversarial_problems(name, **options)}[which]
+
+
 @pytest.mark.parametrize(("name", "options"), MATRIX)
-@pytest.mark.parametrize("which", NAMES)
-def test_every_derivative_is_right(name, options, which):
-    found = {a.name: a for a in adversarial_problems(name.lower(), **options)}[which]
-    p = found.problem
-    black_box = options["backend"] == "numpy" and make(name, 1, 1, **options).exact
+@pytest.mark.parametrize("which", [which for which in NAMES if which not in COMPOSITIONS])
+def test_every_derivative_of_a_cell_is_right(name, options, which):
+    _, layer, p, _ = problem(name, options, which)
+    black_box = options["backend"] == "numpy" and layer.exact
     method = ["complex-step", "forward-mode"] if black_box else ["forward-mode"]
-    report = check(found.layer, p.params, p.x, p.state_0, p.lengths, method, entries=10)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, method, entries=10)
     if which == "one unit, one feature" and "gain_x" in p.params:
         # the norm of x W does not depend on the size of a single x: dx is a difference of equal numbers, and eps
         blocks = [block for block in report.blocks if block.verdict == "fail"]
@@ -29,10 +38,28 @@ def test_every_derivative_is_right(name, options, which):
     assert report.ok, str(report)
 
 
+@pytest.mark.parametrize("which", COMPOSITIONS)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("name", "options"), DEFAULTS)
+def test_every_derivative_of_a_composition_is_right(name, options, which, backend):
+    _, layer, p, _ = problem(name, {**options, "backend": backend}, which)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, "forward-mode", entries=10)
+    assert report.ok, str(report)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("which", COMPOSITIONS)
+@pytest.mark.parametrize(("name", "options"), EXACT)
+def test_every_derivative_of_a_composition_is_right_by_complex_step_too(name, options, which):
+    _, layer, p, _ = problem(name, options, which)
+    report = check(layer, p.params, p.x, p.state_0, p.lengths, ["complex-step", "forward-mode"], entries=10)
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize(("name", "options"), MATRIX)
 @pytest.mark.parametrize("which", ["ragged rows", "saturated gates", "NaN in the padding", "three layers"])
 def test_chunks_that_do_not_divide_T_and_carry_the_gradient_give_the_whole(name, options, which):
-    _, layer, p, k1 = {a.name: a for a in adversarial_problems(name.lower(), **options)}[which]
+    _, layer, p, k1 = problem(name, options, which)
     T = len(p.x)
     assert T % k1
     _, _, cache = layer.forward(p.params, p.x, p.state_0, p.lengths)

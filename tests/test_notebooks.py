@@ -29,7 +29,7 @@ def answers(number):
     return importlib.import_module(f"answers.notebook_{number}")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in PATHS])
+@pytest.fixture(scope="module", params=PATHS)
 def notebook(request):
     """The number of a notebook and the notebook as stored."""
     return request.param, nbformat.read(PATHS[request.param], as_version=4)

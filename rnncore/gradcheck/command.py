@@ -67,7 +67,7 @@ def everything(cell: str, twin: str, methods: Sequence[str], seed: int, mutants:
     """Yield the reports, then the tables of planted errors where they are asked for, as they are ready."""
     yield from reports(cell, twin, methods, seed)
     if mutants:
-        yield from mutant_tables(cell, seed)
+        yield from mutant_tables(cell, seed, [m for m in methods if m != "all"])
 
 
 def together(verdicts: Sequence[str]) -> str:

@@ -10,11 +10,11 @@ PARITY = """
     p = problem("rnn", 6, 19, 5, 37, lengths="ragged")
     assert_close(solve(fast, p, {}), solve(textbook, p, {}), 1e-12)
 """
-FORWARD = """
-    from rnncore.kernels import rnn
-    p = problem("rnn", 3, 2, 5, 7)
-    np_y, y = (twin.forward(*p[:4])[0] for twin in twins("rnn"))
-    assert abs(y - np_y).max() < 1e-12
+SMALL = """
+    import numpy as np
+    from rnncore.kernels import gemm
+    packed = gemm.pack(np.arange(6.0).reshape(2, 3))
+    assert sorted(packed[packed != 0].tolist()) == [1, 2, 3, 4, 5]
 """
 
 
@@ -27,7 +27,7 @@ def test_works_where_no_folder_is_writable():
 
         tempfile.TemporaryFile = refuse
     """
-    run_script(no_folder, FORWARD, "assert rnn.forward_rows._cache.cache_path is None")
+    run_script(no_folder, SMALL, "assert gemm._pack._cache.cache_path is None")
 
 
 def test_works_where_the_disk_is_full(tmp_path):
@@ -39,16 +39,16 @@ def test_works_where_the_disk_is_full(tmp_path):
 
         numba.core.caching.IndexDataCacheFile._save_data = refuse
     """
-    run_script(full, FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+    run_script(full, SMALL, NUMBA_CACHE_DIR=str(tmp_path))
 
 
 def test_works_where_cache_files_are_broken(tmp_path):
-    run_script(FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+    run_script(SMALL, NUMBA_CACHE_DIR=str(tmp_path))
     kept = [file for file in tmp_path.rglob("*") if file.suffix in (".nbi", ".nbc")]
     assert kept
     for k, file in enumerate(kept):
         file.write_bytes(file.read_bytes()[: 100 * (k % 2)])
-    run_script(FORWARD, NUMBA_CACHE_DIR=str(tmp_path))
+    run_script(SMALL, NUMBA_CACHE_DIR=str(tmp_path))
 
 
 def test_after_a_warmup_a_new_process_compiles_nothing(tmp_path):
@@ -81,8 +81,10 @@ def test_an_edit_of_any_kernel_file_makes_the_cache_stale():
 
 @pytest.mark.parametrize(
     ("name", "features"),
-    [("generic", ""), ("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2")],
-    ids=["generic", "256-bit vectors"],
+    [
+        pytest.param("generic", "", id="generic"),
+        pytest.param("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2", id="256-bit vectors", marks=pytest.mark.thorough),
+    ],
 )
 def test_right_on_other_processors(name, features):
     run_script(PARITY, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)

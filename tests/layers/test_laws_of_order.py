@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import MATRIX, TOLERANCE, all_results, assert_equal_results, make
+from conftest import EQUAL, MATRIX, all_results, assert_equal_results, in_type, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +10,6 @@ import rnncore as rc
 from rnncore.compose import reverse_rows
 from rnncore.gradcheck import random_problem
 
-EQUAL = {"float64": TOLERANCE["equal in float64"], "float32": TOLERANCE["float32 against float64"]}
 SUBJECTS = [
     pytest.param(make(name, 3, 4, dtype, **words), id=f"{case.id}-{dtype}")
     for case in MATRIX
@@ -22,14 +21,7 @@ problems = st.fixed_dictionaries({"seed": st.integers(0, 10**6), "T": st.integer
 
 def drawn(layer, problem, **words):
     """A problem in the layer's own float type."""
-    p = random_problem(layer.using(dtype="float64"), **problem, **words)
-
-    def cast(arrays):
-        return tuple(a.astype(layer.dtype) for a in arrays)
-
-    params = dict(zip(p.params, cast(p.params.values()), strict=True))
-    (x, dy), state_0, dstate_T = cast([p.x, p.dy]), cast(p.state_0), cast(p.dstate_T)
-    return p._replace(params=params, x=x, state_0=state_0, dy=dy, dstate_T=dstate_T)
+    return in_type(random_problem(layer.using(dtype="float64"), **problem, **words), layer.dtype)
 
 
 def assert_same_bits(a, b):
