@@ -96,9 +96,16 @@ class RnncoreBackend(Backend):
 
     @classmethod
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Say whether `prepare` would take the model."""
+        """Say whether `prepare` would take the model.
+
+        >>> import rnncore as rc
+        >>> layer = rc.RNN(3, 4)
+        >>> RnncoreBackend.is_compatible(rc.interop.to_onnx(layer, layer.init(seed=0)))
+        True
+        """
         try:
             read_model(model, _words(device, kwargs))
+            check_model(model)
         except ContractError:
             return False
         return True

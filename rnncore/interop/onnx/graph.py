@@ -20,14 +20,17 @@ import onnx.inliner
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.interop.onnx import arithmetic, recurrent, shaping
-from rnncore.interop.onnx.nodes import Node, check_inputs, read_node, to_array
+from rnncore.interop.onnx.nodes import DTYPES, Node, check_inputs, read_node, to_array
 from rnncore.interop.onnx.operator import Operator
 from rnncore.typing import Array, Grads, Params
 
 OPERATORS: dict[str, Operator] = {
     **shaping.OPERATORS,
     **arithmetic.OPERATORS,
-    **{op: Operator(recurrent.forward, recurrent.backward, recurrent.ATTRIBUTES[op]) for op in recurrent.ATTRIBUTES},
+    **{
+        op: Operator(recurrent.forward, recurrent.backward, names, recurrent.check_attributes)
+        for op, names in recurrent.ATTRIBUTES.items()
+    },
 }
 HONOURED = {name: operator.attributes for name, operator in OPERATORS.items()}
 
@@ -156,6 +159,20 @@ class Graph:
         return dict(arrays)
 
 
+def _check_kind(value: onnx.ValueInfoProto, what: str) -> None:
+    """Require a tensor of numbers that we compute in, where the model declares any."""
+    kind = value.type.WhichOneof("value")
+    if kind not in (None, "tensor_type"):
+        came = str(kind).removesuffix("_type")
+        raise ContractError(f"{what} {value.name!r}", "a tensor", f"a {came}", "it is not implemented")
+    number = value.type.tensor_type.elem_type
+    name = onnx.TensorProto.DataType.Name(number).lower() if number else "float32"
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    if name not in DTYPES or name == "complex128":
+        advice = "rnncore has no such numbers"
+        raise ContractError(f"{what} {value.name!r}", "float32, float64, integers or bool", name, advice)
+
+
 def _check_declared(value: onnx.ValueInfoProto, array: Array) -> None:
     kind = value.type.tensor_type
     what = f"input {value.name!r}"
@@ -185,6 +202,11 @@ def read_model(model: onnx.ModelProto, words: Mapping[str, Any]) -> Graph:
     if model.graph.sparse_initializer:
         raise ContractError("sparse_initializer", "none", "some", "store the initialisers as dense tensors")
     nodes = [_with(read_node(proto, opsets, HONOURED), words) for proto in model.graph.node]
+    for node in nodes:
+        OPERATORS[node.op].check(node)
+    for what, values in (("input", model.graph.input), ("output", model.graph.output)):
+        for value in values:
+            _check_kind(value, what)
     arrays = {t.name: to_array(t, f"initialiser {t.name!r}") for t in model.graph.initializer}
     return Graph(nodes, model.graph.input, [value.name for value in model.graph.output], arrays)
 

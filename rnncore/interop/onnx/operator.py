@@ -19,12 +19,14 @@ class Operator(NamedTuple):
     """`forward(node, inputs) -> (outputs, cache)` and `backward(node, inputs, cache, upstream) -> gradients`.
 
     `backward` is None where no output has a derivative (Shape and the like). A gradient is None where the input has
-    none. `attributes` are those the pair reads: a node that sets another one is refused.
+    none. `attributes` are those the pair reads: a node that sets another one is refused. `check(node)` refuses what is
+    wrong whatever the arrays are, when the model is read.
     """
 
     forward: Forward
     backward: Backward | None
     attributes: frozenset[str] = frozenset()
+    check: Callable[[Node], Any] = lambda node: None
 
 
 def one(f: Callable[..., Array], df: Callable[..., Any] | None, *attributes: str) -> Operator:

@@ -87,6 +87,14 @@ def _clip(node: Node) -> float | None:
     return clip
 
 
+def check_attributes(node: Node) -> None:
+    """Raise ContractError for an attribute that is wrong whatever the arrays are."""
+    _activations(node, len(_directions(node)))
+    _clip(node)
+    for name in ("layout", "input_forget", "linear_before_reset", "output_sequence"):
+        node.flag(name)
+
+
 def make_layer(node: Node, D: int, H: int, peepholes: bool, dtype: str) -> Directions:
     """Return the layer that a node means, for D features and H units; ContractError names a wrong attribute."""
     said = node.attributes.get("hidden_size")

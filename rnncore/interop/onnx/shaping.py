@@ -212,13 +212,19 @@ def _expand(node: Node, x: Array, shape: Array) -> Array:
         node.refuse("input 'shape'", f"a shape that {x.shape} broadcasts to", str(wanted), "correct the graph")
 
 
-def _cast(node: Node, x: Array) -> Array:
+def _cast_to(node: Node) -> str:
+    """Return the name of the dtype that a Cast gives."""
     to = node.attributes["to"]
     kinds = onnx.TensorProto.DataType
     number = kinds.Value(to) if isinstance(to, str) else int(to)
     name = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number)).name if number in kinds.values() and number else "?"
     if name not in DTYPES:
         node.refuse("attribute 'to'", "float32, float64, integers or bool", name, "rnncore has no such numbers")
+    return name
+
+
+def _cast(node: Node, x: Array) -> Array:
+    name = _cast_to(node)
     return x if x.dtype.kind == "c" and name.startswith("float") else x.astype(name)
 
 
@@ -286,7 +292,7 @@ OPERATORS: dict[str, Operator] = {
     "Concat": one(_concat, _dconcat, "axis"),
     "Split": Operator(_split, _dsplit, frozenset({"axis", "split", "num_outputs"})),
     "Expand": one(_expand, lambda node, dy, y, x, shape: unbroadcast(dy, x)),
-    "Cast": one(_cast, _dcast, "to", "saturate"),
+    "Cast": one(_cast, _dcast, "to", "saturate")._replace(check=_cast_to),
     "TopK": Operator(_top_k, _dtop_k, frozenset({"axis", "k", "largest", "sorted"})),
     "ReverseSequence": one(
         _reverse_sequence,

@@ -23,25 +23,52 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
 from rnncore.interop.atomic import replacing
+from rnncore.interop.onnx.emit import Emitter
 from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
 from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN
-from rnncore.pooling import MeanPool
-from rnncore.recurrent import GRU, LSTM, RNN, CoupledLSTM, PeepholeLSTM
+from rnncore.pooling import Attention, MaxPool, MeanPool
+from rnncore.recurrent import (
+    GRU,
+    GRUD,
+    LSTM,
+    RNN,
+    CoupledLSTM,
+    LayerNormGRU,
+    LayerNormLSTM,
+    PeepholeLSTM,
+    ProjectedLSTM,
+    TimeLSTM,
+)
 from rnncore.recurrent_dropout import RecurrentDropout
-from rnncore.typing import Array, Params
-from rnncore.wrappers import Bidirectional, Residual, Reversed
+from rnncore.typing import Params
+from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 from rnncore.wrappers.base import unmerged
 
 OPSET = 17
 Cells = (RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, OnnxRNN, OnnxLSTM, OnnxGRU)
+WRITTEN = (
+    "RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, OnnxRNN, OnnxLSTM, OnnxGRU, RecurrentDropout without zoneout, Stack, "
+    "Bidirectional, Reversed, Residual, LearnedState, WithStatic, Tied, Dense, LayerNorm, Embedding, Dropout, Last, "
+    "MeanPool, MaxPool and Attention"
+)
+# why a layer cannot be written
+REASONS: dict[type[Layer], str] = {
+    TimeLSTM: "no operator of ONNX lets elapsed time decay the memory",
+    ProjectedLSTM: "the operator LSTM has no projection",
+    LayerNormLSTM: "the operator LSTM normalises nothing inside the cell",
+    LayerNormGRU: "the operator GRU normalises nothing inside the cell",
+    GRUD: "no operator of ONNX lets missing values and the state decay",
+    Masked: "the operators of ONNX know where a row ends, not gaps inside it: leave the masked steps out of x",
+    RecurrentDropout: "zoneout mixes the old state into the new one at every step, inside the operators of ONNX",
+}
 
 
 def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = None) -> onnx.ModelProto:
     """Return a model as an ONNX ModelProto, and write it to `path` where one is given; names as above.
 
-    RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, those of `rnncore.onnx_layers`, Stack, Bidirectional, Reversed, Residual,
-    Dense, LayerNorm, Embedding, Last, MeanPool; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes
-    recurrent operators in float32 only. ContractError names a layer that has no counterpart.
+    All layers but ProjectedLSTM, LayerNormLSTM, LayerNormGRU, TimeLSTM, GRUD, Masked and zoneout, for which ONNX has no
+    operators; Dropout is left out. Numbers keep their dtype; ONNX Runtime computes recurrent operators in float32 only.
+    ContractError names a layer that cannot be written, and why.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4), rc.Last(), rc.Dense(4, 1))
@@ -64,7 +91,7 @@ def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = 
     inputs += [declared(name, number, ["N", size]) for name, size in rows]
     for name, made in [("y", y), *((f"state_T.{k}", s) for k, s in enumerate(final))]:
         writer.nodes.append(helper.make_node("Identity", [made], [name], name=f"{name}="))
-    head: list[Any] = ["T", 2, "N"] if unmerged(model) else ["T", "N"] if model.keeps_time else ["N"]
+    head: list[Any] = [*(["T"] if model.keeps_time else []), *([2] if unmerged(model) else []), "N"]
     outputs = [declared("y", number, [*head, model.sizes[1]])]
     outputs += [declared(f"state_T.{k}", number, ["N", size]) for k, size in enumerate(model.state_sizes)]
     arrays = [numpy_helper.from_array(a, name) for name, a in writer.arrays.items()]
@@ -78,59 +105,8 @@ def to_onnx(model: Layer, params: Params, path: str | os.PathLike[str] | None = 
     return proto
 
 
-class _Writer:
-    """Collects nodes and arrays; a method for each kind of layer returns the names of its output and final states."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.dtype = dtype
-        self.nodes: list[onnx.NodeProto] = []
-        self.arrays: dict[str, Array] = {}
-
-    def add(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Append a node; return the name of its output, or a list of them."""
-        count = sum(node.op_type == op for node in self.nodes)
-        names = [f"{op}.{count}" + (f".{k}" if outputs > 1 else "") for k in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{op}.{count}", **attributes))
-        return names if outputs > 1 else names[0]
-
-    def constant(self, name: str, value: Any, dtype: Any = np.int64) -> str:
-        """Store an array under a name, once."""
-        self.arrays.setdefault(name, np.array(value, dtype))
-        return name
-
-    def once(self, key: str, make: Any) -> str:
-        """Return the output of nodes that are needed once in the graph."""
-        known: dict[str, str] = self.__dict__.setdefault("shared", {})
-        if key not in known:
-            known[key] = make()
-        return known[key]
-
-    def lengths(self) -> str:
-        """(N,) int64."""
-        return self.once("lengths", lambda: self.add("Cast", "lengths", to=onnx.TensorProto.INT64))
-
-    def moved(self) -> str:
-        """(N, 1) bool: rows that have a step."""
-        zero = self.constant("zero", 0)
-        one = self.constant("axis 1", [1])
-        return self.once("moved", lambda: self.add("Unsqueeze", self.add("Greater", self.lengths(), zero), one))
-
-    def steps(self) -> str:
-        """(T, N, 1) of our dtype: 1 before a row's end, 0 past it."""
-
-        def make() -> str:
-            T = self.add("Gather", self.add("Shape", "x"), self.constant("zero", 0))
-            t = self.add("Range", self.constant("zero", 0), T, self.constant("one", 1))
-            first, second = self.constant("axis 0", [0]), self.constant("axis 1", [1])
-            live = self.add("Less", self.add("Unsqueeze", t, second), self.add("Unsqueeze", self.lengths(), first))
-            number = helper.np_dtype_to_tensor_dtype(self.dtype)
-            return str(self.add("Cast", self.add("Unsqueeze", live, self.constant("axis 2", [2])), to=number))
-
-        return self.once("steps", make)
-
-    def within(self, x: str) -> str:
-        """x (T, N, H) with zeros past each row's end."""
-        return str(self.add("Mul", x, self.steps()))
+class _Writer(Emitter):
+    """A method for each kind of layer returns the names of its output and of its final states."""
 
     def layer(self, layer: Layer, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
         """Write any layer; `path` is the name that its parameters have in front."""
@@ -154,6 +130,16 @@ class _Writer:
             return self.add("Add", y, self.within(x)), states
         if isinstance(layer, RecurrentDropout) and not any(layer.zoneout):
             return self.layer(layer.layer, path, params, x, states)
+        if isinstance(layer, LearnedState):
+            return self.learned(layer, path, params, x, states)
+        if isinstance(layer, WithStatic):
+            return self.static(layer, path, params, x, states)
+        if isinstance(layer, Tied):
+            E = self.constant(f"{path}E", own["E"], own["E"].dtype)
+            h, states = self.layer(layer.layer, f"{path}inner.", params, self.within(self.add("Gather", E, x)), states)
+            y = self.add("MatMul", h, self.add("Transpose", E))
+            y = self.add("Add", y, self.constant(f"{path}b", own["b"], own["b"].dtype))
+            return self.within(y) if layer.keeps_time else y, states
         return self.stateless(layer, path, own, x), []
 
     def cell(
@@ -183,23 +169,51 @@ class _Writer:
             return self.cell(layer, path, own, x, states, "reverse")
         words = {"time_axis": 0, "batch_axis": 1}
         y, states = self.layer(layer, path, params, self.add("ReverseSequence", x, self.lengths(), **words), states)
-        return self.add("ReverseSequence", y, self.lengths(), **words), states
+        return (self.add("ReverseSequence", y, self.lengths(), **words) if layer.keeps_time else y), states
 
     def both(self, layer: Bidirectional, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
         """Both directions, merged."""
         half = len(states) // 2
+        before = self.pooled
         ahead, ends = self.layer(layer.layer, f"{path}forward.", params, x, states[:half])
+        self.pooled = before
         back, more = self.turned(layer.layer, f"{path}backward.", params, x, states[half:])
         if layer.merge == "concat":
             y = self.add("Concat", ahead, back, axis=-1)
         elif layer.merge == "none":
-            second = self.constant("axis 1", [1])
-            y = self.add("Concat", *(self.add("Unsqueeze", side, second) for side in (ahead, back)), axis=1)
+            third = self.constant("axis -3", [-3])
+            y = self.add("Concat", *(self.add("Unsqueeze", side, third) for side in (ahead, back)), axis=-3)
         else:
             y = self.add("Mul" if layer.merge == "mul" else "Add", ahead, back)
             if layer.merge == "ave":
                 y = self.add("Mul", y, self.constant("half", 0.5, self.dtype))
         return y, [*ends, *more]
+
+    def learned(
+        self, layer: LearnedState, path: str, params: Params, x: str, states: list[str]
+    ) -> tuple[str, list[str]]:
+        """A row that starts here gets the learned vectors on its states; the last state says which have started."""
+        *states, started = states
+        starts = self.add("Less", started, self.constant("half", 0.5, self.dtype))
+        begun = []
+        for k, s in enumerate(states):
+            vector = params[f"{path}state_{k}"]
+            more = self.add("Add", s, self.constant(f"{path}state_{k}", vector, vector.dtype))
+            begun.append(self.add("Where", self.moved(), self.add("Where", starts, more, s), s))
+        y, final = self.layer(layer.layer, f"{path}inner.", params, x, begun)
+        return y, [*final, self.add("Where", self.moved(), self.constant("unity", 1, self.dtype), started)]
+
+    def static(self, layer: WithStatic, path: str, params: Params, x: str, states: list[str]) -> tuple[str, list[str]]:
+        """The last columns of x beside what the layer makes of the others: at each step, or those of the first."""
+        cut, last = self.constant(f"{path}static", [-layer.S]), self.constant("axis -1", [-1])
+        moving = self.add("Slice", x, self.constant("axis 0", [0]), cut, last)
+        beside = self.add("Slice", x, cut, self.constant("end", [np.iinfo(np.int64).max]), last)
+        y, final = self.layer(layer.layer, f"{path}inner.", params, moving, states)
+        if layer.keeps_time:
+            return self.add("Concat", y, self.within(beside), axis=-1), final
+        first = self.add("Gather", beside, self.constant("zero", 0))
+        first = self.add("Where", self.moved(), first, self.constant("nothing", 0, self.dtype))
+        return self.add("Concat", y, first, axis=-1), final
 
     def stateless(self, layer: Layer, path: str, own: Params, x: str) -> str:
         """A layer without a state."""
@@ -207,7 +221,7 @@ class _Writer:
         def stored(name: str) -> str:
             return self.constant(f"{path}{name}", own[name], own[name].dtype)
 
-        has_time = not self.__dict__.get("pooled", False)
+        has_time = not self.pooled
         if isinstance(layer, Dropout):
             return x
         if isinstance(layer, Embedding):
@@ -220,38 +234,15 @@ class _Writer:
             eps = self.constant(f"{path}eps", layer.eps, self.dtype)
             z = self.add("Div", away, self.add("Sqrt", self.add("Add", variance, eps)))
             y = self.add("Add", self.add("Mul", z, stored("gain")), stored("bias"))
-        elif isinstance(layer, (Last, MeanPool)):
+        elif isinstance(layer, (Last, MeanPool, MaxPool, Attention)):
             self.pooled = True
-            return self.last(x) if isinstance(layer, Last) else self.mean(x)
+            if isinstance(layer, Attention):
+                return self.attention(layer, path, dict(own), x)
+            return {Last: self.last, MeanPool: self.mean, MaxPool: self.max}[type(layer)](x)
         else:
-            names = "RNN, LSTM, GRU, PeepholeLSTM, CoupledLSTM, Stack, Bidirectional, Reversed, Residual, "
-            names += "Dense, LayerNorm, Embedding, Last, MeanPool"
-            advice = f"{path.rstrip('.') or 'the model'} is none of them"
-            raise ContractError("model", f"layers among {names}", repr(layer), advice)
+            advice = REASONS.get(type(layer), f"{path.rstrip('.') or 'the model'} is none of them")
+            raise ContractError("model", f"layers among {WRITTEN}", repr(layer), advice)
         return self.within(y) if has_time else str(y)
-
-    def last(self, x: str) -> str:
-        """Each row's last step: the entry length - 1, or 0 for a row without a step, where x is zero all the same."""
-        one = self.add("Cast", self.add("Greater", self.lengths(), self.constant("zero", 0)), to=onnx.TensorProto.INT64)
-        at = self.add("Sub", self.lengths(), one)
-        at = self.add("Unsqueeze", at, self.constant("axes 0 2", [0, 2]))
-        tail = self.add("Shape", x, start=1)
-        shape = self.add("Concat", self.constant("axis 1", [1]), tail, axis=0)
-        found = self.add("GatherElements", self.within(x), self.add("Expand", at, shape), axis=0)
-        return str(self.add("Squeeze", found, self.constant("axis 0", [0])))
-
-    def mean(self, x: str) -> str:
-        """The mean over each row's own steps; the sum of none is divided by one."""
-        none = self.add(
-            "Where",
-            self.moved(),
-            self.add("Unsqueeze", self.lengths(), self.constant("axis 1", [1])),
-            self.constant("one", 1),
-        )
-        count = self.add("Cast", none, to=helper.np_dtype_to_tensor_dtype(self.dtype))
-        return str(
-            self.add("Div", self.add("ReduceSum", self.within(x), self.constant("axis 0", [0]), keepdims=0), count)
-        )
 
 
 def _operator(layer: Any, own: Params) -> tuple[str, Params]:
