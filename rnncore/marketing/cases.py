@@ -174,8 +174,8 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
         for name, columns in (("boosting, case", case), ("boosting", both)):
             if columns[0].shape[1]:
                 found[name] = _fitted(_boosting(stops), columns, y)
-    shifted = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
-    return {**shifted, CONSTANT: np.full(len(asked.group), rate)}
+    moved = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
+    return {**moved, CONSTANT: np.full(len(asked.group), rate)}
 
 
 def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict[str, Floats]:
