@@ -46,8 +46,10 @@ class Journeys(NamedTuple):
     """Conversions that each channel adds, in the mean over what chance decided, (6,)."""
 
 
-def journeys(customers: int = 4000, days: int = 120, seed: int = 0) -> Journeys:
+def journeys(customers: int = 4000, days: int = 120, seed: int = 0, *, pull: float = 1.0) -> Journeys:
     """Draw journeys with known effects; the head of the file has the law. A conversion comes an hour after its touch.
+
+    pull: multiplies that of all channels; 0: who would buy anyway meets the same channels as everybody.
 
     >>> found = journeys(customers=500, seed=0)
     >>> found.channels[int(found.worth.argmax())], found.worth[found.channels.index("direct")]
@@ -57,6 +59,7 @@ def journeys(customers: int = 4000, days: int = 120, seed: int = 0) -> Journeys:
 
     checks.size("customers", customers)
     checks.size("days", days)
+    checks.number("pull", pull)
     rng = np.random.default_rng(seed)
     rows: list[tuple[int, int, str, str | None]] = []
     worth = np.zeros(len(CHANNELS))
@@ -64,7 +67,7 @@ def journeys(customers: int = 4000, days: int = 120, seed: int = 0) -> Journeys:
         intent = rng.normal()
         time = np.cumsum(rng.exponential(GAP, 3 * days)) + rng.uniform(0, days / 2)
         time = time[time < days]
-        weight = SHARE * np.exp(PULL * intent)
+        weight = SHARE * np.exp(pull * PULL * intent)
         channel = rng.choice(len(CHANNELS), len(time), p=weight / weight.sum())
         decay = np.tril(np.exp2(-np.maximum(time[:, None] - time, 0.0) / HALF_LIFE))
         p = _chance(intent, decay @ EFFECT[channel])

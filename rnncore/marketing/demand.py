@@ -256,6 +256,19 @@ class Demand(Task):
         """The median of the last period ahead."""
         return np.asarray(asked.facts.units(said[None, :, len(LEVELS) // 2], scaled=False)[0])
 
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """The effects of the calendar."""
+        found = self.effects(log)
+        if not found:
+            return {}
+        table = {
+            "what": [effect.what for effect in found],
+            "forecasts": [str(effect.days) for effect in found],
+            "change of the median": [f"{effect.change:+.4g} ({effect.share:+.1%})" for effect in found],
+            "of 80 % of them": [f"{effect.low:+.4g} to {effect.high:+.4g}" for effect in found],
+        }
+        return {"What the calendar changes in the forecasts": table}
+
     def effects(self, log: EventLog) -> list[Effect]:
         """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.
 

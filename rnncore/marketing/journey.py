@@ -185,6 +185,29 @@ class Journey(Task):
         """The columns of a step."""
         return features.names(code["columns"])
 
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """Critical moments, credit by all methods, what follows what, and which channel hands over to which."""
+        touches = self.moments(log)
+        moments = {
+            "after": [m.kind for m in touches],
+            "times": [str(m.times) for m in touches],
+            "P(conversion)": [f"{m.probability:.4f}" for m in touches],
+            "lift": [f"{m.lift:.2f}" for m in touches],
+            "change": [f"{m.change:+.4f}" for m in touches],
+        }
+        found: dict[str, Mapping[str, list[str]]] = {"What a touch changes, the critical moments first": moments}
+        kinds, share = self.transitions(log)
+        after = {name: [f"{p:.3f}" for p in share[:, k]] for k, name in enumerate([*kinds, "nothing more"])}
+        found["What comes next, as counted"] = {"after": kinds, **after}
+        if not journeys.kinds(log, self.convert)[1].any():
+            return found
+        credit, (channels, count) = self.attribution(log, journeys_read=50), self.handover(log)
+        shared = {name: [f"{c:.1f}" for c in own] for name, own in credit.methods.items()}
+        hands = {f"to {name}": [f"{n:.0f}" for n in count[:, k]] for k, name in enumerate(channels)}
+        found["Credit for the conversions, by method"] = {"channel": list(credit.channels), **shared}
+        found["Which channel hands over to which, in journeys that convert"] = {"from": list(channels), **hands}
+        return found
+
     def next_events(self, log: EventLog) -> Any:
         """A dataframe of the log's kind: P(what comes next within the horizon) of each customer, a column per kind."""
         task, work, origin = self._ready(log, None)

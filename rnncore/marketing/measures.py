@@ -226,5 +226,5 @@ _QUANTILES = pinball((0.1, 0.5, 0.9))
 _INSIDE, _MAE = _QUANTILES.others.items()
 SCALED_QUANTILES = _QUANTILES._replace(
     others={_INSIDE[0]: _INSIDE[1], "MASE": _MAE[1], "RMSSE": _scaled_rmse, "sMAPE": smape},
-    shown=(_INSIDE[0], "MASE", "sMAPE"),
+    shown=(_INSIDE[0], "MASE"),
 )

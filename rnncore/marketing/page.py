@@ -1,7 +1,7 @@
 """The report of a fitted task: one HTML page that holds everything, its pictures too, and loads nothing.
 
 What it says: the question and the verdict; every rival; how the network learned; what it answers for this log; one
-answer taken apart; and what was found in the log.
+answer taken apart; what the task itself has to say of the log (`Task.further`); and what was found in the log.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         _image(_histograms(answers), "Histograms of the answers; the table above has their quantiles."),
         "<h2>One answer taken apart</h2>",
         *_example(task, log, at),
+        *_further(task, log, at),
         f"<h2>What was found in the log: {_text(log.quality().source)}</h2>",
         _table(_checks(log)),
         "<h2>How it was asked</h2>",
@@ -122,6 +123,11 @@ def _example(task: Task, log: EventLog, at: Any) -> list[str]:
     found = task.explain(log, known.customers[int(np.diff(known.offsets).argmax())], at)
     words = "Each step's effect by integrated gradients and by removal; the table has the numbers."
     return [f"<p>{_text('; '.join(found.summary))}</p>", _image(found.drawn(), words), _table(found.columns())]
+
+
+def _further(task: Task, log: EventLog, at: Any) -> list[str]:
+    known = log if at is None else log.until(at)
+    return [part for head, table in task.further(known).items() for part in (f"<h2>{_text(head)}</h2>", _table(table))]
 
 
 def _checks(log: EventLog) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Simple methods for the next K values of a series, each with the quantiles of its own past errors; for `demand.py`.
 
     last value, seasonal naive, moving average     of the window, the average over the last season
-    seasonal with drift     the value a season ago, moved by what the last value is above that of its own season ago
+    seasonal drift          the value a season ago, moved by what the last value is above that of its own season ago
     ridge, boosting         (Hoerl and Kennard 1970; scikit-learn) from the latest values, the value a season ago, and
                             all that is known of the period: dates, calendar, static columns; boosting by quantile loss
 
@@ -110,4 +110,4 @@ def _average(x: Floats, steps: int, season: int) -> Floats:
     return np.zeros((len(x), steps))
 
 
-_NAIVE = {"last value": _last, "seasonal naive": _seasonal, "seasonal with drift": _drift, "moving average": _average}
+_NAIVE = {"last value": _last, "seasonal naive": _seasonal, "seasonal drift": _drift, "moving average": _average}

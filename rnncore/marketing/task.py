@@ -231,6 +231,10 @@ class Task(BaseEstimator):  # type: ignore[misc]
             if event is not None and len(rest := own.without(event)):
                 yield place, self.asked(rest, at, code)
 
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """What the report says beside the answers: a heading, and a table as columns of text; here nothing."""
+        return {}
+
     def about(self, said: Array, asked: Examples) -> Examples:
         """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""
         return asked

@@ -115,7 +115,7 @@ WITH_ITEMS = {**NAMES, "item": "what"}
 # word on the command line -> a function that makes its case
 MADE_UP = {
     "demand": lambda: Case(
-        Demand(horizon=14, ahead=3, latest=8, **SMALL),
+        Demand(horizon=14, ahead=3, latest=8, learning_rate=0.02, **SMALL),
         sales(),
         {"customer": "who", "time": "when", "value": "paid", "extras": ["visits"], "calendar": holidays()},
     ),

@@ -178,3 +178,11 @@ def test_the_worth_of_a_channel_is_what_is_lost_without_its_effect(monkeypatch):
 def test_a_wrong_argument_is_named(name, value):
     with pytest.raises(ContractError, match=name):
         Journey(**{name: value}).check()
+
+
+def test_the_report_has_moments_transitions_credit_and_handover(fitted):
+    task, log = fitted
+    found = task.further(log)
+    assert len(found) == 4
+    for table in found.values():
+        assert len({len(column) for column in table.values()}) == 1
