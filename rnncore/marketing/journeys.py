@@ -114,13 +114,15 @@ def came(log: EventLog, won: NDArray[np.bool_], at: Ints, horizon: int) -> tuple
 def facts(log: EventLog, kind: Ints, many: int, at: Ints, after: Ints | None) -> Facts:
     """Of the events `at`; kind: of all events, (n,), 0 to `many`; after: positions of the next events, or -1."""
     start = log.offsets[log.codes[at]]
-    total = np.zeros((len(log) + 1, many + 1))
-    total[1:] = np.cumsum(kind[:, None] == np.arange(many + 1), axis=0)
+    counts = np.empty((len(at), many + 1))
+    for k in range(many + 1):
+        total = np.append(0, np.cumsum(kind == k))
+        counts[:, k] = total[at + 1] - total[start]
     gap = np.where(at > start, (log.time[at] - log.time[np.maximum(at - 1, 0)]) / DAY, 0.0)
     times = np.column_stack([at - start + 1, gap, (log.time[at] - log.time[start]) / DAY])
     before = np.where(at > start, kind[np.maximum(at - 1, 0)], -1)
     follows = None if after is None else np.where(after < 0, 0, np.where(kind[after] > 0, kind[after], many + 1))
-    return Facts(kind[at], before, total[at + 1] - total[start], np.log1p(times), follows)
+    return Facts(kind[at], before, counts, np.log1p(times), follows)
 
 
 def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
