@@ -12,7 +12,7 @@ The season is not told to the network: a log of a year holds each week of it onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -177,6 +177,13 @@ class CLV(Task):
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The weeks."""
         return [(f"{counted(number - 1 - k, 'week')} before the latest", None) for k in range(number)]
+
+    def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
+        """Each week with purchases, and the question without these."""
+        back, number = weeks.back(own, at), len(asked.histories.values)
+        for week in np.unique(back[back < number])[::-1]:
+            if len(rest := own.where(back != week)):
+                yield number - 1 - int(week), self.asked(rest, at, code)
 
     @property
     def deciles_(self) -> pl.DataFrame:

@@ -96,15 +96,15 @@ class Weeks(NamedTuple):
 
 def of(log: EventLog, end: np.datetime64) -> Weeks:
     """The weeks until `end` of a log with one event per customer and day, none of it later."""
-    back = (end - log.day).astype(np.int64) // 7
-    lengths = back[log.offsets[:-1]] + 1
+    ago = back(log, end)
+    lengths = ago[log.offsets[:-1]] + 1
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    place, n = (offsets[1:] - 1)[log.codes] - back, int(offsets[-1])
+    place, n = (offsets[1:] - 1)[log.codes] - ago, int(offsets[-1])
     value = np.full(len(log), np.nan) if log.value is None else np.round(log.value, 6)  # see encoding._clean
     seen = ~np.isnan(value)
     count, known, paid = (
         np.bincount(place[rows], weight[rows], minlength=n).astype(np.float64)
-        for rows, weight in ((back >= 0, np.ones(len(log))), (seen, np.ones(len(log))), (seen, value))
+        for rows, weight in ((ago >= 0, np.ones(len(log))), (seen, np.ones(len(log))), (seen, value))
     )
     week = np.arange(n)
     latest = np.maximum.accumulate(np.where(count > 0, week, 0))  # a customer's first week has a purchase
@@ -113,6 +113,11 @@ def of(log: EventLog, end: np.datetime64) -> Weeks:
     spend = np.where((count > 0) & (known == 0), np.nan, paid) if log.value is not None else paid
     amount = np.where(known > 0, paid / np.maximum(known, 1), UNKNOWN)
     return Weeks(columns(count, spend, standing), count, amount, standing, offsets)
+
+
+def back(log: EventLog, end: np.datetime64) -> NDArray[np.int64]:
+    """How many weeks before the one that ends on the day `end` each event is, (n,)."""
+    return np.asarray((end - log.day).astype(np.int64) // 7)
 
 
 def columns(count: Floats, spend: Floats, standing: Standing) -> Columns:

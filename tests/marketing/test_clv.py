@@ -180,6 +180,16 @@ def test_an_answer_is_in_order_and_discounted(fitted, log):
     assert said["decile"].unique().to_list() == list(range(1, 11))
 
 
+def test_each_week_with_purchases_is_taken_away_in_an_explanation(fitted, log):
+    who = log.customers[np.diff(log.offsets).argmax()]
+    found = fitted.explain(log, who)
+    ago = weeks.back(log.per_day().of(who), log.last_day)
+    bought = len(found.steps) - 1 - np.unique(ago)
+    assert np.isfinite(found.removal[bought]).all()
+    assert np.isnan(np.delete(found.removal, bought)).all()
+    assert found.answer == pytest.approx(found.blank + found.gradient.sum(), abs=1e-3)
+
+
 def test_deciles_add_up_to_everybody_judged(fitted):
     held, table = fitted.held_out_, fitted.deciles_
     assert table["customers"].sum() == len(held.target)
