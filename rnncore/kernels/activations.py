@@ -20,7 +20,7 @@ from typing import Any
 
 from numba import types
 
-from rnncore.kernels.jit import overload, part
+from rnncore.kernels.jit import inlined, overload
 from rnncore.kernels.vectors import power_of_two, size, where_below, with_sign
 
 
@@ -37,7 +37,7 @@ def _build(q: list[float], shift: float, log_2: tuple[float, float], saturated: 
     q9, q8, q7, q6, q5 = q[:5]
     long = len(q) == 10
 
-    @part
+    @inlined
     def reduced(y: Any) -> Any:
         """Return 2^n and expm1(r)."""
         shifted = y * per_log_2 + shift
@@ -50,7 +50,7 @@ def _build(q: list[float], shift: float, log_2: tuple[float, float], saturated: 
             p = q0 + r * (q1 + r * (q2 + r * (q3 + r * q4)))
         return power_of_two(shifted, shift), r + r * r * p
 
-    @part
+    @inlined
     def tanh(x: Any) -> Any:
         a = size(x)
         a = where_below(saturated, a, saturated, a)  # false for NaN, which goes on
@@ -58,7 +58,7 @@ def _build(q: list[float], shift: float, log_2: tuple[float, float], saturated: 
         E = scale * p + (scale - 1.0)
         return with_sign(E / (E + 2.0), x)
 
-    @part
+    @inlined
     def sigmoid(x: Any) -> Any:
         y = 0.0 - size(x)
         scale, p = reduced(where_below(y, lowest, lowest, y))
@@ -118,13 +118,13 @@ def _sigmoid(x: Any) -> Callable[[Any], Any]:
     return implementation
 
 
-@part
+@inlined
 def dsigmoid(s: Any) -> Any:
     """Derivative of the logistic function where its value is s."""
     return s - s * s
 
 
-@part
+@inlined
 def activate(x: Any, relu: bool) -> Any:
     """The rectifier or tanh of a vector; in the rectifier NaN stays, since it is not below zero."""
     if relu:
@@ -132,7 +132,7 @@ def activate(x: Any, relu: bool) -> Any:
     return tanh(x)
 
 
-@part
+@inlined
 def dactivate(s: Any, relu: bool) -> Any:
     """Derivative of the rectifier or of tanh where its value is s; NaN for NaN."""
     if relu:

@@ -20,14 +20,14 @@ import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
+from rnncore.kernels.jit import forward_bounds, inlined, kernel, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, fill_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.lstm import LSTMCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
-@part
+@inlined
 def _units(
     j: Any, live: Any, a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any, y: Any, out: Any
 ) -> None:  # fmt: skip
@@ -47,7 +47,7 @@ def _units(
     store(y, out, j, live, h_t)
 
 
-@part
+@inlined
 def lstm_cell(a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any, y: Any, out: Any) -> None:
     """Equations (2) to (5) from row n of a and row r of c to the rows r of gates, `after` of c and h, `out` of y.
 
@@ -130,7 +130,7 @@ def predict(
     return _run(params, x, lengths, 0, h, c, gates, activation == "relu"), (h, c)
 
 
-@part
+@inlined
 def _dunits(
     j: Any, live: Any, gates: Any, c: Any, r: Any, N: Any, relu: bool, dy: Any, dh: Any, dc: Any, n: Any, da: Any,
     row: Any
@@ -150,7 +150,7 @@ def _dunits(
     store(dh, n, j, live, 0.0)
 
 
-@part
+@inlined
 def dlstm_cell(
     gates: Any, c: Any, r: Any, N: Any, relu: bool, dy: Any, dh: Any, dc: Any, n: Any, da: Any, row: Any
 ) -> None:  # fmt: skip
