@@ -43,7 +43,7 @@ def models(backend, dtype="float64"):
 
 
 @DTYPES
-@pytest.mark.parametrize("H", [1, 16, 33, 70, 200])
+@pytest.mark.parametrize("H", [1, 33, *(pytest.param(H, marks=pytest.mark.thorough) for H in (16, 70, 200))])
 @pytest.mark.parametrize(("name", "options"), [case for case in MATRIX if case.values[1]["backend"] == "numba"])
 def test_the_fast_twin_gives_the_bits_of_the_whole_history(name, options, H, dtype):
     layer = make(name, 5, H, dtype, **options)
