@@ -13,6 +13,7 @@ PAGES = [
     "rnncore/gradcheck/README.md",
     "benchmarks/churn_cdnow.md",
     "benchmarks/tasks.md",
+    "benchmarks/attribution.md",
 ]
 
 
