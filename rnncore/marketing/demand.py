@@ -213,7 +213,7 @@ class Demand(Task):
     def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
         """All rows of a series; of few series, those of one season (or of one window, if that is longer)."""
         if len(np.unique(group)) >= FEW:
-            return group, "series"
+            return group, "sequence"
         day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
         day[:, -self.ahead :] = np.arange(len(asked.group) * self.ahead).reshape(-1, self.ahead)
         block = day.ravel()[counts] // max(asked.facts.season, self.ahead)
