@@ -8,8 +8,9 @@ is that of f (LSTM) or z (GRU); the RNN has no such gate. Every 50 updates the m
 is looked at; below .01 the run is over and solved. One that never gets there is a failure and stays in the table as
 one, as does one whose numbers overflow. Always saying 1 scores 1/6.
 
-A row is appended when its run ends, and runs that have a row are not run again: Ctrl-C loses the run under way only. In
-all about an hour and a half of one core. Several processes may share the work, by --cells. Prints the table at the end.
+A row is appended when its run ends, and runs that have a row are not run again: Ctrl-C loses the run under way only,
+and the same command goes on with what is missing, seed by seed. In all about an hour and a half of one core; the table
+at the end says how many runs there are of each kind. Several processes may share the work, by --cells or --steps.
 """
 
 import argparse

@@ -70,3 +70,14 @@ def test_the_command_line_has_the_same_lines(tmp_path):
     done = python("-m", "rnncore", "bench", "--list", "--only", "^one event")
     assert done.stdout == python("-m", "benchmarks", "--list", "--only", "^one event").stdout
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_the_adding_problem_runs_nothing_twice_and_counts_failures_as_failures(tmp_path):
+    file = tmp_path / "record.csv"
+    rows = ["RNN,50,,0,no,2000,0.17", "GRU,50,0,0,yes,350,0.01", "GRU,50,1,0,yes,300,0.01", "GRU,50,3,0,no,10,nan"]
+    file.write_text("\n".join(["cell,T,bias,seed,solved,updates,error", *rows, ""]))
+    words = ("--cells", "RNN", "GRU", "--steps", "50", "--seeds", "1", "--file", str(file))
+    done = python("benchmarks/adding_problem.py", *words)
+    assert done.returncode == 0, done.stderr
+    assert file.read_text().count("\n") == 5
+    assert "0 of 1  > 2000" in done.stdout and "1 of 1  350" in done.stdout
