@@ -17,14 +17,14 @@ so that `Dense(H, M * P)` is the head for M targets, and `prediction.reshape(...
 
 Of one target y: `mse`, `mae`, `huber`, `quantile`; as a likelihood: `gaussian`, `zero_inflated_lognormal`, `poisson`,
 `negative_binomial`, `binary_cross_entropy`, `softmax_cross_entropy`. Of the time until something happens:
-`discrete_hazard`, `weibull`. Of one item among many: `sampled_softmax`, `bpr_max`. Of a distribution: `kl_categorical`,
-`kl_gaussian`.
+`discrete_hazard`, `weibull`. Of one item among many: `sampled_softmax`, `drawn_softmax` (it draws the others itself),
+`bpr_max`. Of a distribution: `kl_categorical`, `kl_gaussian`.
 """
 
 from rnncore.losses.classes import binary_cross_entropy, kl_categorical, softmax_cross_entropy
 from rnncore.losses.counts import negative_binomial, poisson
 from rnncore.losses.gaussians import gaussian, kl_gaussian, zero_inflated_lognormal
-from rnncore.losses.items import bpr_max, sampled_softmax
+from rnncore.losses.items import bpr_max, drawn_softmax, sampled_softmax
 from rnncore.losses.pairs import Pair
 from rnncore.losses.regression import huber, mae, mse, quantile
 from rnncore.losses.survival import discrete_hazard, weibull
@@ -34,6 +34,7 @@ __all__ = [
     "binary_cross_entropy",
     "bpr_max",
     "discrete_hazard",
+    "drawn_softmax",
     "gaussian",
     "huber",
     "kl_categorical",

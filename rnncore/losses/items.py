@@ -50,6 +50,45 @@ def sampled_softmax(
     return softmax_cross_entropy(np.where(hit, -np.inf, z).astype(logits.dtype), target, weight)
 
 
+def drawn_softmax(
+    scores: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    rng: np.random.Generator,
+    popularity: Array,
+    candidates: int = 100,
+) -> Pair:
+    """`sampled_softmax` of scores of all V items (..., V): the right one of each row, and others drawn for all rows.
+
+    popularity (V,): how often each item occurs; the others are drawn in proportion to it, as many as `candidates` says,
+    by rng. Bind popularity and candidates with functools.partial and leave rng to `fit`, which gives a loss that asks
+    for one a new generator at every step, of (seed, epoch, step): a resumed run draws the same. It spares the softmax
+    over all items, not the product that made their scores.
+
+    >>> scores, bought, sold = np.zeros((2, 1000)), np.array([7, 99]), np.arange(1000, 0, -1)
+    >>> _, d = drawn_softmax(scores, bought, rng=np.random.default_rng(0), popularity=sold, candidates=5)
+    >>> d.shape, int((d != 0).sum())  # in each row the right item and five others
+    ((2, 1000), 12)
+    """
+    chosen, _ = chosen_columns(scores, target, weight)
+    sold = np.asarray(popularity, np.float64)
+    if sold.shape != scores.shape[-1:] or not (np.isfinite(sold) & (sold >= 0)).all() or not sold.any():
+        came = f"shape {checks.show(sold.shape)}, from {sold.min(initial=0)} to {sold.max(initial=0)}"
+        expected = f"{scores.shape[-1]} finite counts of at least 0"
+        raise ContractError("popularity", expected, came, "one for each item, not all of them zero")
+    others = rng.choice(len(sold), checks.size("candidates", candidates), p=sold / sold.sum())
+    items = np.concatenate([chosen, np.broadcast_to(others, (*chosen.shape[:-1], len(others)))], axis=-1)
+    log_q = np.log(np.maximum(sold, 1e-300) / sold.sum())[items]
+    first = np.zeros(chosen.shape[:-1], np.int64)
+    z = np.take_along_axis(scores, items, axis=-1)
+    value, dz = sampled_softmax(z, first, weight, log_q=log_q, items=items)
+    d = np.zeros_like(scores)
+    np.add.at(d.reshape(-1, len(sold)), (np.arange(first.size)[:, None], items.reshape(first.size, -1)),
+              dz.reshape(first.size, -1))  # fmt: skip
+    return value, d
+
+
 def bpr_max(
     logits: Array,
     target: Array,

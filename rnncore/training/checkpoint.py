@@ -145,7 +145,11 @@ def function_name(function: Callable[..., Any]) -> str:
     'rnncore.losses.regression.huber(delta=0.5)'
     """
     if isinstance(function, functools.partial):
-        bound = [repr(a) for a in function.args] + [f"{k}={v!r}" for k, v in sorted(function.keywords.items())]
+
+        def shown(value: Any) -> str:
+            return digest({"": value}) if isinstance(value, np.ndarray) else repr(value)
+
+        bound = [shown(a) for a in function.args] + [f"{k}={shown(v)}" for k, v in sorted(function.keywords.items())]
         return f"{function_name(function.func)}({', '.join(bound)})"
     owner = function if hasattr(function, "__qualname__") else type(function)
     return f"{owner.__module__}.{owner.__qualname__}"

@@ -17,7 +17,7 @@ from rnncore.training.bptt import full_bptt, truncated_bptt
 from rnncore.training.checkpoint import Run
 from rnncore.training.clipping import clip_by_global_norm, global_norm, non_finite
 from rnncore.training.evaluate import Batches, batch_weight, losses, mean
-from rnncore.training.pieces import Loss
+from rnncore.training.pieces import Loss, seeded
 from rnncore.typing import Grads
 
 
@@ -77,12 +77,13 @@ def take_step(job: Job, run: Run) -> None:
 
 def _gradient(job: Job, run: Run, batch: Batch) -> tuple[float, Grads]:
     rng = np.random.default_rng([job.seed, run.epoch, run.step])
+    loss = seeded(job.loss, job.seed, run.epoch, run.step, 1)  # 1: other numbers than those of dropout
     words: dict[str, Any] = {"lengths": batch.lengths, "weight": batch.weight, "rng": rng}
     if job.k1 is None:
-        value, grads, _ = full_bptt(job.model, run.params, batch.x, batch.target, job.loss, **words)
+        value, grads, _ = full_bptt(job.model, run.params, batch.x, batch.target, loss, **words)
     else:
         words |= {"k1": job.k1, "k2": job.k2}
-        value, grads, _ = truncated_bptt(job.model, run.params, batch.x, batch.target, job.loss, **words)
+        value, grads, _ = truncated_bptt(job.model, run.params, batch.x, batch.target, loss, **words)
     return float(value), grads
 
 

@@ -10,7 +10,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.sequences import Batch
-from rnncore.training.pieces import Loss, loss_weight, total_weight
+from rnncore.training.pieces import Loss, loss_weight, seeded, total_weight
 from rnncore.typing import Params
 
 
@@ -30,6 +30,8 @@ class Batches(Protocol):
 def evaluate(model: Layer, params: Params, batches: Batches, loss: Loss) -> float:
     """The mean loss over the batches of epoch 0, weighted as if they were one batch; without dropout.
 
+    A loss that draws, as `losses.drawn_softmax`, draws the same for a batch on every call.
+
     >>> import numpy as np, rnncore as rc
     >>> model = rc.RNN(1, 1, backend="numpy")
     >>> still = {name: np.zeros(shape, np.float32) for name, shape in model.parameter_shapes().items()}
@@ -48,7 +50,8 @@ def losses(model: Layer, params: Params, batches: Batches, loss: Loss) -> Iterat
         share = batch_weight(model, batch)
         if share > 0:
             y, _, _ = model.forward(params, batch.x, None, lengths)
-            yield share, float(loss(y, batch.target, loss_weight(model, batch.x, lengths, batch.weight))[0])
+            value, _ = seeded(loss, step)(y, batch.target, loss_weight(model, batch.x, lengths, batch.weight))
+            yield share, float(value)
 
 
 def mean(parts: list[tuple[float, float]]) -> float:

@@ -7,6 +7,8 @@ whole sequence.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import math
 from collections.abc import Callable
 
@@ -19,7 +21,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
 
-__all__ = ["Loss", "added", "by_segments", "check_chunkable", "loss_weight", "total_weight"]
+__all__ = ["Loss", "added", "by_segments", "check_chunkable", "loss_weight", "seeded", "total_weight"]
 
 
 def by_segments(
@@ -73,6 +75,18 @@ def by_segments(
         grads = added(grads, dparams)
         del cache, kept  # two segments' caches are never alive at once
     return sum(reversed(parts)), grads, state
+
+
+def seeded(loss: Loss, *seed: int) -> Loss:
+    """Return the loss with a generator of this seed, if it asks for one: by an argument `rng` that is not yet bound."""
+    try:
+        asks = inspect.signature(loss).parameters.get("rng")
+    except (TypeError, ValueError):  # a callable that does not tell its arguments
+        return loss
+    if asks is None or asks.default is not inspect.Parameter.empty:
+        return loss
+    drawing: Callable[..., tuple[float, Array]] = loss
+    return functools.partial(drawing, rng=np.random.default_rng(seed))
 
 
 def added(a: Grads, b: Grads) -> Grads:

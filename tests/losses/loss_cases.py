@@ -51,6 +51,15 @@ CASES = {
     ),
     "bpr_max": lambda rng: (partial(L.bpr_max, items=ITEMS), _normal(rng, 6), rng.integers(0, 6, SHAPE)),
 }
+POPULARITY = np.array([5.0, 1, 3, 2, 0, 9, 1])
+
+
+def _drawn(scores, target, weight=None):
+    words = {"rng": np.random.default_rng(0), "popularity": POPULARITY, "candidates": 4}
+    return L.drawn_softmax(scores, target, weight, **words)
+
+
+CASES["drawn_softmax"] = lambda rng: (_drawn, _normal(rng, 7), rng.integers(0, 4, SHAPE))
 KINKED = {"quantile"}
 
 
