@@ -5,8 +5,8 @@
     projected     Wp (H, P) among the parameters: h = m Wp        `layers/projected_lstm.py`
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: x and h lie side by side, so that each
-direction has one product for both with their stacked weights; every further call of a product would cost 1 to 2 s of
-compile time. Below m is what leaves the output gate: h itself, or what is projected to h.
+direction has one product for both, with their stacked weights; a further product is more machine code to compile.
+Below m is what leaves the output gate: h itself, or what is projected to h.
 """
 
 from __future__ import annotations

@@ -295,6 +295,26 @@ def test_it_works_in_every_composition_is_saved_and_comes_back(name, tmp_path):
 
 @variants
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_masks_of_dropout_and_zoneout_go_around_it(name, backend):
+    cell = make(name, backend=backend)
+    layer = rc.RecurrentDropout(cell, dropout=0.3, zoneout=(0.2, 0.4)[: len(cell.state_sizes)])
+    p = random_problem(layer, 1)
+    report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, "forward-mode", dropout_seed=3, entries=6)
+    assert report.ok, str(report)
+
+
+@variants
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_autograd_of_torch_finds_the_same_derivatives(name, backend):
+    pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
+    layer = make(name, backend=backend)
+    p = random_problem(layer, 6)
+    report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, ["forward-mode", "torch"], entries=10)
+    assert report.ok, str(report)
+
+
+@variants
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_gaps_and_starting_values_of_long_memory(name, backend):
     layer = make(name, backend=backend)
     params = rc.initialisation.chrono(layer, layer.init(0), T_max=50, seed=1)
