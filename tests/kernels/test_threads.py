@@ -1,6 +1,7 @@
 """Threads: the same bits on any number of them, several user threads, fork, and the shards."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from problems import CELLS, IDS, assert_same_bits, problem, solve, twins
 from processes import run_script
 
+import rnncore as rc
 from rnncore.errors import ContractError
 from rnncore.kernels import jit
 
@@ -62,6 +64,40 @@ def test_two_user_threads_at_once():
     for user in users:
         user.join()
     assert not differ
+
+
+def trained(cell):
+    """A short training run: embedding, cell, dense, dropout, clipping, Adam; weights and losses."""
+    model = rc.Stack(rc.Embedding(9, 4), getattr(rc, cell)(4, 33), rc.Dropout(0.2), rc.Dense(33, 9))
+    rng = np.random.default_rng(7)
+    ids = [rng.integers(0, 9, n) for n in rng.integers(1, 9, 70)]
+    batches = rc.sequences.Minibatches(ids, ids, batch_size=65)
+    loss = rc.losses.softmax_cross_entropy
+    params, history = rc.fit(model, model.init(3), batches, loss, rc.Adam(0.01), epochs=3, clip=0.1)
+    return params, [record["train_loss"] for record in history]
+
+
+def test_two_models_train_in_two_threads_as_each_does_alone():
+    jit.set_num_threads(2)
+    cells = ["RNN", "GRU"]
+    alone = {cell: trained(cell) for cell in cells}
+    with ThreadPoolExecutor(2) as users:
+        together = dict(zip(cells, users.map(trained, cells), strict=True))
+    for cell in cells:
+        assert together[cell][1] == alone[cell][1]
+        for name, a in alone[cell][0].items():
+            assert np.array_equal(together[cell][0][name], a), name
+
+
+def test_prediction_in_a_pool_of_the_users_own():
+    jit.set_num_threads(2)
+    layer = rc.GRU(5, 33)
+    params, rng = layer.init(0), np.random.default_rng(0)
+    requests = [rng.standard_normal((6, n, 5)).astype("float32") for n in (1, 40, 130, 65) * 5]
+    alone = [rc.predict(layer, params, x)[0] for x in requests]
+    with ThreadPoolExecutor(4) as users:
+        together = list(users.map(lambda x: rc.predict(layer, params, x)[0], requests))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def test_a_forked_child_computes_the_same():
