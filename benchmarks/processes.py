@@ -76,7 +76,7 @@ def _used(program: str) -> float:
 def cold_start(what: str, name: str, quick: bool) -> list[Result]:
     """Time a whole process, the interpreter's own start included, in turns with an empty one and torch's."""
     program, theirs = STARTS[what]
-    turns = 2 if "cold" in what else 3 if quick else 9
+    turns = (1 if quick else 2) if "cold" in what else 3 if quick else 9
     rivals = {"python alone": "pass", "import numpy alone": "import numpy"}
     rivals |= {"torch": theirs} if present("torch") else {}
     for code in (program, *rivals.values()):
