@@ -29,6 +29,8 @@ def page(found: dict[str, Any]) -> str:
         "benchmarks/results.json` fills, all at once or in parts. Ratios are the rival's time over rnncore's, taken in "
         "turns in one process and on the same number of threads: the median over the turns, in brackets the quartiles. "
         "Above 1 rnncore is faster. Both sides are first checked to compute the same numbers.",
+        "The column cores is how much of a processor the process got while it was timed. Below 1 on one thread others "
+        "were at work beside it: ratios taken in turns survive that, times, GFLOP/s and what two threads gain do not.",
         f"Machine: {about['processor']}, {about['cores']} cores; {caches}; Python {about['python']}; {versions}.",
         "## The bars",
         _table(
@@ -40,7 +42,7 @@ def page(found: dict[str, Any]) -> str:
         "![Growth of time and memory](growth.png)",
         "## Every line",
         _table(
-            ["line", "threads", "rnncore", "rival", "its time", "ratio", "GFLOP/s", "share of sgemm", "more"],
+            ["line", "threads", "rnncore", "rival", "its time", "ratio", "GFLOP/s", "share of sgemm", "cores", "more"],
             [_line(row) for row in rows],
         ),
     ]
@@ -60,6 +62,7 @@ def _line(row: Row) -> list[str]:
         "" if alone else f"{row['ratio']:.2f} [{low:.2f}, {high:.2f}]",
         f"{row['gflops']:.0f}" if row["gflops"] else "",
         f"{row['share']:.0%}" if row["share"] else "",
+        f"{row['numbers']['cores'][0]:.2f}" if "cores" in row["numbers"] else "",
         "; ".join([*more, row["note"]] if row["note"] else more),
     ]
 

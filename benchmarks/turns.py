@@ -107,7 +107,9 @@ def measure(line: str, work: Work, threads: int, seconds: float, peak: float | N
     """Check, time in turns, and return one result for each rival (one with no rival where there is none)."""
     if not work.checked:
         check(work)
+    clocks = time.perf_counter(), time.process_time()
     times, singles = in_turns(work, seconds)
+    got = (time.process_time() - clocks[1]) / (time.perf_counter() - clocks[0])
     mine, *others = work.calls
     ours = np.array(times[mine])
     gflops = 2e-9 * work.multiply_adds / float(np.median(ours)) if work.multiply_adds else None
@@ -122,6 +124,7 @@ def measure(line: str, work: Work, threads: int, seconds: float, peak: float | N
         rival = other if others else "-"
         ratios = float(middle), (float(low), float(high)), best
         results.append(Result(line, threads, rival, *pair, *ratios, len(ours), gflops, share, percentiles, work.note))
+        results[-1].numbers["cores"] = [got]
     return results
 
 

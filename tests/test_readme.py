@@ -14,6 +14,7 @@ PAGES = [
     "benchmarks/churn_cdnow.md",
     "benchmarks/tasks.md",
     "benchmarks/attribution.md",
+    "benchmarks/results.md",
 ]
 
 
