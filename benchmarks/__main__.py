@@ -4,7 +4,7 @@
 
 ratio: the rival's time over rnncore's, median over the turns, in brackets the quartiles, then the ratio of the best
 times; above 1 rnncore is faster. The two times before it are medians.
-GFLOP/s and share are rnncore's; share is that of the best matrix product installed, measured at the start.
+GFLOP/s and share are rnncore's; share is that of the best matrix product installed, which takes turns too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import rnncore as rc
 
 from . import cells, growth, processes, streaming, training, worked_example
 from .rivals import present
-from .turns import Result, machine, measure, measured_gemm
+from .turns import Result, best_gemm, machine, measure
 
 QUICK = re.compile(
     r"^(forward \+ backward|inference) (LSTM|GRU|RNN) N(1|32|64) T(50|100) \d+->(64|128)$|ragged.*GRU|training step|"
@@ -80,27 +81,30 @@ def show(r: Result) -> str:
     return row + (f"  ({r.note})" if r.note else "")
 
 
-def run(chosen: argparse.Namespace, found: dict[str, Any], threads: int) -> list[Result]:
-    """Measure every line on this number of threads and print as it goes."""
+def run(chosen: argparse.Namespace, found: dict[str, Any], threads: int) -> Iterator[list[Result]]:
+    """Measure every line on this number of threads."""
     set_threads(threads)
     seconds = chosen.seconds or (0.7 if chosen.quick else 3.0)
-    results: list[Result] = []
     with threadpool_limits(threads, user_api="blas"):
-        peaks = {}
+        gemms = {}
         for dtype in ("float32", "float64"):
-            peaks[dtype], whose = measured_gemm(dtype)
-            print(f"{threads} threads: {dtype} matrix product {peaks[dtype]:.0f} GFLOP/s ({whose})", flush=True)
+            gemms[dtype], gflops, whose = best_gemm(dtype)
+            print(f"{threads} threads: {dtype} matrix product {gflops:.0f} GFLOP/s ({whose})", flush=True)
         for name, make in found.items():
             try:
                 work = make(threads)
-                rows = measure(name, work, threads, seconds, peaks[work.dtype])
+                yield measure(name, work, threads, seconds, gemms[work.dtype])
             except ImportError as error:
                 print(f"{name:62} skipped: {error}", flush=True)
-                continue
-            for row in rows:
-                print(show(row), flush=True)
-            results += rows
-    return results
+
+
+def everything(chosen: argparse.Namespace, found: dict[str, Any], apart: dict[str, Any]) -> Iterator[list[Result]]:
+    """Measure the lines of this process on each number of threads, then those with processes of their own."""
+    for threads in (int(n) for n in chosen.threads.split(",")) if found else ():
+        yield from run(chosen, found, threads)
+    set_threads(1)
+    for name, measure_apart in apart.items():
+        yield measure_apart(name, chosen.quick)
 
 
 def write(path: Path, about: dict[str, Any], results: list[Result]) -> None:
@@ -136,22 +140,15 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name} is not installed: its columns are left out")
     if any(name.startswith("OPENBLAS_") for name in about["environment"]):
         print("OPENBLAS_* is set: NumPy's products may be slower than this machine's", file=sys.stderr)
-    results: list[Result] = []
     try:
-        for threads in (int(n) for n in chosen.threads.split(",")):
-            results += run(chosen, found, threads) if found else []
-        set_threads(1)
-        for name, measure_apart in apart.items():
-            rows = measure_apart(name, chosen.quick)
+        for rows in everything(chosen, found, apart):
             for row in rows:
                 print(show(row), flush=True)
-            results += rows
+            if chosen.json:
+                write(Path(chosen.json), about, rows)
     except Exception:
         traceback.print_exc()
         return 1
-    finally:
-        if chosen.json:
-            write(Path(chosen.json), about, results)
     return 0
 
 

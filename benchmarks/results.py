@@ -29,8 +29,10 @@ def page(found: dict[str, Any]) -> str:
         "benchmarks/results.json` fills, all at once or in parts. Ratios are the rival's time over rnncore's, taken in "
         "turns in one process and on the same number of threads: the median over the turns, in brackets the quartiles. "
         "Above 1 rnncore is faster. Both sides are first checked to compute the same numbers.",
-        "The column cores is how much of a processor the process got while it was timed. Below 1 on one thread others "
-        "were at work beside it: ratios taken in turns survive that, times, GFLOP/s and what two threads gain do not.",
+        "On one thread the clock is the CPU time of the process, which stands still while others are at work on the "
+        "machine; new processes, p50 and p99, growth and two threads are timed by the clock on the wall. The column "
+        "cores is how much of a processor the process got: below 1 on one thread others were at work beside it, and "
+        "times by the clock on the wall are too long.",
         f"Machine: {about['processor']}, {about['cores']} cores; {caches}; Python {about['python']}; {versions}.",
         "## The bars",
         _table(

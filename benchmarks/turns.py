@@ -1,7 +1,8 @@
 """Timing in turns: every rival runs once in every turn, so that whatever else the machine does falls on all of them.
 
 A ratio is taken inside a turn, rival / rnncore; what is reported is the median over the turns and the quartiles. Beside
-it stands the ratio of the best times, which a machine busy with something else disturbs least.
+it stands the ratio of the best times. On one thread the clock is the CPU time of the process, which stands still while
+others are at work on the machine; on more it is the clock on the wall.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 Arrays = tuple[Any, ...]
 Call = Callable[[], Arrays]
 
+SIZE = 768  # of the matrices whose product is the measure of the machine
 CHUNK = 2e-3  # seconds: short calls are repeated until the clock's own cost does not count
 
 
@@ -34,6 +36,7 @@ class Work:
     single: bool = False  # every call is timed by itself, for its 99th percentile
     checked: bool = False  # the line has compared by itself: its calls move a state on
     note: str = ""
+    wall: bool = False  # timed by the clock on the wall on one thread too
 
 
 @dataclass
@@ -69,11 +72,11 @@ def check(work: Work) -> None:
             assert gap <= work.tolerance, f"result {k} of {other} differs by {gap:.1e}"
 
 
-def _chunk(call: Call, repeat: int) -> float:
-    start = time.perf_counter()
+def _chunk(call: Call, repeat: int, clock: Callable[[], float]) -> float:
+    start = clock()
     for _ in range(repeat):
         call()
-    return (time.perf_counter() - start) / repeat
+    return (clock() - start) / repeat
 
 
 def _singles(call: Call, repeat: int) -> list[float]:
@@ -85,9 +88,11 @@ def _singles(call: Call, repeat: int) -> list[float]:
     return times
 
 
-def in_turns(work: Work, seconds: float) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+def in_turns(
+    work: Work, seconds: float, clock: Callable[[], float]
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Return the time of each call in every turn, and, where `work.single`, of every single call."""
-    repeat = {name: max(1, int(CHUNK / max(_chunk(call, 2), 1e-7))) for name, call in work.calls.items()}
+    repeat = {name: max(1, int(CHUNK / max(_chunk(call, 2, clock), 1e-7))) for name, call in work.calls.items()}
     times: dict[str, list[float]] = {name: [] for name in work.calls}
     singles: dict[str, list[float]] = {name: [] for name in work.calls}
     names, end = list(work.calls), time.perf_counter() + seconds
@@ -98,23 +103,25 @@ def in_turns(work: Work, seconds: float) -> tuple[dict[str, list[float]], dict[s
                 singles[name] += each
                 times[name].append(float(np.median(each)))
             else:
-                times[name].append(_chunk(work.calls[name], repeat[name]))
+                times[name].append(_chunk(work.calls[name], repeat[name], clock))
         names = [*names[1:], names[0]]  # nobody is always the one who comes after a cache-eater
     return times, singles
 
 
-def measure(line: str, work: Work, threads: int, seconds: float, peak: float | None) -> list[Result]:
+def measure(line: str, work: Work, threads: int, seconds: float, gemm: Call | None) -> list[Result]:
     """Check, time in turns, and return one result for each rival (one with no rival where there is none)."""
     if not work.checked:
         check(work)
-    clocks = time.perf_counter(), time.process_time()
-    times, singles = in_turns(work, seconds)
-    got = (time.process_time() - clocks[1]) / (time.perf_counter() - clocks[0])
     mine, *others = work.calls
+    clock = time.process_time if threads == 1 and not work.wall else time.perf_counter
+    clocks = time.perf_counter(), time.process_time()
+    times, singles = in_turns(replace(work, calls={**work.calls, **({"": gemm} if gemm else {})}), seconds, clock)
+    got = (time.process_time() - clocks[1]) / (time.perf_counter() - clocks[0])
     ours = np.array(times[mine])
     gflops = 2e-9 * work.multiply_adds / float(np.median(ours)) if work.multiply_adds else None
-    share = gflops / peak if gflops and peak else None
-    percentiles = {n: (float(np.median(t)), float(np.quantile(t, 0.99))) for n, t in singles.items() if t}
+    peaks = 2e-9 * SIZE**3 / np.array(times.get("", [np.inf]))
+    share = float(np.median(2e-9 * work.multiply_adds / ours / peaks)) if gflops and gemm else None
+    percentiles = {n: (float(np.median(t)), float(np.quantile(t, 0.99))) for n, t in singles.items() if n and t}
     results = []
     for other in others or [mine]:
         theirs = np.array(times[other])
@@ -128,21 +135,20 @@ def measure(line: str, work: Work, threads: int, seconds: float, peak: float | N
     return results
 
 
-def measured_gemm(dtype: str) -> tuple[float, str]:
-    """GFLOP/s of the best matrix product that is installed, and whose it is; 1536 x 1536 x 1536."""
-    n = 1536
-    a = np.random.default_rng(0).standard_normal((n, n)).astype(dtype)
-    products: dict[str, Callable[[], Any]] = {"NumPy": lambda: a @ a}
+def best_gemm(dtype: str) -> tuple[Call, float, str]:
+    """The fastest product of two SIZE x SIZE matrices that is installed, its GFLOP/s, and whose it is."""
+    a = np.random.default_rng(0).standard_normal((SIZE, SIZE)).astype(dtype)
+    products: dict[str, Call] = {"NumPy": lambda: (a @ a,)}
     try:
         import torch
 
         t = torch.from_numpy(a)
-        products["torch"] = lambda: torch.mm(t, t)
+        products["torch"] = lambda: (torch.mm(t, t),)
     except ImportError:
         pass
-    best = {name: min(_chunk(product, 1) for _ in range(7)) for name, product in products.items()}
+    best = {name: min(_chunk(product, 1, time.process_time) for _ in range(9)) for name, product in products.items()}
     name = min(best, key=lambda k: best[k])
-    return 2e-9 * n**3 / best[name], name
+    return products[name], 2e-9 * SIZE**3 / best[name], name
 
 
 def machine() -> dict[str, Any]:
