@@ -96,7 +96,7 @@ def in_turns(
     times: dict[str, list[float]] = {name: [] for name in work.calls}
     singles: dict[str, list[float]] = {name: [] for name in work.calls}
     names, end = list(work.calls), time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[names[0]]) < 5:
+    while time.perf_counter() < end or len(times[names[0]]) < 3:
         for name in names:
             if work.single:
                 each = _singles(work.calls[name], repeat[name])

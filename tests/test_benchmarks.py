@@ -3,13 +3,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.__main__ import write
+from benchmarks.bars import verdicts
+from benchmarks.growth import slope
+from benchmarks.split import gain
 from benchmarks.turns import Result
+from rnncore.kernels import lstm
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,3 +86,31 @@ def test_the_adding_problem_runs_nothing_twice_and_counts_failures_as_failures(t
     assert done.returncode == 0, done.stderr
     assert file.read_text().count("\n") == 5
     assert "0 of 1  > 2000" in done.stdout and "1 of 1  350" in done.stdout
+
+
+@pytest.mark.parametrize(("ratios", "met"), [((1.3, 12.0), True), ((1.1, 20.0), False), ((2.0, 2.0), False)])
+def test_a_bar_is_met_where_no_line_is_below_it_and_the_mean_is_not(ratios, met):
+    rows = [
+        asdict(Result(f"forward + backward RNN N{n} T50 32->64", 1, "torch", 1.0, r, r, (r, r), r, 5))
+        for n, r in enumerate(ratios, start=1)
+    ]
+    (verdict,) = [v for v in verdicts(rows) if v.bar.startswith("forward + backward, RNN")]
+    assert verdict.met is met
+
+
+def test_a_bar_that_was_not_measured_is_neither_met_nor_missed():
+    assert {v.met for v in verdicts([])} == {None}
+
+
+def test_the_exponent_of_a_power_law_is_found():
+    sizes = [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert slope(sizes, [3 * n**1.5 for n in sizes]) == pytest.approx(1.5)
+
+
+def test_two_threads_gain_what_the_longer_of_them_leaves():
+    def call():
+        lstm.run(lambda shard: sum(range(300_000)), 4, 1.0)
+
+    times, outside = gain(call)
+    assert 1.5 < times <= 2
+    assert 0 <= outside < 0.2
