@@ -1,7 +1,8 @@
 """Lines of the yardstick: how time and peak memory grow with T, N and H, and a stream with its customers.
 
 An exponent is the slope of a line through log(time), or log(bytes), against log(size): of the larger half of the sizes,
-where what a call costs by itself no longer counts. Memory is the most that NumPy holds during the call (tracemalloc).
+where what a call costs by itself no longer counts. Time is CPU time on one thread, memory the most that NumPy holds
+during the call (tracemalloc).
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ def growth(make: Callable[..., Callable[[], Any]], cell: str, letter: str, name:
         tracemalloc.stop()
     for _ in range(3 if quick else 7):
         for k, call in enumerate(calls):
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            seconds[k] = min(seconds[k], time.perf_counter() - start)
+            seconds[k] = min(seconds[k], time.process_time() - start)
     exponents = slope(sizes, seconds), slope(sizes, megabytes)
     note = f"{letter} {sizes[0]:.0f} to {sizes[-1]:.0f}; time ~ {letter}^{exponents[0]:.2f}, memory ~ "
     note += f"{letter}^{exponents[1]:.2f}, {megabytes[-1]:.1f} MB at the end"

@@ -30,7 +30,7 @@ def page(found: dict[str, Any]) -> str:
         "turns in one process and on the same number of threads: the median over the turns, in brackets the quartiles. "
         "Above 1 rnncore is faster. Both sides are first checked to compute the same numbers.",
         "On one thread the clock is the CPU time of the process, which stands still while others are at work on the "
-        "machine; new processes, p50 and p99, growth and two threads are timed by the clock on the wall. The column "
+        "machine; new processes, p50 and p99, and two threads are timed by the clock on the wall. The column "
         "cores is how much of a processor the process got: below 1 on one thread others were at work beside it, and "
         "times by the clock on the wall are too long.",
         f"Machine: {about['processor']}, {about['cores']} cores; {caches}; Python {about['python']}; {versions}.",
@@ -104,6 +104,8 @@ def draw_growth(rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     shown = [row for row in rows if row["line"].startswith("growth")]
+    if not shown:
+        return
     letters = list(dict.fromkeys(row["line"].split()[2].rstrip(":") for row in shown))
     figure, axes = plt.subplots(2, len(letters), figsize=(3 * len(letters), 5.4), layout="constrained", squeeze=False)
     for column, letter in enumerate(letters):
