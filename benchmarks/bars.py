@@ -112,7 +112,7 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
         ("first prediction, backend=numpy", 0.25),
     ):
         own = _named(rows, f"^new process: {what}$", "python")
-        found.append(_most(f"new process: {what}", own, lambda row: row["ours"], most, "s"))
+        found.append(_most(f"new process: {what}", own, lambda row: row["numbers"]["cpu"][0], most, "s of CPU time"))
     own = _named(rows, "^long sequence")
     found.append(_most("100,000 steps, truncated: peak memory beyond that of 20,000", own, _grown, 1.0, "MB"))
     return found
