@@ -63,6 +63,7 @@ def growth(make: Callable[..., Callable[[], Any]], cell: str, letter: str, name:
     sizes = [float(size) for size in SIZES[letter]]
     calls = [make(cell, letter, int(size)) for size in sizes]
     seconds, megabytes = [float("inf")] * len(sizes), []
+    calls[0]()  # loads the machine code
     for call in calls:
         tracemalloc.start()
         call()

@@ -117,6 +117,7 @@ def draw_growth(rows: list[Row], path: Path) -> None:
                 axes[place][column].loglog(numbers["sizes"], numbers[what], "o-", ms=3, label=label)
         for place, what in ((0, "seconds"), (1, "peak MB")):
             axes[place][column].set(xlabel=letter, ylabel=what if column == 0 else "")
+            axes[place][column].minorticks_off()
             axes[place][column].legend(fontsize=7)
             axes[place][column].grid(alpha=0.3)
     figure.savefig(path, dpi=110)
