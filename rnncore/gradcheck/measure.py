@@ -14,6 +14,7 @@ import numpy as np
 
 from rnncore import checks
 from rnncore.contract import Layer
+from rnncore.errors import ContractError
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle, Outputs, drifted, has_kink
 from rnncore.gradcheck.report import Block, Report, Sample, compare, scaled_gap
 from rnncore.typing import Array, Grads
@@ -88,17 +89,39 @@ def measure(
     subject: str,
 ) -> tuple[Report, Upstream]:
     """Run forward and backward, and compare; return the report and the upstream gradients that were drawn."""
-    rng = np.random.default_rng(seed)
+    if entries is not None:
+        checks.size("entries", entries)
     outputs, _ = forward(copied(inputs))
-    upstream = tuple(rng.normal(size=y.shape) for y in outputs)
+    if not isinstance(outputs, (tuple, list)):
+        came = f"a {type(outputs).__name__} as outputs"
+        raise ContractError("forward", "a tuple of outputs, and a cache", came, "say (y,), cache")
+    rng, upstream = drawn(outputs, inputs, seed)
     calls = watched(forward, backward, inputs, upstream)
     for name, g in calls.grads.items():
+        if name not in inputs:
+            advice = "a gradient has its array's name"
+            raise ContractError("backward", f"gradients of {', '.join(inputs)}", repr(name), advice)
         checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
     only: Outputs = lambda arrays: forward(copied(arrays))[0]  # noqa: E731
     evidence = gather(calls.grads, make(only, upstream), entries, rng, outputs, upstream)
     report = judge(subject, calls.grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
     repeatable = same(calls.outputs, outputs) and same(calls.grads.values(), calls.again.values())
-    return report.having(changed=calls.changed, repeatable=repeatable), upstream
+    left_out = tuple(name for name, a in inputs.items() if name not in calls.grads and np.asarray(a).dtype.kind == "f")
+    return report.having(changed=calls.changed, repeatable=repeatable, left_out=left_out), upstream
+
+
+def drawn(outputs: Upstream, inputs: Inputs, seed: int) -> tuple[np.random.Generator, Upstream]:
+    """Return the generator of the entries looked at, and the upstream gradients; these share no number with an input.
+
+    Who draws inputs from the same seed would otherwise have them as upstream gradients too, and errors would hide.
+    """
+    given = np.concatenate([np.zeros(0), *(a.ravel() for a in inputs.values() if a.dtype.kind == "f")])
+    for again in range(3):
+        rng = np.random.default_rng([seed, again] if again else seed)
+        upstream = tuple(rng.normal(size=y.shape) for y in outputs)
+        if not np.isin(np.concatenate([np.zeros(0), *(u.ravel() for u in upstream)]), given).any():
+            break
+    return rng, upstream
 
 
 class Calls(NamedTuple):
@@ -128,7 +151,11 @@ def watched(forward: Forward, backward: Backward, inputs: Inputs, upstream: Upst
     given = {**mine, **{f"upstream[{k}]": u for k, u in enumerate(up)}}
     given.update({f"cache array {k}": a for k, a in enumerate(arrays_of(cache))})
     before = copied(given)
-    grads = copied(backward(mine, cache, up))
+    grads = backward(mine, cache, up)
+    if not isinstance(grads, Mapping):
+        came = f"a {type(grads).__name__}"
+        raise ContractError("backward", "a dict of gradients by the names of the inputs", came, 'say {"x": dx}')
+    grads = copied(grads)
     note(given, before)
     if changed:
         mine, up = copied(inputs), tuple(u.copy() for u in upstream)

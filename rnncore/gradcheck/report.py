@@ -11,6 +11,11 @@ import numpy as np
 from rnncore.gradcheck.oracles import GATES, Estimates, Index
 from rnncore.typing import Array
 
+NOT_ANALYTIC = (
+    "complex step does not trust itself: the forward pass is chaotic, or not analytic (abs, norm, var, .real, a cast to"
+    " real numbers); ask another method"
+)
+
 
 class Sample(NamedTuple):
     """The entries looked at of one array: what the backward pass says and what the first oracle says, (n,) each."""
@@ -68,7 +73,8 @@ class Report:
 
     `agreement` holds, for "backward" and each oracle, the largest scaled differences; `changed` names the arguments
     that were written into; `repeatable` is False where a second call gave another result; `suspects` names the
-    planted errors of `mutants` that would give the very numbers found; `samples` holds those numbers, by array.
+    planted errors of `mutants` that would give the very numbers found; `left_out` names the inputs of which `backward`
+    gives no gradient, and of which nothing is checked; `samples` holds those numbers, by array.
 
     >>> import rnncore as rc
     >>> layer = rc.gradcheck.mutants("lstm")[9].layer(3, 5)
@@ -85,6 +91,7 @@ class Report:
     changed: tuple[str, ...] = ()
     repeatable: bool = True
     suspects: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     samples: dict[str, Sample] = field(default_factory=dict, repr=False, compare=False)
 
     def having(self, **words: Any) -> Report:
@@ -104,12 +111,12 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "fail" where something is wrong (`outcomes` says what); else "pass" where every array has an oracle that
-        trusts itself and agrees; else "inconclusive"."""
+        """ "fail" where something is wrong (`outcomes` says what); else "pass" where there is an array, and each has an
+        oracle that trusts itself and agrees; else "inconclusive"."""
         if self.outcomes:
             return "fail"
         settled = {block.name for block in self.blocks if block.verdict == "pass"}
-        return "pass" if settled == {block.name for block in self.blocks} else "inconclusive"
+        return "pass" if self.blocks and settled == {block.name for block in self.blocks} else "inconclusive"
 
     @property
     def ok(self) -> bool:
@@ -149,6 +156,9 @@ class Report:
         notes = [f"FAIL  an argument was changed: {name}" for name in self.changed]
         notes += [] if self.repeatable else ["FAIL  a second call gave another result"]
         notes += [f"looks like the known error: {name}" for name in self.suspects]
+        notes += [f"not checked, for the backward pass gives no gradient of it: {name}" for name in self.left_out]
+        if any(block.untrusted and block.method == "complex-step" for block in self.blocks):
+            notes.append(NOT_ANALYTIC)
         parts = [f"{self.subject}: {self.verdict} ({gates})", self.table, *notes]
         return "\n".join([*parts, self.matrix] if len(self.methods) > 1 else parts)
 
