@@ -131,7 +131,7 @@ def tasks() -> None:
 def fit(
     task: Annotated[str, typer.Argument(help="What to learn: a word that `rnncore tasks` lists.")],
     file: Log,
-    horizon: Annotated[int | None, typer.Option(help="Days (or steps) that are asked about, and that judge.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Days that are asked about, and that judge.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     seeds: Annotated[int | None, typer.Option(help="So many networks, averaged.")] = None,
     set: Own = None,

@@ -10,7 +10,9 @@ import pytest
 import rnncore as rc
 
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(rc.__path__, "rnncore.") if not module.name.endswith("__main__")
+    module.name
+    for module in pkgutil.walk_packages(rc.__path__, "rnncore.")
+    if not module.name.endswith("__main__") and not module.name.startswith("rnncore.benchmarks")
 )
 
 

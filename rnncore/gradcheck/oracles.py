@@ -123,4 +123,4 @@ def has_kink(outputs: Outputs, inputs: Inputs, upstream: tuple[Array, ...], name
     right, left = (slope(1e-5), slope(1e-6)), (slope(-1e-5), slope(-1e-6))
     jump, top = abs(right[1] - left[1]), max(map(abs, (*right, *left)))
     stays = max(abs(right[0] - right[1]), abs(left[0] - left[1])) < 0.1 * jump
-    return bool(jump > 1e-3 * top and stays)
+    return bool(jump > 1e-5 * top and stays)

@@ -145,6 +145,11 @@ class Journey(Task):
         """Moments whose horizon is over on the day `end`, at most 50,000; those of the latest horizon calibrate."""
         log = log.until(end)
         names, won = journeys.kinds(log, self.convert)
+        if not won.any():
+            found = ", ".join(str(level) for level in log.category("event").levels[:5])
+            raise DataError(
+                f"no event until {end} is {self.convert!r} (there are {found}): say with convert= what a conversion is"
+            )
         levels, count = np.unique(names.astype(str), return_counts=True)
         known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
         code = {"kinds": known, "columns": features.measure(self._columns(log))}

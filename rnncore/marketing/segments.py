@@ -137,6 +137,8 @@ class Segments(Churn):
         past = Past(
             summarise(history, origin), clusters.series(history, origin), stayed(log, origin, self.horizon)[index]
         )
+        if len(index) < self.groups:
+            raise DataError(f"{self.groups} groups of {len(index)} customers known on {origin}; say a smaller groups=")
         told = told._replace(newest=told.facts.latest, facts=past)
         if self.by == "static":
             known = log.until(end)
