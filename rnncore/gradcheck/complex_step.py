@@ -53,13 +53,13 @@ def _analytic(
     if not indices or not np.isfinite(value).all() or not all(np.isfinite(a).all() for a in inputs.values()):
         return True
     direction = np.random.default_rng(1).choice([-1.0, 1.0], len(indices))
-    places = tuple(np.array(indices).T)
 
     def slope(h: float) -> float:
         ends = []
         for sign in (1, -1):
             moved = inputs[name].copy()
-            moved[places] += sign * h * direction
+            for index, one in zip(indices, direction, strict=True):
+                moved[index] += sign * h * one
             ends.append(outputs({**inputs, name: moved}))
         return sum(float(np.sum(u * (a - b))) for u, a, b in zip(upstream, *ends, strict=True)) / (2 * h)
 
