@@ -44,32 +44,79 @@ def juice_log(folder):
     return EventLog(rows, **words, calendar=calendar, static=static, categories=["brand"])
 
 
-def coupons_log(folder):
-    """complete_journey: a household's baskets (small, middle or large, a third each), the campaigns that it was sent,
-    and the coupons that it redeemed.
-    """
-    place = folder / "complete_journey"
+def _baskets(place):
+    """complete_journey: a row per basket, small, middle or large, a third each."""
     spent = pl.col("sales_value").sum().alias("value")
     baskets = pl.scan_parquet(place / "transactions.parquet").group_by("household_id", "basket_id")
     baskets = baskets.agg(spent, pl.col("transaction_timestamp").min().alias("time")).collect()
     size = pl.col("value").qcut([1 / 3, 2 / 3], labels=["small basket", "middle basket", "large basket"])
-    baskets = baskets.with_columns(event=pl.lit("basket"), channel=size.cast(pl.String))
-    campaigns = pl.read_parquet(place / "campaigns.parquet").join(
-        pl.read_parquet(place / "campaign_descriptions.parquet"), on="campaign_id"
-    )
+    return baskets.with_columns(event=pl.lit("basket"), channel=size.cast(pl.String))
+
+
+def _campaigns(place):
+    """complete_journey: a row per campaign and household that it was sent to."""
+    described = pl.read_parquet(place / "campaign_descriptions.parquet")
+    sent = pl.read_parquet(place / "campaigns.parquet").join(described, on="campaign_id")
     kind = pl.format("campaign {}", pl.col("campaign_type").cast(pl.String))
-    campaigns = campaigns.with_columns(time=pl.col("start_date"), event=pl.lit("campaign"), channel=kind)
-    redeemed = pl.read_parquet(place / "coupon_redemptions.parquet").unique(["household_id", "redemption_date"])
-    redeemed = redeemed.with_columns(time=pl.col("redemption_date"), event=pl.lit("redemption"), channel=pl.lit(None))
-    parts = []
-    for part in (baskets, campaigns, redeemed):
-        value = pl.col("value") if "value" in part.columns else pl.lit(None, pl.Float64).alias("value")
+    return sent.with_columns(time=pl.col("start_date"), event=pl.lit("campaign"), channel=kind)
+
+
+def _in_2017(parts, numbers):
+    """Rows of these parts, one below the other, each with these columns of numbers."""
+    rows = []
+    for part in parts:
+        values = [(pl.col(name) if name in part.columns else pl.lit(None)).cast(pl.Float64).alias(name)
+                  for name in numbers]  # fmt: skip
         text = [pl.col(name).cast(pl.String) for name in ("household_id", "event", "channel")]
         time = pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone(None)
-        parts.append(part.select(*text, time, value))
-    rows = pl.concat(parts).filter(pl.col("time") >= datetime.datetime(2017, 1, 1))
+        rows.append(part.select(*text, time, *values))
+    return pl.concat(rows).filter(pl.col("time") >= datetime.datetime(2017, 1, 1))
+
+
+def coupons_log(folder):
+    """complete_journey: a household's baskets, the campaigns that it was sent, and the coupons that it redeemed."""
+    place = folder / "complete_journey"
+    redeemed = pl.read_parquet(place / "coupon_redemptions.parquet").unique(["household_id", "redemption_date"])
+    redeemed = redeemed.with_columns(time=pl.col("redemption_date"), event=pl.lit("redemption"), channel=pl.lit(None))
+    rows = _in_2017([_baskets(place), _campaigns(place), redeemed], ["value"])
     words = {"customer": "household_id", "time": "time", "value": "value", "event": "event", "channel": "channel"}
     return EventLog(rows, **words, missing="keep")
+
+
+def campaigns_log(folder, within=30):
+    """complete_journey: baskets, and campaigns with their outcome, whether the household redeemed one of its coupons
+    within so many days. Campaigns whose days are not complete are left out. Demographics are known of a third.
+    """
+    place, keys = folder / "complete_journey", ["campaign_id", "household_id"]
+    first = pl.read_parquet(place / "coupon_redemptions.parquet").group_by(keys).agg(pl.col("redemption_date").min())
+    days = pl.col("redemption_date") - pl.col("start_date")
+    sent = _campaigns(place).join(first, on=keys, how="left").with_columns(
+        redeemed=(days <= pl.duration(days=within)).fill_null(False)
+    )  # fmt: skip
+    sent = sent.filter(pl.col("start_date") <= datetime.datetime(2018, 1, 1) - datetime.timedelta(within))
+    rows = _in_2017([_baskets(place), sent], ["value", "redeemed"])
+    known = pl.col("household_id").cast(pl.String)
+    static = pl.read_parquet(place / "demographics.parquet").with_columns(known, pl.exclude("household_id").cast(str))
+    words = {"customer": "household_id", "time": "time", "value": "value", "event": "event", "channel": "channel"}
+    return EventLog(rows, **words, outcome="redeemed", static=static, missing="keep")
+
+
+def shoppers_log(folder):
+    """online_shoppers: a session is a case, and a visitor of its own. The file gives months only: within one the
+    sessions are spread evenly. Without PageValues, which is computed from purchases.
+    """
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "June", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    table = pl.read_csv(folder / "online_shoppers" / "online_shoppers_intention.csv", infer_schema_length=None)
+    number = pl.col("Month").replace_strict({m: k for k, m in enumerate(months, 1)}, return_dtype=pl.Int32)
+    day = (pl.int_range(pl.len()).over("Month") / pl.len().over("Month") * 28).cast(pl.Int32) + 1
+    rows = table.with_row_index("session").with_columns(
+        date=pl.date(2017, number, day), bought=pl.col("Revenue").cast(pl.Int64)
+    )
+    rows = rows.drop("PageValues", "Month", "Revenue")
+    extras = [name for name in rows.columns if name not in ("session", "date", "bought", "VisitorType")]
+    kinds = ["OperatingSystems", "Browser", "Region", "TrafficType"]
+    words = {"customer": "session", "time": "date", "channel": "VisitorType", "outcome": "bought"}
+    return EventLog(rows, **words, extras=extras, categories=kinds)
 
 
 def made_up_log(_):

@@ -27,6 +27,7 @@ from rnncore.marketing import (
     Journey,
     NextPurchase,
     Outcome,
+    OutcomeKind,
     Segments,
     Sentiment,
     Subscriptions,
@@ -56,8 +57,8 @@ def retail_log(folder):
 
 
 def returned_orders(folder, within=30):
-    """A row per order of online_retail_1: whether one of its things is in a later invoice that begins with C, of the
-    same customer, `within` days at most after it. Orders of the last `within` days are not complete and left out.
+    """A row per order of online_retail_1: how many of its things are in later invoices that begin with C, of the same
+    customer, `within` days at most after it. Orders of the last `within` days are not complete and left out.
     """
     rows = pl.scan_parquet(folder / "online_retail_1" / "online_retail.parquet").drop_nulls("CustomerID")
     cancelled = pl.col("InvoiceNo").str.starts_with("C")
@@ -65,7 +66,8 @@ def returned_orders(folder, within=30):
     bought = rows.filter(~cancelled, pl.col("Quantity") > 0)
     days = pl.col("back") - pl.col("InvoiceDate")
     came = (days > pl.duration()) & (days <= pl.duration(days=within))
-    found = bought.join(back, on=["CustomerID", "StockCode"]).filter(came).select("InvoiceNo").unique()
+    found = bought.join(back, on=["CustomerID", "StockCode"]).filter(came)
+    found = found.group_by("InvoiceNo").agg(pl.col("StockCode").n_unique().alias("returned"))
     orders = bought.group_by("InvoiceNo", "CustomerID").agg(
         pl.col("InvoiceDate").min(),
         pl.col("Country").first(),
@@ -74,16 +76,25 @@ def returned_orders(folder, within=30):
         pl.col("StockCode").n_unique().cast(pl.Float64).alias("things"),
         pl.col("UnitPrice").max().alias("dearest"),
     )
-    orders = orders.join(found.with_columns(returned=pl.lit(1)), on="InvoiceNo", how="left")
+    orders = orders.join(found, on="InvoiceNo", how="left")
     last = pl.col("InvoiceDate").max() - pl.duration(days=within)
     return orders.with_columns(pl.col("returned").fill_null(0)).filter(pl.col("InvoiceDate") <= last).collect()
 
 
+ORDERS = {"customer": "CustomerID", "time": "InvoiceDate", "value": "amount", "items": "pieces", "channel": "Country"}
+
+
 def returns_log(folder):
-    words = {"customer": "CustomerID", "time": "InvoiceDate", "value": "amount", "items": "pieces"}
-    return EventLog(
-        returned_orders(folder), **words, channel="Country", outcome="returned", extras=["things", "dearest"]
-    )
+    orders = returned_orders(folder).with_columns(pl.col("returned").clip(0, 1))
+    return EventLog(orders, **ORDERS, outcome="returned", extras=["things", "dearest"])
+
+
+def kinds_log(folder):
+    """The same orders: everything was kept, some things came back, or all."""
+    some = pl.when(pl.col("returned") == 0).then(pl.lit("kept")).otherwise(pl.lit("some back"))
+    kind = pl.when(pl.col("returned") == pl.col("things")).then(pl.lit("all back")).otherwise(some)
+    orders = returned_orders(folder).with_columns(kind=kind)
+    return EventLog(orders, **ORDERS, outcome="kind", extras=["things", "dearest"])
 
 
 def bank_calls(folder):
@@ -164,6 +175,21 @@ RUNS = {
         returns_log(folder),
     ),
     "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
+    "outcome, campaigns of complete_journey, 90 days": lambda folder: (
+        Outcome,
+        {"horizon": 90, "known_after": 30},
+        logs.campaigns_log(folder),
+    ),
+    "outcome, online_shoppers without PageValues, 60 days": lambda folder: (
+        Outcome,
+        {"horizon": 60},
+        logs.shoppers_log(folder),
+    ),
+    "outcome-kind, orders of online_retail_1 kept or sent back, 90 days": lambda folder: (
+        OutcomeKind,
+        {"horizon": 90, "known_after": 30},
+        kinds_log(folder),
+    ),
     "segments by history, CDNOW, 181 days": lambda folder: (Segments, {"horizon": 181}, cdnow_log(folder)),
     "segments by future, CDNOW, 181 days": lambda folder: (
         Segments,
