@@ -1,13 +1,13 @@
 """The recurrent operators of ONNX as layers under the contract: every activation, clip, peepholes, coupled gates.
 
 They read the same parameters as `RNN`, `LSTM` and `GRU`, in the same order of blocks, so that an operator without any
-extra is one of those and runs in its fast twin. `rnncore.interop.onnx` makes them from the nodes of a file.
+extra is one of those, whose fast twin is faster. `rnncore.interop.onnx` makes them from the nodes of a file.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,86 +15,35 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.layers.onnx_activations import Activation
-from rnncore.recurrent import GRU, LSTM, RNN, PeepholeLSTM
+from rnncore.onnx_words import Word, activation
+from rnncore.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
 from rnncore.typing import Array, Grads, Lengths, Params, State
-
-# The numbers that an activation takes, with their defaults: those of the operator of the same name; of Affine and
-# ScaledTanh, which have left the standard, those that change nothing.
-NUMBERS: dict[str, dict[str, float]] = {
-    "Relu": {},
-    "Tanh": {},
-    "Sigmoid": {},
-    "Affine": {"alpha": 1.0, "beta": 0.0},
-    "LeakyRelu": {"alpha": 0.01},
-    "ThresholdedRelu": {"alpha": 1.0},
-    "ScaledTanh": {"alpha": 1.0, "beta": 1.0},
-    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
-    "Elu": {"alpha": 1.0},
-    "Softsign": {},
-    "Softplus": {},
-}
-_PROPER = {name.lower(): name for name in NUMBERS}
-
-Word = str | Sequence[Any]
-
-
-def proper_name(name: object) -> str:
-    """Return an activation's name as the specification spells it, whatever its capitals; ContractError if it has none.
-
-    >>> proper_name("leakyrelu")
-    'LeakyRelu'
-    """
-    if not isinstance(name, str) or name.lower() not in _PROPER:
-        advice = "names may be written in any capitals"
-        raise ContractError("activations", f"names among {', '.join(NUMBERS)}", repr(name), advice)
-    return _PROPER[name.lower()]
-
-
-def activation(word: Word) -> Activation:
-    """Return an activation from its name, or from (name, alpha, beta), of which the last ones may be left out.
-
-    >>> activation("leakyrelu"), activation(("HardSigmoid", 0.25))
-    (Activation(name='LeakyRelu', alpha=0.01, beta=0.0), Activation(name='HardSigmoid', alpha=0.25, beta=0.5))
-    """
-    name, *numbers = (word,) if isinstance(word, str) else tuple(word) or ("",)
-    name = proper_name(name)
-    known = [NUMBERS[name].get(key, 0.0) for key in ("alpha", "beta")]
-    if len(numbers) > 2:
-        raise ContractError("activations", "(name, alpha, beta)", repr(word)[:80], "two numbers at the most")
-    given = [checks.number(f"a number of {name}", value, least=-np.inf) for value in numbers]
-    return Activation(name, *given, *known[len(given) :])
 
 
 class _Operator(Layer):
     """What the three share. `plain` is the layer without extras, which has the same parameters and states."""
 
-    plain: Layer
-    kind: str
+    plain: Recurrent
     options: dict[str, Any]
 
-    def __init__(self, D: int, H: int, words: Sequence[Word], count: int, clip: float | None, backend: str) -> None:
-        self.D, self.H = D, H
+    def __init__(self, words: Sequence[Word], count: int, clip: float | None) -> None:
+        self.D, self.H = self.plain.D, self.plain.H
         if isinstance(words, str) or len(words) != count:
             advice = "one for each equation that has one"
             raise ContractError("activations", f"{count} of them", repr(words)[:80], advice)
         self.activations = tuple(activation(word) for word in words)
         self.clip = None if clip is None else checks.number("clip", clip)
-        checks.one_of("backend", backend, ("numpy",))  # what has a fast twin is one of `rnncore.recurrent`
-        self.backend = backend
-        self.dtype = self.plain.dtype
+        self.backend, self.dtype = self.plain.backend, self.plain.dtype
 
     @property
     def simple(self) -> Layer | None:
-        """The layer of `rnncore.recurrent` that computes the same, with its fast twin; None where there is none."""
-        if self.clip is not None or self._extras():
+        """The layer of `rnncore.recurrent` that computes the same, in less time; None where there is none."""
+        if self.clip is not None or self.options.get("input_forget"):
             return None
-        return self._simple(tuple(name for name, _, _ in self.activations))
+        found = self._simple(tuple(name for name, _, _ in self.activations))
+        return found and found.using(backend=self.backend)
 
-    def _extras(self) -> bool:
-        return False
-
-    def _simple(self, names: tuple[str, ...]) -> Layer | None:
+    def _simple(self, names: tuple[str, ...]) -> Recurrent | None:
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
@@ -127,18 +76,17 @@ class _Operator(Layer):
         """True: a cell moves from step to step."""
         return True
 
-    def using(self, **words: str) -> Layer:
-        """Return the same layer with another `dtype`; it has no other twin."""
-        return super().using(**{name: word for name, word in words.items() if name != "backend"})
-
     def _init(self, rng: np.random.Generator) -> Grads:
         return self.plain._init(rng)
 
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
         self.plain._check_x(x, dtype)
 
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        self.plain._check_dtype(dtype)
+
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
-        checks.cache(cache, getattr(self._twin(), f"Onnx{self.kind.upper()}Cache"))
+        checks.cache(cache, getattr(self._twin(), f"{type(self).__name__}Cache"))
         T, N, D = cache.x.shape
         if (D, cache.h.shape[2]) != (self.D, self.H):
             came = f"one for {D} features and {cache.h.shape[2]} units"
@@ -146,7 +94,7 @@ class _Operator(Layer):
         return T, N, self.H
 
     def _twin(self) -> Any:
-        return importlib.import_module(f"rnncore.layers.onnx_{self.kind}")
+        return replace(self.plain.cell, name=f"onnx_{self.plain.cell.name}").twin(self.backend)
 
     def _words(self) -> dict[str, Any]:
         return {"activations": self.activations, "clip": self.clip, **self.options}
@@ -172,8 +120,6 @@ class OnnxRNN(_Operator):
     (Activation(name='LeakyRelu', alpha=0.1, beta=0.0),)
     """
 
-    kind = "rnn"
-
     def __init__(
         self,
         D: int,
@@ -181,13 +127,13 @@ class OnnxRNN(_Operator):
         activations: Sequence[Word] = ("Tanh",),
         clip: float | None = None,
         *,
-        backend: str = "numpy",
+        backend: str = "numba",
         dtype: str = "float32",
     ) -> None:
-        self.plain, self.options = RNN(D, H, backend="numpy", dtype=dtype), {}
-        super().__init__(D, H, activations, 1, clip, backend)
+        self.plain, self.options = RNN(D, H, backend=backend, dtype=dtype), {}
+        super().__init__(activations, 1, clip)
 
-    def _simple(self, names: tuple[str, ...]) -> Layer | None:
+    def _simple(self, names: tuple[str, ...]) -> Recurrent | None:
         words = {("Tanh",): "tanh", ("Relu",): "relu"}
         return RNN(self.D, self.H, words[names], dtype=self.dtype) if names in words else None
 
@@ -199,13 +145,11 @@ class OnnxLSTM(_Operator):
     `clip_cell` that of h. `input_forget` is f = 1 - i. Parameters, gate blocks i f g o: Wx (D, 4H), Wh (H, 4H), b (4H,)
     and, with `peepholes`, P (3H,) in the order i f o. State: (h, c).
 
-    >>> layer = OnnxLSTM(3, 4, ["HardSigmoid", "Tanh", "Softsign"], clip=3.0, peepholes=True)
+    >>> layer = OnnxLSTM(3, 4, ["HardSigmoid", "Tanh", "Softsign"], clip=3.0, peepholes=True, backend="numpy")
     >>> y, (h, c), cache = layer.forward(layer.init(seed=0), np.ones((5, 2, 3), np.float32), lengths=[5, 2])
     >>> y.shape, layer.parameter_shapes()["P"]
     ((5, 2, 4), (12,))
     """
-
-    kind = "lstm"
 
     def __init__(
         self,
@@ -217,21 +161,18 @@ class OnnxLSTM(_Operator):
         clip_cell: bool = False,
         peepholes: bool = False,
         *,
-        backend: str = "numpy",
+        backend: str = "numba",
         dtype: str = "float32",
     ) -> None:
-        self.plain = LSTM(D, H, backend="numpy", dtype=dtype)
+        self.plain = LSTM(D, H, backend=backend, dtype=dtype)
         flags = {"input_forget": input_forget, "clip_cell": clip_cell, "peepholes": peepholes}
         for name, value in flags.items():
             if not isinstance(value, (bool, np.bool_)):
                 raise ContractError(name, "True or False", repr(value), "it is a switch")
         self.options = {name: bool(value) for name, value in flags.items()}
-        super().__init__(D, H, activations, 3, clip, backend)
+        super().__init__(activations, 3, clip)
 
-    def _extras(self) -> bool:
-        return bool(self.options["input_forget"])
-
-    def _simple(self, names: tuple[str, ...]) -> Layer | None:
+    def _simple(self, names: tuple[str, ...]) -> Recurrent | None:
         if self.options["peepholes"]:
             return PeepholeLSTM(self.D, self.H, dtype=self.dtype) if names == ("Sigmoid", "Tanh", "Tanh") else None
         words = {("Sigmoid", "Tanh", "Tanh"): "tanh", ("Sigmoid", "Relu", "Relu"): "relu"}
@@ -258,8 +199,6 @@ class OnnxGRU(_Operator):
     True
     """
 
-    kind = "gru"
-
     def __init__(
         self,
         D: int,
@@ -268,12 +207,12 @@ class OnnxGRU(_Operator):
         clip: float | None = None,
         reset: str = "before",
         *,
-        backend: str = "numpy",
+        backend: str = "numba",
         dtype: str = "float32",
     ) -> None:
-        self.plain = GRU(D, H, reset, backend="numpy", dtype=dtype)
+        self.plain = GRU(D, H, reset, backend=backend, dtype=dtype)
         self.options = {"reset": reset}
-        super().__init__(D, H, activations, 2, clip, backend)
+        super().__init__(activations, 2, clip)
 
-    def _simple(self, names: tuple[str, ...]) -> Layer | None:
+    def _simple(self, names: tuple[str, ...]) -> Recurrent | None:
         return GRU(self.D, self.H, self.options["reset"], dtype=self.dtype) if names == ("Sigmoid", "Tanh") else None

@@ -34,8 +34,8 @@ MAKES = {
         rc.LayerNormLSTM(3, 4, backend="numpy"),
         rc.LayerNormGRU(3, 4, backend="numpy"),
     ],
-    "`OnnxLSTM(clip=, activations=)`, NumPy only": [
-        onnx_layers.OnnxLSTM(3, 4, ["HardSigmoid", "Softsign", "Elu"], clip=1.0)
+    "`OnnxLSTM(clip=, activations=)`": [
+        onnx_layers.OnnxLSTM(3, 4, ["HardSigmoid", "Softsign", "Elu"], clip=1.0, backend="numpy")
     ],
     "`LearnedState(layer)`": [rc.LearnedState(LSTM)],
     "`Attention`": [rc.Attention(3, 2)],

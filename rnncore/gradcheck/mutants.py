@@ -49,9 +49,9 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "mean_pool": lambda D, H: MeanPool(),
     "max_pool": lambda D, H: MaxPool(),
     "attention": lambda D, H, **options: Attention(D, H, **options, dtype="float64"),
-    "onnx_rnn": lambda D, H, **options: OnnxRNN(D, H, **options, dtype="float64"),
-    "onnx_lstm": lambda D, H, **options: OnnxLSTM(D, H, peepholes=True, **options, dtype="float64"),
-    "onnx_gru": lambda D, H, **options: OnnxGRU(D, H, **options, dtype="float64"),
+    "onnx_rnn": lambda D, H, **options: OnnxRNN(D, H, **options, **_WORDS),
+    "onnx_lstm": lambda D, H, **options: OnnxLSTM(D, H, peepholes=True, **options, **_WORDS),
+    "onnx_gru": lambda D, H, **options: OnnxGRU(D, H, **options, **_WORDS),
     "recurrent_dropout": lambda D, H: RecurrentDropout(LSTM(D, H, **_WORDS), dropout=0.4, zoneout=(0.3, 0.5)),
 }
 # textbooks of layers that are no rows of the table of cells, and their caches
@@ -99,7 +99,7 @@ class Mutant:
         kind = KINDS[self.cell]
         made = copy.copy(layer)
         if self.cell in _OUTSIDE:
-            broken_module = self.module()
+            made, broken_module = made.using(backend="numpy", dtype="float64"), self.module()
             made.__class__ = type(kind.__name__, (kind,), {"_twin": lambda self: broken_module})
             return made
         made.__class__ = type(kind.__name__, (kind,), {"_backward": self._backward_of(kind)})
@@ -200,6 +200,8 @@ def without_error(layer: Layer) -> Layer:
     right: Layer = copy.copy(layer)
     if subject_of(layer):
         right.__class__ = KINDS[subject_of(layer)]  # a class with an error becomes the one it was made from
+    if subject_of(layer) in _OUTSIDE:
+        return right.using(backend="numpy", dtype="float64")
     if not isinstance(layer, Composition):
         return right
     for part in {id(part): part for part in layer.parts.values()}.values():

@@ -33,7 +33,8 @@ from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dropout, Last
-from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN, Word, activation
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.onnx_words import Word, activation
 from rnncore.recurrent import GRU, LSTM, RNN
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Grads, Params
@@ -69,10 +70,9 @@ KerasLayer = Any  # Keras is not there for everybody
 def from_keras(layer: KerasLayer, *, backend: str = "numba") -> tuple[Layer, Grads]:
     """Return (layer, params) that compute what a built layer of Keras 3 computes, with the same gradients.
 
-    layer: a SimpleRNN, LSTM, GRU, or a Bidirectional of one; arguments as in the table of this file. backend is that
-    of RNN, LSTM and GRU; OnnxRNN and its kin have the textbook alone. Raises ContractError that names the argument and
-    what it may be: for other layers and activations, regularisers, constraints, stateful, mixed precision,
-    recurrent_dropout of LSTM and GRU.
+    layer: a SimpleRNN, LSTM, GRU, or a Bidirectional of one; arguments as in the table of this file. Raises
+    ContractError that names the argument and what it may be: for other layers and activations, regularisers,
+    constraints, stateful, mixed precision, recurrent_dropout of LSTM and GRU.
 
     >>> import keras  # doctest: +SKIP
     >>> gru = keras.layers.GRU(4, return_sequences=True)  # doctest: +SKIP
@@ -182,15 +182,16 @@ def _cell(layer: KerasLayer, told: dict[str, Any], backend: str) -> tuple[Layer,
         checks.one_of(word, name if isinstance(name, str) else repr(name)[:40], tuple(ACTIVATIONS))
         functions.append(ACTIVATIONS[name])
     gates, f = functions
-    sizes, dtype = (len(weights[0]), told["units"]), weights[0].dtype.name
+    sizes = len(weights[0]), told["units"]
+    words: dict[str, Any] = {"backend": backend, "dtype": weights[0].dtype.name}
     made: OnnxRNN | OnnxLSTM | OnnxGRU
     if "reset_after" in told:
-        made = OnnxGRU(*sizes, [gates, f], reset="after" if told["reset_after"] else "before", dtype=dtype)
+        made = OnnxGRU(*sizes, [gates, f], reset="after" if told["reset_after"] else "before", **words)
     elif "recurrent_activation" in told:
-        made = OnnxLSTM(*sizes, [gates, f, f], dtype=dtype)
+        made = OnnxLSTM(*sizes, [gates, f, f], **words)
     else:
-        made = OnnxRNN(*sizes, [f], dtype=dtype)
-    cell = made.simple.using(backend=backend) if made.simple else made
+        made = OnnxRNN(*sizes, [f], **words)
+    cell = made.simple or made
     return cell, _ours(cell, weights)
 
 

@@ -5,8 +5,32 @@ import importlib
 import numpy as np
 from conftest import CASES, make
 
-CELLS = CASES
-IDS = ["-".join([name, *options.values()]) for name, options in CELLS]
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.onnx_words import activation
+
+# the operators of ONNX, whose words are not those of the table: activations that are no others with fixed numbers
+OPERATORS = {
+    "onnx_rnn": (OnnxRNN, {}),
+    "onnx_lstm": (OnnxLSTM, {"peepholes": True}),
+    "onnx_gru": (OnnxGRU, {}),
+}
+
+
+def acting(*words, **options):
+    return {"activations": tuple(activation(word) for word in words), **options}
+
+
+ONNX = {
+    "clipped": ("onnx_rnn", acting("Softsign", clip=0.7)),
+    "softplus": ("onnx_rnn", acting("Softplus")),
+    "cell clipped": ("onnx_lstm", acting("HardSigmoid", "Softsign", ("Elu", 0.4), clip=0.9, clip_cell=True)),
+    "coupled": ("onnx_lstm", acting("Sigmoid", ("ScaledTanh", 1.2, 0.8), "Affine", input_forget=True)),
+    "before": ("onnx_gru", acting("HardSigmoid", ("LeakyRelu", 0.3), clip=1.1, reset="before")),
+    "after": ("onnx_gru", acting("Sigmoid", ("ThresholdedRelu", 0.2), reset="after")),
+}
+CELLS = [*CASES, *ONNX.values()]
+IDS = ["-".join([name, *options.values()]) for name, options in CASES]
+IDS += [f"{cell} {name}" for name, (cell, _) in ONNX.items()]
 
 
 def twins(cell):
@@ -21,7 +45,8 @@ def problem(cell, T, N, D, H, dtype="float64", lengths=None):
     def draw(*shape, scale=1.0):
         return (scale * rng.standard_normal(shape)).astype(dtype)
 
-    layer = make(cell, D, H)
+    kind, words = OPERATORS.get(cell, (None, {}))
+    layer = kind(D, H, **words) if kind else make(cell, D, H)
     params = {
         name: draw(*shape, scale={"Wx": shape[0] ** -0.5, "Wh": 0.8 * shape[0] ** -0.5}.get(name, 0.3))
         for name, shape in layer.parameter_shapes().items()

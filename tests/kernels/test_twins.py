@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import TOLERANCE
+from conftest import CASES, TOLERANCE
 from problems import CELLS, IDS, assert_close, assert_same_bits, problem, solve, twins
 
 SIZES = {
@@ -63,6 +63,7 @@ def test_each_twin_accepts_the_cache_of_the_other(cell, lengths):
     assert_close(solve(fast, p, options, backward_by=textbook), expected, EQUAL)
 
 
+@pytest.mark.parametrize("cell", CASES, ids=IDS[: len(CASES)])
 @pytest.mark.parametrize("lengths", [None, "ragged"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_predict_gives_the_bits_of_forward(cell, dtype, lengths):
@@ -153,7 +154,7 @@ def test_results_are_zero_past_the_end_of_a_row(cell):
     p = problem(name, 6, 20, 3, 18, lengths="ragged")
     arrays = solve(twins(name)[1], p, options)
     past = np.arange(6)[:, None] >= p[3]
-    fields = {"y", "dx", "cache.gates", "cache.q"} & arrays.keys()
+    fields = {"y", "dx", "cache.gates", "cache.q", "cache.a"} & arrays.keys()
     assert {name: np.abs(arrays[name][past]).max() for name in fields} == dict.fromkeys(fields, 0.0)
 
 

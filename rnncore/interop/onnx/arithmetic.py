@@ -14,7 +14,7 @@ import numpy as np
 from rnncore.interop.onnx.nodes import Node
 from rnncore.interop.onnx.operator import Inputs, Operator, axis_of, integers, one, unbroadcast
 from rnncore.layers.onnx_activations import FUNCTIONS
-from rnncore.onnx_layers import NUMBERS
+from rnncore.onnx_words import NUMBERS
 from rnncore.typing import Array
 
 

@@ -15,7 +15,8 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.interop.onnx.directions import Directions
 from rnncore.interop.onnx.nodes import WIDE, Node
-from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN, activation, proper_name
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.onnx_words import NUMBERS, activation, proper_name
 from rnncore.typing import Array, Grads, Params, State
 
 Inputs = Sequence[Array | None]
@@ -104,8 +105,7 @@ def make_layer(node: Node, D: int, H: int, peepholes: bool, dtype: str) -> Direc
         node.wrong("output_sequence", "0, since Y is not asked for", "name the output Y, or leave the attribute out")
     keys = _directions(node)
     chosen, size = _activations(node, len(keys)), len(FUNCTIONS[node.op])
-    backend = node.words.get("backend", "numba")
-    words: dict[str, Any] = {"clip": _clip(node), "backend": "numpy", "dtype": dtype}
+    words: dict[str, Any] = {"clip": _clip(node), "backend": node.words.get("backend", "numba"), "dtype": dtype}
     parts = {}
     for k, key in enumerate(keys):
         own = [activation(word) for word in chosen[size * k : size * (k + 1)]]
@@ -117,7 +117,7 @@ def make_layer(node: Node, D: int, H: int, peepholes: bool, dtype: str) -> Direc
         else:
             words |= {"input_forget": node.flag("input_forget"), "clip_cell": bool(node.words.get("clip_cell", False))}
             layer = OnnxLSTM(D, H, own, peepholes=peepholes, **words)
-        parts[key] = layer.simple.using(backend=backend) if layer.simple else layer
+        parts[key] = layer.simple or layer
     return Directions(parts)
 
 

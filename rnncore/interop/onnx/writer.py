@@ -25,7 +25,8 @@ from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
 from rnncore.interop.atomic import replacing
 from rnncore.interop.onnx.emit import Emitter
 from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
-from rnncore.onnx_layers import NUMBERS, OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
+from rnncore.onnx_words import NUMBERS
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import (
     GRU,

@@ -1,0 +1,41 @@
+"""The fast twin of `rnncore/layers/onnx_rnn.py`: same arguments, results and cache; kernels in `onnx_forward.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnncore.kernels import onnx_backward, onnx_forward
+from rnncore.layers.onnx_activations import Activation
+from rnncore.layers.onnx_rnn import OnnxRNNCache
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+
+def forward(
+    params: Params,
+    x: Array,
+    state_0: State,
+    lengths: Lengths | None = None,
+    *,
+    activations: tuple[Activation, ...],
+    clip: float | None = None,
+) -> tuple[Array, State, OnnxRNNCache]:
+    """Run T steps; return y (T, N, H), the final state (h,) and the cache. `activations` is (f,)."""
+    words = onnx_forward.words(activations, clip)
+    y, state_T, (x, h, _, a, _) = onnx_forward.forward(params, x, state_0, lengths, words)
+    return y, state_T, OnnxRNNCache(x, h, a, lengths)
+
+
+def backward(
+    params: Params,
+    cache: OnnxRNNCache,
+    dy: Array,
+    dstate_T: State,
+    *,
+    activations: tuple[Activation, ...],
+    clip: float | None = None,
+) -> tuple[Grads, Array, State]:
+    """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
+    x, h, a, lengths = cache
+    none = np.empty((0, h.shape[-1]), h.dtype)
+    words = onnx_forward.words(activations, clip)
+    return onnx_backward.backward(params, (x, h, none, a, none), lengths, dy, dstate_T, words)
