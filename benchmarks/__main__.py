@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 import rnncore as rc
 
-from . import cells, growth, processes, streaming, training, worked_example
+from . import cells, growth, processes, streaming, training, variants, worked_example
 from .rivals import present
 from .turns import Result, best_gemm, machine, measure
 
@@ -124,7 +124,7 @@ def write(path: Path, about: dict[str, Any], results: list[Result]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; 1 where a line failed its check or broke."""
     chosen = options(arguments)
-    found = {**cells.lines(), **training.lines(), **streaming.lines()}
+    found = {**cells.lines(), **variants.lines(), **training.lines(), **streaming.lines()}
     apart = {**processes.lines(), **growth.lines(), **worked_example.lines()}
     if chosen.quick and not chosen.only:
         found = {name: make for name, make in found.items() if QUICK.search(name)}

@@ -50,7 +50,9 @@ cli_tasks.register(app)
 
 @command("gradcheck")
 def gradcheck_command(
-    cell: Annotated[str, typer.Argument(help=f"One of {', '.join(CELLS)}.")],
+    cell: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(CELLS)}, or stack, bidirectional, recurrent_dropout ...")
+    ],
     twin: Annotated[Literal["both", "textbook", "fast"], typer.Option(help="Which of the two.")] = "both",
     method: Annotated[
         list[str] | None,

@@ -72,3 +72,78 @@ def test_a_slip_in_the_pair_is_named(forward, backward, words, match):
     backward = backward or (lambda a, c, u: {"v": 2 * a["v"] * u[0]})
     with pytest.raises(ContractError, match=match):
         check_pair(forward, backward, {"v": np.array([3.0, -1.0])}, **words)
+
+
+def squares(arrays):
+    return (arrays["v"] ** 2,), None
+
+
+def dsquares(arrays, cache, upstream):
+    return {"v": 2 * arrays["v"] * upstream[0]}
+
+
+@pytest.mark.parametrize("method", ["complex-step", "richardson", "central"])
+def test_nan_in_an_input_is_named_and_is_neither_a_pass_nor_a_failure(method):
+    v = np.array([[0.5, -1.5], [np.nan, 2.5]])
+    report = check_pair(squares, dsquares, {"v": v}, method=method)
+    assert report.verdict == "inconclusive"
+    assert report.remarks == (
+        "input v holds nan at (1, 0), which comes out of the forward pass: check at finite numbers",
+    )
+    assert report.remarks[0] in str(report) and "not analytic" not in str(report)
+
+
+def test_outputs_of_finite_inputs_and_gradients_that_are_not_finite_are_named():
+    with np.errstate(all="ignore"):
+        root = lambda a: ((np.sqrt(a["v"]),), None)  # noqa: E731
+        report = check_pair(root, lambda a, c, u: {"v": u[0] / 2 / np.sqrt(a["v"])}, {"v": np.array([1.0, -1.0])},
+                            method="richardson")  # fmt: skip
+        assert "output 0 holds nan at (1,), of finite inputs" in str(report)
+        report = check_pair(squares, lambda a, c, u: {"v": 2 * a["v"] * u[0] / 0.0}, {"v": np.full(2, 0.3)})
+    assert report.verdict == "fail"
+    assert "the gradient of v holds" in str(report) and "though the outputs are finite" in str(report)
+
+
+def short(a):
+    return a.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "inputs", "remark"),
+    [
+        (lambda a: ((short(a["v"]) ** 2,), None), dsquares, np.float64, "output 0: computed in float32"),
+        (lambda a: ((short(a["v"] ** 2).astype(float),), None), dsquares, np.float64, "output 0: computed in float32"),
+        (
+            squares,
+            lambda a, c, u: {"v": short(dsquares(a, c, u)["v"])},
+            np.float64,
+            "gradient of v: computed in float32",
+        ),
+        (squares, dsquares, np.float32, "input v is float32: give it in float64"),
+    ],
+    ids=["forward", "forward, cast back", "backward", "input"],
+)
+def test_float32_under_a_float64_check_is_named(forward, backward, inputs, remark):
+    v = np.random.default_rng(1).normal(size=7).astype(inputs)
+    report = check_pair(forward, backward, {"v": v}, method="richardson")
+    assert not report.ok
+    assert remark in str(report)
+
+
+def test_whole_numbers_are_no_float32():
+    report = check_pair(squares, lambda a, c, u: {"v": 0 * u[0] + 2}, {"v": np.arange(1.0, 9.0)}, method="richardson")
+    assert report.remarks == ()
+
+
+@pytest.mark.parametrize("name", ["x", "inputs"])
+def test_the_step_of_the_worst_entry_is_told_for_every_array_with_a_time_axis(name):
+    def backward(arrays, cache, upstream):
+        grad = arrays["w"] * upstream[0]
+        grad[3, 1, 0] *= 2
+        return {name: grad, "w": (arrays[name] * upstream[0]).sum(axis=(0, 1))}
+
+    rng = np.random.default_rng(2)
+    arrays = {name: rng.normal(size=(5, 2, 3)), "w": rng.normal(size=3)}
+    report = check_pair(lambda a: ((a[name] * a["w"],), None), backward, arrays)
+    steps = {block.name: block.step for block in report.blocks}
+    assert steps == {name: 3, "w": None}

@@ -11,7 +11,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import CELLS, Layer
 from rnncore.errors import ContractError
-from rnncore.gradcheck import central, complex_step, forward_mode, richardson, torch_autograd
+from rnncore.gradcheck import central, complex_step, forward_cells, forward_mode, richardson, torch_autograd
 from rnncore.gradcheck.blame import blame
 from rnncore.gradcheck.measure import Backward, Forward, MakeOracles, Upstream, as_inputs, as_pair, measure
 from rnncore.gradcheck.oracles import GATES, Inputs, Oracle, Outputs
@@ -140,7 +140,7 @@ def check_cell(
         options: dict[str, Any] = dict(words)
         layer = Recurrent(cell, 3, 5, backend=backend, dtype="float64", **options)
         p = random_problem(layer, seed, ragged=ragged)
-        exact = ["forward-mode"] if name in forward_mode.STEPS else []
+        exact = ["forward-mode"] if name in forward_cells.STEPS else []
         methods = method or (["complex-step"] if backend == "numpy" else [*exact, "central"])
         methods = methods if layer.exact else ["forward-mode"]
         report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed)

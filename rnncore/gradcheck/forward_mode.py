@@ -21,100 +21,14 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
 from rnncore.gradcheck import forward_layers, forward_onnx
-from rnncore.gradcheck.dual import (
-    Dual,
-    add,
-    affine,
-    at_least,
-    block,
-    exp,
-    log,
-    multiply,
-    reciprocal,
-    relu,
-    sigmoid,
-    tanh,
-)
+from rnncore.gradcheck.dual import Dual, add, multiply
+from rnncore.gradcheck.forward_cells import STEPS
 from rnncore.gradcheck.forward_dropout import Step, run_recurrent_dropout
-from rnncore.gradcheck.forward_variants import VARIANTS
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.typing import Array, Lengths
 from rnncore.wrappers import Reversed
-
-
-def step_rnn(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of the simple recurrent network."""
-    act = {"tanh": tanh, "relu": relu}[options.get("activation", "tanh")]
-    zero = (0 * p["b"][0], 0 * p["b"][1])
-    return [act(add(affine(x, p["Wx"], p["b"]), affine(state[0], p["Wh"], zero)))]
-
-
-def step_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of the LSTM, gates i f g o."""
-    act = {"tanh": tanh, "relu": relu}[options.get("activation", "tanh")]
-    h, c = state
-    H = h[0].shape[-1]
-    zero = (0 * p["b"][0], 0 * p["b"][1])
-    a = add(affine(x, p["Wx"], p["b"]), affine(h, p["Wh"], zero))
-    i, f, o = (sigmoid(block(a, k, H)) for k in (0, 1, 3))
-    c = add(multiply(f, c), multiply(i, act(block(a, 2, H))))
-    return [multiply(o, act(c)), c]
-
-
-def step_gru(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of the GRU, gates r z n, the reset gate after the recurrent product or before it."""
-    h = state[0]
-    H = h[0].shape[-1]
-    u, v = affine(x, p["Wx"], p["bx"]), affine(h, p["Wh"], p["bh"])
-    r, z = (sigmoid(add(block(u, k, H), block(v, k, H))) for k in (0, 1))
-    if options.get("reset", "after") == "after":
-        q = multiply(r, block(v, 2, H))
-    else:
-        q = affine(multiply(r, h), block(p["Wh"], 2, H), block(p["bh"], 2, H))
-    n = tanh(add(block(u, 2, H), q))
-    keep = multiply(z, add(h, (-n[0], -n[1])))  # (1 - z) n + z h = n + z (h - n)
-    return [add(n, keep)]
-
-
-def step_time_lstm(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of the time-aware LSTM: the LSTM's, on a memory whose short-term part is multiplied by the decay."""
-    h, c = state
-    elapsed = x[0][..., -1:], x[1][..., -1:]
-    if options.get("decay", "log") == "log":
-        t = at_least(elapsed, 0)
-        left = reciprocal(log((t[0] + np.e, t[1])))
-    else:
-        left = reciprocal(at_least(elapsed, 1))
-    gone = multiply((1 - left[0], -left[1]), tanh(affine(c, p["Wd"], p["bd"])))
-    memory = add(c, (-gone[0], -gone[1]))
-    return step_lstm(p, (x[0][..., :-1], x[1][..., :-1]), [h, memory], {})
-
-
-def step_grud(p: dict[str, Dual], x: Dual, state: list[Dual], options: dict[str, str]) -> list[Dual]:
-    """One step of GRU-D: the GRU's, on a decayed state and on values that decay where they are missing."""
-    h, u = state
-    value, mask, elapsed = (block(x, k, u[0].shape[-1]) for k in range(3))
-    mean, Wgx, bgx = ((p[name][0], p[name][1][:, None]) for name in ("mean", "Wgx", "bgx"))
-    of_values = relu(add(multiply(elapsed, Wgx), bgx))
-    of_units = relu(affine(elapsed, p["Wgh"], p["bgh"]))
-    seen = multiply(mask, add(value, (-mean[0], -mean[1])))
-    kept = multiply((1 - mask[0], -mask[1]), u)
-    filled = add(mean, add(seen, multiply(kept, exp((-of_values[0], -of_values[1])))))
-    decayed = multiply(h, exp((-of_units[0], -of_units[1])))
-    given = np.concatenate([filled[0], mask[0]], -1), np.concatenate([filled[1], mask[1]], -1)
-    return [*step_gru(p, given, [decayed], {"reset": "before", **options}), add(seen, kept)]
-
-
-STEPS: dict[str, Step] = {
-    "rnn": step_rnn,
-    "lstm": step_lstm,
-    "gru": step_gru,
-    **VARIANTS,
-    "time_lstm": step_time_lstm,
-    "grud": step_grud,
-}
 
 
 def run(
@@ -180,7 +94,7 @@ def step_of(layer: Recurrent | forward_onnx.Operator) -> Step:
         return forward_onnx.step_of(layer)
     if layer.cell.name not in STEPS:
         raise ContractError(
-            "method", "a cell whose step is in forward_mode.STEPS", layer.cell.name, "use another method"
+            "method", "a cell whose step is in forward_cells.STEPS", layer.cell.name, "use another method"
         )
     return STEPS[layer.cell.name]
 

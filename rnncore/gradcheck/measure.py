@@ -7,7 +7,7 @@ passes: `gather`, then `judge` for each.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle, Outputs, drifted, has_kink
+from rnncore.gradcheck.remarks import remarks_on
 from rnncore.gradcheck.report import Block, Report, Sample, compare, scaled_gap
 from rnncore.typing import Array, Grads
 
@@ -57,21 +58,31 @@ def gather(
             chosen = list(dict.fromkeys([*chosen, *rng.permutation(len(indices)).tolist()]))
             indices = [indices[k] for k in sorted(chosen[:entries])]
         found = {o.method: drifted(o, o.at(name, indices), outputs, upstream) for o in oracles}
+        if not all(np.isfinite(y).all() for y in outputs):  # of such a function no oracle knows anything
+            found = {method: Estimates(np.full(len(indices), np.nan), e.bar) for method, e in found.items()}
         evidence[name] = Evidence(indices, found)
     return evidence
 
 
 def judge(
-    subject: str, grads: Grads, evidence: dict[str, Evidence], kink: Callable[[str, Index], bool] | None = None
+    subject: str,
+    grads: Grads,
+    evidence: dict[str, Evidence],
+    kink: Callable[[str, Index], bool] | None = None,
+    timed: Collection[str] = (),
 ) -> Report:
-    """Hold gradients against the evidence; `kink(name, index)` says where the function has no derivative."""
+    """Hold gradients against the evidence; `kink(name, index)` says where the function has no derivative.
+
+    timed: the names of arrays whose first axis is time.
+    """
     methods = tuple(next(iter(evidence.values())).found) if evidence else ()
     blocks: list[Block] = []
     samples = {}
     agreement = np.zeros((len(methods) + 1,) * 2)
     for name, (indices, found) in evidence.items():
         here = lambda index, name=name: kink is not None and kink(name, index)  # noqa: E731
-        blocks += [compare(name, method, grads[name], indices, estimates, here) for method, estimates in found.items()]
+        words = grads[name], indices, here, name in timed
+        blocks += [compare(name, method, *words[:2], estimates, *words[2:]) for method, estimates in found.items()]
         columns = [np.array([grads[name][index] for index in indices]), *(e.value for e in found.values())]
         samples[name] = Sample(indices, *columns[:2])
         for i, j in itertools.product(range(len(columns)), repeat=2):
@@ -104,10 +115,22 @@ def measure(
         checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
     only: Outputs = lambda arrays: forward(copied(arrays))[0]  # noqa: E731
     evidence = gather(calls.grads, make(only, upstream), entries, rng, outputs, upstream)
-    report = judge(subject, calls.grads, evidence, lambda name, index: has_kink(only, inputs, upstream, name, index))
+    kink = lambda name, index: has_kink(only, inputs, upstream, name, index)  # noqa: E731
+    report = judge(subject, calls.grads, evidence, kink, with_time(inputs, outputs))
     repeatable = same(calls.outputs, outputs) and same(calls.grads.values(), calls.again.values())
     left_out = tuple(name for name, a in inputs.items() if name not in calls.grads and np.asarray(a).dtype.kind == "f")
-    return report.having(changed=calls.changed, repeatable=repeatable, left_out=left_out), upstream
+    remarks = remarks_on(inputs, outputs, calls.grads)
+    return report.having(changed=calls.changed, repeatable=repeatable, left_out=left_out, remarks=remarks), upstream
+
+
+def with_time(inputs: Inputs, outputs: Upstream) -> list[str]:
+    """Return the inputs whose first axis is time: "x", and what has three axes and is as long as an output with three.
+
+    >>> with_time({"W": np.ones((7, 2)), "xs": np.ones((7, 4, 2))}, (np.ones((7, 4, 5)), np.ones((4, 5))))
+    ['xs']
+    """
+    T = {len(y) for y in outputs if y.ndim == 3}
+    return [name for name, a in inputs.items() if name == "x" or (np.ndim(a) == 3 and len(a) in T)]
 
 
 def drawn(outputs: Upstream, inputs: Inputs, seed: int) -> tuple[np.random.Generator, Upstream]:

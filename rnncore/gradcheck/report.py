@@ -32,9 +32,9 @@ class Block:
     `error` is the largest |analytic - numeric| / (|numeric| + max |numeric|) over the entries looked at; `index`,
     `analytic` and `numeric` belong to that entry. `failing` lists the entries above the gate, `untrusted` counts those
     for which the oracle's own error bar is above the gate, `kinks` those at which the function has no derivative (they
-    are left out of the rest). `step` is the time step to look at first: the entry's own for x; for a parameter that
-    fails, the step at which the backward pass goes wrong, where that can be told. `gates` are the letters of the gates
-    that go wrong, where the array belongs to a recurrent cell with gates.
+    are left out of the rest). `step` is the time step to look at first: the entry's own where the array has a time
+    axis, as x; for a parameter that fails, the step at which the backward pass goes wrong, where that can be told.
+    `gates` are the letters of the gates that go wrong, where the array belongs to a recurrent cell with gates.
 
     >>> Block("b", "central", (4,), entries=4, index=(2,), analytic=0.5, numeric=0.5, error=0.0).verdict
     'pass'
@@ -74,7 +74,8 @@ class Report:
     `agreement` holds, for "backward" and each oracle, the largest scaled differences; `changed` names the arguments
     that were written into; `repeatable` is False where a second call gave another result; `suspects` names the
     planted errors of `mutants` that would give the very numbers found; `left_out` names the inputs of which `backward`
-    gives no gradient, and of which nothing is checked; `samples` holds those numbers, by array.
+    gives no gradient, and of which nothing is checked; `remarks` says what stands in the way of the check: numbers that
+    are not finite, float32; `samples` holds those numbers, by array.
 
     >>> import rnncore as rc
     >>> layer = rc.gradcheck.mutants("lstm")[9].layer(3, 5)
@@ -92,6 +93,7 @@ class Report:
     repeatable: bool = True
     suspects: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     samples: dict[str, Sample] = field(default_factory=dict, repr=False, compare=False)
 
     def having(self, **words: Any) -> Report:
@@ -157,7 +159,8 @@ class Report:
         notes += [] if self.repeatable else ["FAIL  a second call gave another result"]
         notes += [f"looks like the known error: {name}" for name in self.suspects]
         notes += [f"not checked, for the backward pass gives no gradient of it: {name}" for name in self.left_out]
-        if any(block.untrusted and block.method == "complex-step" for block in self.blocks):
+        notes += [f"note: {remark}" for remark in self.remarks]
+        if not self.remarks and any(block.untrusted and block.method == "complex-step" for block in self.blocks):
             notes.append(NOT_ANALYTIC)
         parts = [f"{self.subject}: {self.verdict} ({gates})", self.table, *notes]
         return "\n".join([*parts, self.matrix] if len(self.methods) > 1 else parts)
@@ -185,16 +188,18 @@ def compare(
     indices: list[Index],
     estimates: Estimates,
     has_kink: Callable[[Index], bool],
+    timed: bool = False,
 ) -> Block:
-    """Return the block of one array: `estimates` has one value for each of `indices`.
+    """Return the block of one array: `estimates` has one value for each of `indices`. timed: its first axis is time.
 
-    An entry fails where the error is above the gate and beyond ten error bars of the oracle.
+    An entry fails where the error is above the gate and beyond ten error bars of the oracle. An oracle that finds NaN
+    knows nothing there.
     """
     a = np.array([analytic[index] for index in indices])
     n, bar = estimates
     error, gate = scaled_gap(a, n), GATES[method]
     doubt = scaled_gap(n + bar, n)
-    wrong = (error > gate) & ~(np.abs(a - n) <= 10 * bar)
+    wrong = (error > gate) & np.isfinite(n) & ~(np.abs(a - n) <= 10 * bar)
     kinks = np.zeros(len(indices), bool)
     for k in sorted(np.flatnonzero(wrong).tolist(), key=lambda k: -error[k]):
         kinks[k] = has_kink(indices[k])
@@ -206,7 +211,7 @@ def compare(
     if not (counted >= 0).any():
         return Block(name, method, analytic.shape, len(indices), (), 0.0, 0.0, 0.0, kinks=int(kinks.sum()))
     k = int(np.argmax(counted))
-    step = indices[k][0] if name == "x" else None
+    step = indices[k][0] if timed else None
     numbers = (float(a[k]), float(n[k]), float(error[k]))
     head = (name, method, analytic.shape, len(indices), indices[k])
     return Block(*head, *numbers, step, failing, unsure, int(kinks.sum()))

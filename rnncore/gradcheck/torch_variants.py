@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rnncore.gradcheck.forward_variants import EPS
+from rnncore.gradcheck.forward_cells import EPS
 from rnncore.recurrent import Recurrent
 
 Torch = Any  # torch ships types, but is not there for everybody

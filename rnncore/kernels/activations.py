@@ -20,7 +20,7 @@ from typing import Any
 
 from numba import types
 
-from rnncore.kernels.jit import inlined, overload
+from rnncore.kernels.jit import inlined, overload, part
 from rnncore.kernels.vectors import power_of_two, size, where_below, with_sign
 
 
@@ -158,3 +158,16 @@ def dactivate(s: Any, relu: bool) -> Any:
     if relu:
         return where_below(0.0, s, 1.0, s)  # s is 0 or NaN in the other lanes
     return 1.0 - s * s
+
+
+@part
+def decay(a: Any) -> Any:
+    """exp(-max(0, a)) of a vector: with r = max(0, a), the ratio s / (1 - s) of a sigmoid of -r (4 ULP)."""
+    s = sigmoid(0.0 - activate(a, True))
+    return s / (1.0 - s)
+
+
+@part
+def ddecay(g: Any) -> Any:
+    """Derivative of `decay` where its value is g; NaN for NaN."""
+    return where_below(g, 1.0, 0.0 - g, g - 1.0)

@@ -233,6 +233,12 @@ def _backward(
     outer(used, left, da, D, H, after, dW)
 
 
+def unstacked(total: Array, D: int) -> Grads:
+    """Return the gradients that dW (D + H + 2, 3H) holds, by name; those of x lie in the order n r z."""
+    of_x, of_h = np.roll(total[: D + 1], -(total.shape[1] // 3), axis=1), total[D + 1 :]
+    return {"Wx": of_x[:-1].copy(), "Wh": of_h[:-1].copy(), "bx": of_x[-1].copy(), "bh": of_h[-1].copy()}
+
+
 def backward(
     params: Params, cache: GRUCache, dy: Array, dstate_T: State, *, reset: str = "after"
 ) -> tuple[Grads, Array, State]:
@@ -254,6 +260,4 @@ def backward(
         _backward(*rows, live, N, bounds[s], bounds[s + 1], *weights, after, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
-    total = dW.sum(axis=0)
-    of_x, of_h = np.roll(total[: D + 1], -H, axis=1), total[D + 1 :].copy()
-    return {"Wx": of_x[:D].copy(), "Wh": of_h[:H].copy(), "bx": of_x[D].copy(), "bh": of_h[H].copy()}, dx, (dh,)
+    return unstacked(dW.sum(axis=0), D), dx, (dh,)

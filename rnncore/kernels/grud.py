@@ -1,7 +1,6 @@
 """The fast twin of `rnncore/layers/grud.py`: same equations, names, arguments, results and cache; read them together.
 
-The GRU in it is that of `gru.py`, part by part, on the decayed state k; the tricks are the same. A decay exp(-r) is the
-ratio s / (1 - s) of a sigmoid, since that is the exponential of `activations.py` (4 ULP for r >= 0).
+The GRU in it is that of `gru.py`, part by part, on the decayed state k; the tricks are the same.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import activate, sigmoid
+from rnncore.kernels.activations import ddecay, decay
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.gru import (
     dreset_after,
@@ -20,26 +19,14 @@ from rnncore.kernels.gru import (
     packed,
     packed_transposes,
     reset_gate,
+    unstacked,
     update_gate,
-)
+)  # fmt: skip
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
-from rnncore.kernels.vectors import lanes, load, store, where_below
+from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.grud import GRUDCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
-
-
-@part
-def _decay(a: Any) -> Any:
-    """exp(-max(0, a)) of a vector."""
-    s = sigmoid(0.0 - activate(a, True))
-    return s / (1.0 - s)
-
-
-@part
-def _ddecay(g: Any) -> Any:
-    """Its derivative where its value is g; NaN for NaN."""
-    return where_below(g, 1.0, 0.0 - g, g - 1.0)
 
 
 @part
@@ -49,7 +36,7 @@ def _see(x: Any, row: Any, u: Any, r: Any, after: Any, of_x: Any, given: Any) ->
     for j in range(0, D, lanes(x)):
         rest = D - j
         mean, m = load(of_x, 0, j, rest), load(x, row, D + j, rest)
-        gx = _decay(load(x, row, 2 * D + j, rest) * load(of_x, 1, j, rest) + load(of_x, 2, j, rest))  # (1)
+        gx = decay(load(x, row, 2 * D + j, rest) * load(of_x, 1, j, rest) + load(of_x, 2, j, rest))  # (1)
         seen, missing = m * (load(x, row, j, rest) - mean), (1.0 - m) * load(u, r, j, rest)
         store(u, after, j, rest, seen + missing)  # (3)
         store(given, row, j, rest, mean + seen + missing * gx)  # (4)
@@ -61,7 +48,7 @@ def _fade(gh: Any, r: Any, h: Any, k: Any) -> None:
     """The rest of (2), and (5), for row r."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
-        g = _decay(load(gh, r, j, H - j))
+        g = decay(load(gh, r, j, H - j))
         store(gh, r, j, H - j, g)
         store(k, r, j, H - j, g * load(h, r, j, H - j))
 
@@ -160,7 +147,7 @@ def _dfade(gh: Any, r: Any, h: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
     for j in range(0, H, lanes(dh)):
         rest = H - j
         g, dk = load(gh, r, j, rest), load(dh, n, j, rest)
-        store(da, row, 4 * H + j, rest, dk * load(h, r, j, rest) * _ddecay(g))
+        store(da, row, 4 * H + j, rest, dk * load(h, r, j, rest) * ddecay(g))
         store(dh, n, j, rest, dk * g)
 
 
@@ -175,10 +162,10 @@ def _dsee(
         rest = D - j
         mean, slope = load(of_x, 0, j, rest), load(of_x, 1, j, rest)
         m, e, before = load(x, r, D + j, rest), load(x, r, 2 * D + j, rest), load(u, r, j, rest)
-        gx, away = _decay(e * slope + load(of_x, 2, j, rest)), load(x, r, j, rest) - mean
+        gx, away = decay(e * slope + load(of_x, 2, j, rest)), load(x, r, j, rest) - mean
         dv, du_t = load(dgiven, i, j, rest), load(du, n, j, rest)
         dseen = (dv + du_t) * m
-        da = dv * (1.0 - m) * before * _ddecay(gx)
+        da = dv * (1.0 - m) * before * ddecay(gx)
         store(dx, r, j, rest, dseen)
         store(dx, r, D + j, rest, load(dgiven, i, D + j, rest) + dv * (away - gx * before) + du_t * (away - before))
         store(dx, r, 2 * D + j, rest, load(dx, r, 2 * D + j, rest) + da * slope)
@@ -264,7 +251,5 @@ def backward(
 
     run(task, len(bounds) - 1, float(live.sum()) * ((wide + H) * 6 * H + 2 * D * H))
     of_h, of_x = dWgh.sum(axis=0), dict(zip(("mean", "Wgx", "bgx"), sums.sum(axis=0), strict=True))
-    of_given, of_k = np.roll(dW.sum(axis=0)[: wide + 1], -H, axis=1), dW.sum(axis=0)[wide + 1 :]
-    grads = {"Wx": of_given[:-1], "Wh": of_k[:-1], "bx": of_given[-1], "bh": of_k[-1]}
-    grads |= {**of_x, "Wgh": of_h[:-1], "bgh": of_h[-1]}
+    grads = {**unstacked(dW.sum(axis=0), wide), **of_x, "Wgh": of_h[:-1], "bgh": of_h[-1]}
     return {name: grads[name].copy() for name in params}, dx, (dh, du)

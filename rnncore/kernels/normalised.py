@@ -1,10 +1,9 @@
 """The LSTM and the GRU with layer normalisation, as one pair of kernels: compiled once for both.
 
 Equations in `layers/layernorm_lstm.py` and `layers/layernorm_gru.py`; the two are told apart by the cell state, which
-the GRU has not. The tricks are those of `lstm.py`, which says what each one pays. One is its own: the products of x and
-h lie side by side, are normalised where they lie (`norm.py`), and stay there as the cache's z.
-
-Below C is the number of columns of Wx, `own` the gains and biases of the sums as rows: gain_x, gain_h, and b or bx, bh.
+the GRU has not. What happens to one row, and what `own` holds, is in `norm.py`. The tricks are those of `lstm.py`,
+which says what each one pays. One is its own: the products of x and h lie side by side, are normalised where they lie,
+and stay there as the cache's z.
 """
 
 from __future__ import annotations
@@ -13,80 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
-from rnncore.kernels.norm import dnormalise, normalise
+from rnncore.kernels.norm import dgru_cell, dlstm_cell, dsums, gru_cell, lstm_cell, sums
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, live_rows
-from rnncore.kernels.vectors import lanes, load, store
+from rnncore.kernels.vectors import lanes
 from rnncore.layers import layer_norm
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 Kept = tuple[Array, Array, Array, Array, Array, Array, Array]  # x, h, c, gates, z, z_c, s; c and z_c empty in a GRU
-
-GAIN_X, GAIN_H, BIAS_X, BIAS_H = np.int64(0), np.int64(1), np.int64(2), np.int64(3)  # rows of `own`
-
-
-@part
-def _sums(z: Any, r: Any, s: Any, H: Any, lstm: bool, eps: Any, scratch: Any) -> None:
-    """Normalise both halves of row r of z: all 4H columns of an LSTM at once, of a GRU the first 2H and the last H."""
-    C = z.shape[1] // 2
-    for side in range(2):
-        if lstm:
-            normalise(z, r, side * C, C, eps, s, side, scratch)
-        else:
-            normalise(z, r, side * C, 2 * H, eps, s, 2 * side, scratch)
-            normalise(z, r, side * C + 2 * H, H, eps, s, 2 * side + 1, scratch)
-
-
-@part
-def _total(z: Any, r: Any, own: Any, column: Any, rest: Any) -> Any:
-    """Both normalised sums of one vector of columns, with their gains and the first bias."""
-    half = z.shape[1] // 2
-    of_x = load(z, r, column, rest) * load(own, GAIN_X, column, rest)
-    return of_x + load(z, r, half + column, rest) * load(own, GAIN_H, column, rest) + load(own, BIAS_X, column, rest)
-
-
-@part
-def _lstm_cell(
-    z: Any, r: Any, after: Any, own: Any, own_c: Any, c: Any, z_c: Any, s: Any, eps: Any, gates: Any, h: Any,
-    scratch: Any
-) -> None:  # fmt: skip
-    """Equations (2) to (7) of the LSTM for row r; c and h go to row `after`."""
-    H = h.shape[1]
-    for j in range(0, H, lanes(h)):
-        rest = H - j
-        i, f = sigmoid(_total(z, r, own, j, rest)), sigmoid(_total(z, r, own, H + j, rest))
-        g, o = tanh(_total(z, r, own, 2 * H + j, rest)), sigmoid(_total(z, r, own, 3 * H + j, rest))
-        c_t = f * load(c, r, j, rest) + i * g
-        store(gates, r, j, rest, i)
-        store(gates, r, H + j, rest, f)
-        store(gates, r, 2 * H + j, rest, g)
-        store(gates, r, 3 * H + j, rest, o)
-        store(c, after, j, rest, c_t)
-        store(z_c, r, j, rest, c_t)
-    normalise(z_c, r, FIRST, H, eps, s, 2, scratch)
-    for j in range(0, H, lanes(h)):
-        rest = H - j
-        a = load(z_c, r, j, rest) * load(own_c, GAIN_X, j, rest) + load(own_c, GAIN_H, j, rest)
-        store(h, after, j, rest, load(gates, r, 3 * H + j, rest) * tanh(a))
-
-
-@part
-def _gru_cell(z: Any, r: Any, after: Any, own: Any, gates: Any, h: Any) -> None:
-    """Equations (2) to (6) of the GRU for row r; h goes to row `after`."""
-    H = h.shape[1]
-    for j in range(0, H, lanes(h)):
-        rest = H - j
-        reset = sigmoid(_total(z, r, own, j, rest) + load(own, BIAS_H, j, rest))
-        update = sigmoid(_total(z, r, own, H + j, rest) + load(own, BIAS_H, H + j, rest))
-        p = load(z, r, 2 * H + j, rest) * load(own, GAIN_X, 2 * H + j, rest) + load(own, BIAS_X, 2 * H + j, rest)
-        q = load(z, r, 5 * H + j, rest) * load(own, GAIN_H, 2 * H + j, rest) + load(own, BIAS_H, 2 * H + j, rest)
-        new = tanh(p + reset * q)
-        store(gates, r, j, rest, reset)
-        store(gates, r, H + j, rest, update)
-        store(gates, r, 2 * H + j, rest, new)
-        store(h, after, j, rest, (1.0 - update) * new + update * load(h, r, j, rest))
 
 
 @kernel
@@ -107,11 +41,11 @@ def _forward(
             source, at, k, W = (x, row, D, Wx) if side == 0 else (h, old, H, Wh)
             add_product(rows, source, at, FIRST, k, W, z, old, side * C, C)
         for r in range(old, old + rows):
-            _sums(z, r, s, H, lstm, eps, scratch)
+            sums(z, r, s, H, lstm, eps, scratch)
             if lstm:
-                _lstm_cell(z, r, r + stride, own, own_c, c, z_c, s, eps, gates, h, scratch)
+                lstm_cell(z, r, r + stride, own, own_c, c, z_c, s, eps, gates, h, scratch)
             else:
-                _gru_cell(z, r, r + stride, own, gates, h)
+                gru_cell(z, r, r + stride, own, gates, h)
             copy_row(h, r + stride, y, r + row - old, FIRST, H)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
@@ -180,85 +114,6 @@ def predict(params: Params, x: Array, state_0: State, lengths: Lengths | None) -
 
 
 @part
-def _dlstm(
-    z_c: Any, s: Any, gates: Any, c: Any, r: Any, own_c: Any, dy: Any, dh: Any, dc: Any, n: Any, d: Any, row: Any,
-    down_c: Any, scratch: Any
-) -> None:  # fmt: skip
-    """Equations (7') to (3') of the LSTM for row r of the batch's n-th sequence; both halves of row `row` of d are da.
-
-    scratch: its second row has room for H numbers.
-    """
-    H = dh.shape[1]
-    C = 4 * H
-    for j in range(0, H, lanes(dh)):
-        rest = H - j
-        z_j, gain, o = load(z_c, r, j, rest), load(own_c, GAIN_X, j, rest), load(gates, r, 3 * H + j, rest)
-        out = tanh(z_j * gain + load(own_c, GAIN_H, j, rest))
-        dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
-        da = dh_t * o * (1.0 - out * out)  # (7'), (6')
-        store(down_c, GAIN_X, j, rest, load(down_c, GAIN_X, j, rest) + da * z_j)
-        store(down_c, GAIN_H, j, rest, load(down_c, GAIN_H, j, rest) + da)
-        store(scratch, GAIN_H, j, rest, da * gain)
-        da_o = dh_t * out * dsigmoid(o)  # (7'), (3')
-        store(d, row, 3 * H + j, rest, da_o)
-        store(d, row, C + 3 * H + j, rest, da_o)
-        store(dh, n, j, rest, 0.0)
-    dnormalise(scratch, GAIN_H, FIRST, H, z_c, r, FIRST, s[r, 2], scratch)
-    for j in range(0, H, lanes(dh)):
-        rest = H - j
-        i, f, g = load(gates, r, j, rest), load(gates, r, H + j, rest), load(gates, r, 2 * H + j, rest)
-        dc_t = load(dc, n, j, rest) + load(scratch, GAIN_H, j, rest)  # (6')
-        da_i, da_f = dc_t * g * dsigmoid(i), dc_t * load(c, r, j, rest) * dsigmoid(f)  # (5'), (3')
-        da_g = dc_t * i * (1.0 - g * g)  # (5'), (4')
-        store(dc, n, j, rest, dc_t * f)  # (5')
-        for half in range(0, 2 * C, C):
-            store(d, row, half + j, rest, da_i)
-            store(d, row, half + H + j, rest, da_f)
-            store(d, row, half + 2 * H + j, rest, da_g)
-
-
-@part
-def _dgru(z: Any, gates: Any, h: Any, r: Any, own: Any, dy: Any, dh: Any, n: Any, d: Any, row: Any) -> None:
-    """Equations (6') to (4') of the GRU for row r; the halves of row `row` of d are dp and dq, dh its part of (6')."""
-    H = dh.shape[1]
-    C = 3 * H
-    for j in range(0, H, lanes(dh)):
-        rest = H - j
-        reset, update, new = load(gates, r, j, rest), load(gates, r, H + j, rest), load(gates, r, 2 * H + j, rest)
-        q = load(z, r, 5 * H + j, rest) * load(own, GAIN_H, 2 * H + j, rest) + load(own, BIAS_H, 2 * H + j, rest)
-        dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
-        dp = dh_t * (1.0 - update) * (1.0 - new * new)  # (6'), (5')
-        da_z = dh_t * (load(h, r, j, rest) - new) * dsigmoid(update)  # (6'), (4')
-        da_r = dp * q * dsigmoid(reset)  # (5'), (4')
-        for half in range(0, 2 * C, C):
-            store(d, row, half + j, rest, da_r)
-            store(d, row, half + H + j, rest, da_z)
-        store(d, row, 2 * H + j, rest, dp)
-        store(d, row, C + 2 * H + j, rest, dp * reset)  # (5')
-        store(dh, n, j, rest, dh_t * update)  # (6')
-
-
-@part
-def _dsums(z: Any, s: Any, r: Any, own: Any, H: Any, d: Any, row: Any, down: Any, scratch: Any) -> None:
-    """Back through gains, biases and norms of both halves of row `row` of d; `down` grows by those of `own`."""
-    C = z.shape[1] // 2
-    for side in range(2):
-        for j in range(0, C, lanes(z)):
-            rest = C - j
-            da = load(d, row, side * C + j, rest)
-            store(down, side, j, rest, load(down, side, j, rest) + da * load(z, r, side * C + j, rest))
-            if 2 + side < down.shape[0]:
-                store(down, 2 + side, j, rest, load(down, 2 + side, j, rest) + da)
-            store(d, row, side * C + j, rest, da * load(own, side, j, rest))
-        if C == 4 * H:
-            dnormalise(d, row, side * C, C, z, r, side * C, s[r, side], scratch)
-        else:
-            dnormalise(d, row, side * C, 2 * H, z, r, side * C, s[r, 2 * side], scratch)
-            at = side * C + 2 * H
-            dnormalise(d, row, at, H, z, r, at, s[r, 2 * side + 1], scratch)
-
-
-@part
 def _outer(used: Any, left: Any, d: Any, D: Any, H: Any, dW: Any) -> None:
     """Add the kept rows to the weights' gradients. left: x h, d: du dv."""
     C = dW.shape[1]
@@ -288,10 +143,10 @@ def _backward(
             copy_row(x, r, left, new, FIRST, D)
             copy_row(h, r, left, new, D, H)
             if lstm:
-                _dlstm(z_c, s, gates, c, r, own_c, dy, dh, dc, first + n, d, new, down_c, scratch)
+                dlstm_cell(z_c, s, gates, c, r, own_c, dy, dh, dc, first + n, d, new, down_c, scratch)
             else:
-                _dgru(z, gates, h, r, own, dy, dh, first + n, d, new)
-            _dsums(z, s, r, own, H, d, new, down, scratch)
+                dgru_cell(z, gates, h, r, own, dy, dh, first + n, d, new)
+            dsums(z, s, r, own, H, d, new, down, scratch)
         for side in range(2):
             target, at, width, W = (dx, row, D, Wx_T) if side == 0 else (dh, first, H, Wh_T)
             add_product(rows, d, used, side * C, C, W, target, at, FIRST, width)

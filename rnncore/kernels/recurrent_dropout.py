@@ -1,9 +1,10 @@
 """The fast twin of `rnncore/layers/recurrent_dropout.py` for RNN, LSTM and GRU; same arguments, results and cache.
 
-A step is the cell's own, part by part from `lstm.py` and `gru.py`, on a few rows of scratch that hold the states before
-and after it; what is added is that the product with Wh reads drop * h, and that old and new states are mixed. So one
-kernel serves three cells. As in the textbook the gates are not kept but computed again: 2 numbers per unit and step of
-an LSTM instead of 7, for a backward that takes 1.7 times as long as without masks. Other cells go step by step.
+A step (`masked_step.py`) is the cell's own, part by part from `lstm.py` and `gru.py`, on a few rows of scratch with the
+states before and after it; what is added is that the product with Wh reads drop * h, and that old and new states are
+mixed. So one kernel serves three cells. As in the textbook the gates are not kept but computed again: 2 numbers per
+unit and step of an LSTM instead of 7, for a backward that takes 1.7 times as long as without masks. Other cells go step
+by step.
 """
 
 from __future__ import annotations
@@ -14,89 +15,28 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels import gru
-from rnncore.kernels.activations import activate, dactivate
-from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, outer, reset_gate, update_gate
-from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.lstm import dlstm_cell, lstm_cell
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows
+from rnncore.kernels.gemm import add_product, pack
+from rnncore.kernels.jit import kernel, run, shard_bounds
+from rnncore.kernels.masked_step import (
+    GRU,
+    LSTM,
+    RNN,
+    add_weights,
+    dmix_rows,
+    dstep,
+    masked_row,
+    mix_rows,
+    move_row,
+    step,
+    through,
+)
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, live_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers import recurrent_dropout as textbook
 from rnncore.layers.recurrent_dropout import RecurrentDropoutCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
-RNN, LSTM, GRU = 0, 1, 2
 KINDS = {"rnncore.kernels.rnn": RNN, "rnncore.kernels.lstm": LSTM, "rnncore.kernels.gru": GRU}
-
-
-@part
-def _masked(mask: Any, r: Any, a: Any, row: Any, into: Any, n: Any) -> None:
-    """Row n of `into` is row r of the mask times a row of a."""
-    H = into.shape[1]
-    for j in range(0, H, lanes(into)):
-        store(into, n, j, H - j, load(mask, r, j, H - j) * load(a, row, j, H - j))
-
-
-@part
-def _mix(k: Any, r: Any, s: Any, n: Any, new: Any, states: Any, after: Any) -> None:
-    """Equation (3): row r of k between row n of s, the old state, and row `new` of it."""
-    H = s.shape[1]
-    for j in range(0, H, lanes(s)):
-        keep = load(k, r, j, H - j)
-        store(states, after, j, H - j, keep * load(s, n, j, H - j) + (1.0 - keep) * load(s, new, j, H - j))
-
-
-@part
-def _dmix(k: Any, r: Any, d: Any, n: Any, dnew: Any, i: Any) -> None:
-    """Equation (3') backwards: dnew gets its part of row n of d, which keeps its own."""
-    H = d.shape[1]
-    for j in range(0, H, lanes(d)):
-        keep, total = load(k, r, j, H - j), load(d, n, j, H - j)
-        store(dnew, i, j, H - j, (1.0 - keep) * total)
-        store(d, n, j, H - j, keep * total)
-
-
-@part
-def _add(a: Any, n: Any, d: Any, row: Any) -> None:
-    """Add row n of a to a row of d, and leave zeros behind."""
-    H = d.shape[1]
-    for j in range(0, H, lanes(d)):
-        store(d, row, j, H - j, load(d, row, j, H - j) + load(a, n, j, H - j))
-        store(a, n, j, H - j, 0.0)
-
-
-@part
-def _step(
-    kind: int, flag: bool, rows: Any, R: Any, x: Any, row: Any, h: Any, c: Any, drop: Any, first: Any,
-    Wx: Any, Wh: Any, Wh_n: Any, b: Any, bh_n: Any, hs: Any, cs: Any, hm: Any, a: Any, gates: Any, q: Any
-) -> None:  # fmt: skip
-    """Equations (1) and (2): the old states into the rows 0 to R - 1 of hs and cs, the new ones into those from R."""
-    D, H, width = x.shape[1], h.shape[1], b.shape[1]
-    fill_rows(a, FIRST, rows, b)
-    add_product(rows, x, row, FIRST, D, Wx, a, FIRST, FIRST, width)
-    for n in range(rows):
-        copy_row(h, row + n, hs, n, FIRST, H)
-        _masked(drop, first + n, h, row + n, hm, n)
-    if kind == GRU:
-        add_product(rows, hm, FIRST, FIRST, H, Wh, a, FIRST, FIRST, 2 * H)
-        if flag:
-            fill_rows(q, FIRST, rows, bh_n)
-            add_product(rows, hm, FIRST, FIRST, H, Wh_n, q, FIRST, FIRST, H)
-        for n in range(rows):
-            reset_gate(a, n, n, hm, flag, gates, q)
-        if not flag:
-            add_product(rows, q, FIRST, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
-        for n in range(rows):
-            update_gate(a, n, n, R + n, gates, hs, hs, R + n)
-        return
-    add_product(rows, hm, FIRST, FIRST, H, Wh, a, FIRST, FIRST, width)
-    for n in range(rows):
-        if kind == LSTM:
-            copy_row(c, row + n, cs, n, FIRST, H)
-            lstm_cell(a, n, cs, n, R + n, flag, hs, gates, hs, R + n)
-        else:
-            for j in range(0, H, lanes(hs)):
-                store(hs, R + n, j, H - j, activate(load(a, n, j, H - j), flag))
 
 
 @kernel
@@ -110,67 +50,16 @@ def _forward(
     a, gates, q = np.empty((R, b.shape[1]), x.dtype), np.empty((R, 4 * H), x.dtype), np.empty((R, H), x.dtype)
     for t in range(live.size):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
-        _step(kind, flag, rows, R, x, row, h, c, drop, first, Wx, Wh, Wh_n, b, bh_n, hs, cs, hm, a, gates, q)
+        step(kind, flag, rows, R, x, row, h, c, drop, first, Wx, Wh, Wh_n, b, bh_n, hs, cs, hm, a, gates, q)
         for n in range(rows):
-            _mix(kh, (row + n) * each[0], hs, n, R + n, h, row + n + N)
+            mix_rows(kh, (row + n) * each[0], hs, n, R + n, h, row + n + N)
             copy_row(h, row + n + N, y, row + n, FIRST, H)
             if kind == LSTM:
-                _mix(kc, (row + n) * each[1], cs, n, R + n, c, row + n + N)
+                mix_rows(kc, (row + n) * each[1], cs, n, R + n, c, row + n + N)
         for r in range(row + rows, t * N + last):  # a finished row keeps its state
             copy_row(h, r, h, r + N, FIRST, H)
             if kind == LSTM:
                 copy_row(c, r, c, r + N, FIRST, H)
-
-
-@part
-def _weights(kind: int, flag: bool, used: Any, left: Any, da: Any, D: Any, H: Any, width: Any, dW: Any) -> None:
-    """Add the kept rows to dW. left: x 1 h, of a GRU x 1 h 1 q 1."""
-    if kind == GRU:
-        outer(used, left, da, D, H, flag, dW)
-    else:
-        add_outer(used, left, FIRST, D + 1 + H, da, FIRST, width, dW, FIRST, FIRST)
-
-
-@part
-def _dstep(
-    kind: int, flag: bool, rows: Any, R: Any, hs: Any, cs: Any, hm: Any, gates: Any, q: Any, dnew: Any, dhs: Any,
-    dcs: Any, dq: Any, left: Any, D: Any, da: Any, used: Any
-) -> None:  # fmt: skip
-    """Equation (2') for the rows of a step, as far as no product is needed: into da, from the row `used` on."""
-    H = hm.shape[1]
-    for n in range(rows):
-        if kind == LSTM:
-            dlstm_cell(gates, cs, n, R, flag, dnew, dhs, dcs, n, da, used + n)
-        elif kind == GRU:
-            dupdate_gate(gates, n, hs, dnew, dhs, n, da, used + n)
-            if flag:
-                dreset_after(gates, n, q, da, used + n)
-            else:
-                copy_row(q, n, left, used + n, D + H + 2, H)
-                copy_row(da, used + n, da, used + n, 3 * H, H)
-                dq[n] = 0
-        else:
-            for j in range(0, H, lanes(da)):
-                slope = dactivate(load(hs, R + n, j, H - j), flag)
-                store(da, used + n, j, H - j, load(dnew, n, j, H - j) * slope)
-
-
-@part
-def _through(
-    kind: int, flag: bool, rows: Any, hm: Any, gates: Any, dq: Any, da: Any, used: Any, width: Any, Wh_T: Any,
-    Wh_n_T: Any, dhm: Any
-) -> None:  # fmt: skip
-    """The products of (2') with Wh, into dhm; those of a GRU with the reset before them give block r of da first."""
-    H = hm.shape[1]
-    if kind != GRU:
-        add_product(rows, da, used, FIRST, width, Wh_T, dhm, FIRST, FIRST, H)
-    elif flag:
-        add_product(rows, da, used, H, 3 * H, Wh_T, dhm, FIRST, FIRST, H)
-    else:
-        add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)
-        for n in range(rows):
-            dreset_before(gates, n, hm, dq, n, dhm, n, da, used + n)
-        add_product(rows, da, used, H, 2 * H, Wh_T, dhm, FIRST, FIRST, H)
 
 
 @kernel
@@ -191,29 +80,29 @@ def _backward(
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if used + rows > space:
-            _weights(kind, flag, used, left, da, D, H, width, dW)
+            add_weights(kind, flag, used, left, da, D, H, width, dW)
             used = FIRST
-        _step(kind, flag, rows, R, x, row, h, c, drop, first, Wx, Wh, Wh_n, b, bh_n, hs, cs, hm, a, gates, q)
+        step(kind, flag, rows, R, x, row, h, c, drop, first, Wx, Wh, Wh_n, b, bh_n, hs, cs, hm, a, gates, q)
         for n in range(rows):
             for j in range(0, H, lanes(dh)):  # h_t is read twice: as the output, and by step t+1
                 store(dh, first + n, j, H - j, load(dh, first + n, j, H - j) + load(dy, row + n, j, H - j))
-            _dmix(kh, (row + n) * each[0], dh, first + n, dnew, n)  # (3')
+            dmix_rows(kh, (row + n) * each[0], dh, first + n, dnew, n)  # (3')
             if kind == LSTM:
-                _dmix(kc, (row + n) * each[1], dc, first + n, dcs, n)  # (3')
+                dmix_rows(kc, (row + n) * each[1], dc, first + n, dcs, n)  # (3')
             copy_row(x, row + n, left, used + n, FIRST, D)
             copy_row(hm, n, left, used + n, D + 1, H)
-        _dstep(kind, flag, rows, R, hs, cs, hm, gates, q, dnew, dhs, dcs, dq, left, D, da, used)
+        dstep(kind, flag, rows, R, hs, cs, hm, gates, q, dnew, dhs, dcs, dq, left, D, da, used)
         if kind == LSTM:
             for n in range(rows):
-                _add(dcs, n, dc, first + n)
-        _through(kind, flag, rows, hm, gates, dq, da, used, width, Wh_T, Wh_n_T, dhm)
+                move_row(dcs, n, dc, first + n)
+        through(kind, flag, rows, hm, gates, dq, da, used, width, Wh_T, Wh_n_T, dhm)
         add_product(rows, da, used, FIRST, width, Wx_T, dx, row, FIRST, D)
         for n in range(rows):
-            _add(dhs, n, dh, first + n)
-            _masked(drop, first + n, dhm, n, dhm, n)  # (1')
-            _add(dhm, n, dh, first + n)
+            move_row(dhs, n, dh, first + n)
+            masked_row(drop, first + n, dhm, n, dhm, n)  # (1')
+            move_row(dhm, n, dh, first + n)
         used += rows
-    _weights(kind, flag, used, left, da, D, H, width, dW)
+    add_weights(kind, flag, used, left, da, D, H, width, dW)
 
 
 def _forward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Array, Array, Array, Array]:
@@ -303,9 +192,5 @@ def backward(
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * width)
     total = dW.sum(axis=0)
-    if kind != GRU:
-        grads = {"Wx": total[:D], "Wh": total[D + 1 :], "b": total[D]}
-    else:
-        of_x, of_h = np.roll(total[: D + 1], -H, axis=1), total[D + 1 :]
-        grads = {"Wx": of_x[:D], "Wh": of_h[:H], "bx": of_x[D], "bh": of_h[H]}
+    grads = {"Wx": total[:D], "Wh": total[D + 1 :], "b": total[D]} if kind != GRU else gru.unstacked(total, D)
     return {name: grads[name].copy() for name in params}, dx, dstate

@@ -1,4 +1,4 @@
-"""LSTM with coupled gates (Greff et al. 2017): what is written is as much as what is forgotten.
+"""LSTM with coupled gates (Greff et al. 2017, CIFG): what is written is as much as what is forgotten.
 
     a_t = x_t Wx + h_{t-1} Wh + b                          (1)   one product for the three blocks, in the order f g o
     f, o = sigmoid(a_f), sigmoid(a_o)                      (2)
@@ -6,9 +6,10 @@
     c_t = f * c_{t-1} + (1 - f) * g                        (4)   the input gate is 1 - f
     h_t = o * tanh(c_t)                                    (5)   the output is y_t = h_t
 
-A quarter of the LSTM's weights is gone, and c_t, a mean of c_{t-1} and g, stays between -1 and 1 once it is there. (The
-paper keeps the input gate and writes f = 1 - i: the same cell, with the sign of a block turned. With f kept, its bias
-can start at one, as in the LSTM.)
+A quarter of the LSTM's weights is gone, and c_t, a mean of c_{t-1} and g, stays between -1 and 1 once it is there.
+Two things differ from the paper: it keeps the input gate and writes f = 1 - i, the same cell with the sign of a block
+turned (with f kept, as in TensorFlow's CoupledInputForgetGateLSTMCell, its bias can start at one); and it has
+peepholes.
 
 Shapes: x (T, N, D), h and c (T+1, N, H) with slot 0 the initial state, Wx (D, 3H), Wh (H, 3H), b (3H,).
 Backpropagation through time walks the same equations from T-1 to 0 in reverse: (5') to (1').

@@ -10,8 +10,11 @@ feature the time since it was last observed. Whatever number stands in place of 
     k_t = gh_t * h_{t-1}                                   (5)
     h_t = GRU([v_t m_t], k_t)                              (6)   one step of `gru`; the output is y_t = h_t
 
-As in the paper, but its update gate is 1 - z here, its reset gate is reset="before", and its weights of the mask are
-the rows D to 2D of Wx. A state u of zeros says that nothing has been observed yet, and the mean stands in.
+(4) is the paper's m x + (1 - m) (gx x' + (1 - gx) mean) for the last value x' = mean + u, and (6) with reset="before"
+its GRU, in which k_t stands for h_{t-1} everywhere. The paper's update gate is 1 - z here, its weights V of the mask
+are the rows D to 2D of Wx, and its mean is that of the data, where ours is learned. (Its authors' code differs from it:
+it feeds 1 - m_t, and h_t is a mean of n_t and h_{t-1} as it was before its decay.) A state u of zeros says that nothing
+has been observed yet, and the mean stands in.
 
 Shapes: x (T, N, 3D), h (T+1, N, H) and u (T+1, N, D) with slot 0 the initial state, Wx (2D, 3H), Wh (H, 3H), bx and
 bh (3H,), mean, Wgx and bgx (D,), Wgh (D, H), bgh (H,).

@@ -1,4 +1,4 @@
-"""GRU with layer normalisation (Ba, Kiros and Hinton 2016, supplementary material).
+"""GRU with layer normalisation (Ba, Kiros and Hinton 2016, supplementary material, eq. 26 to 28).
 
     u_t, v_t = x_t Wx, h_{t-1} Wh                          (1)   blocks in the order r z n
     p_t = norm(u_t) * gain_x + bx                          (2)   the 2H numbers of r and z at once, the H of n by
@@ -7,8 +7,11 @@
     n = tanh(p_n + r * q_n)                                (5)   the reset gate acts after the product
     h_t = (1 - z) * n + z * h_{t-1}                        (6)   the output is y_t = h_t
 
-norm(k) = (k - mean(k)) / sqrt(mean((k - mean(k))^2) + eps) is that of `layer_norm.py`. Multiplying the blocks r and z
-of Wx or Wh, or block n, by s > 0 is dividing eps by s^2 in its norm. (The paper's z is 1 - z here, as in `gru.py`.)
+norm(k) = (k - mean(k)) / sqrt(mean((k - mean(k))^2) + eps) is that of `layer_norm.py`; the eps, 1e-5, is not in the
+paper but in its authors' code. bx and bh are the biases of the paper's four norms; its z is 1 - z here, as in `gru.py`
+and in its authors' code. (Other cells have the same name: haste's LayerNormGRU has one norm for all 3H.)
+
+Multiplying the blocks r and z of Wx or Wh, or block n, by s > 0 is dividing eps by s^2 in its norm.
 
 Shapes: x (T, N, D), h (T+1, N, H) with slot 0 the initial state, Wx (D, 3H), Wh (H, 3H), bx, bh, gain_x, gain_h (3H,).
 Backpropagation through time walks the same equations from T-1 to 0 in reverse: (6') to (1').

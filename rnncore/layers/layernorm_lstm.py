@@ -1,4 +1,4 @@
-"""LSTM with layer normalisation (Ba, Kiros and Hinton 2016, supplementary material).
+"""LSTM with layer normalisation (Ba, Kiros and Hinton 2016, supplementary material, eq. 20 to 22).
 
     u_t, v_t = x_t Wx, h_{t-1} Wh                          (1)   blocks in the order i f g o
     a_t = norm(u_t) * gain_x + norm(v_t) * gain_h + b      (2)   over all 4H numbers of a row at once
@@ -8,8 +8,12 @@
     r_t = tanh(norm(c_t) * gain_c + bias_c)                (6)   over the H units
     h_t = o * r_t                                          (7)   the output is y_t = h_t
 
-norm(z) = (z - mean(z)) / sqrt(mean((z - mean(z))^2) + eps) is that of `layer_norm.py`. The biases which the paper gives
-each of the two norms of (2) are part of b. So multiplying Wx or Wh by s > 0 is dividing eps by s^2 in its norm, and
+norm(z) = (z - mean(z)) / sqrt(mean((z - mean(z))^2) + eps) is that of `layer_norm.py`; the eps, 1e-5, is not in the
+paper but in its authors' code. The biases which the paper gives each of the two norms of (2) are part of b. (Other
+cells have the same name: TensorFlow's LayerNormBasicLSTMCell has a norm for each gate, of u_t + v_t, and carries
+norm(c_t) on.)
+
+So multiplying Wx or Wh by s > 0 is dividing eps by s^2 in its norm, and
 adding one vector to all columns of either changes nothing; nor does the size of x_t.
 
 Shapes: x (T, N, D), h and c (T+1, N, H) with slot 0 the initial state, Wx (D, 4H), Wh (H, 4H), b, gain_x, gain_h (4H,),

@@ -8,13 +8,15 @@
     o = sigmoid(a_o + p_o * c_t)                           (6)   the output gate reads the memory as it is now
     h_t = o * tanh(c_t)                                    (7)   the output is y_t = h_t
 
-With P = 0 this is the LSTM. (The paper squashes g by a logistic function of its own and leaves out the tanh of (7); the
-tanh is what is used since.)
+With P = 0 this is the LSTM. The equations are those of Greff et al. (2017, section II.A) and of TensorFlow's LSTMCell;
+the 2002 paper has squashing functions of its own in place of the tanh of (4) and (7), and may share the gates between
+several memory cells.
 
-The gradient is exact. With gradient="truncated" it is the one that the paper learns with, which lets errors go back in
-time through the memory alone: (5') and (7') are whole, but what (2'), (3') and (6') would hand to the memory through
-the peepholes is cut, and what (1') would hand to h_{t-1}. Every weight still gets its own derivative from what reaches
-its gate, and so does x_t.
+The gradient is exact (Greff et al. 2017, section II.B). With gradient="truncated" it is the one that the 2002 paper
+learns with, which lets errors go back in time through the memory alone: (5') and (7') are whole, but what (2'), (3')
+and (6') would hand to the memory through the peepholes is cut (its section 3), and what (1') would hand to h_{t-1}
+(Hochreiter and Schmidhuber 1997, section 4). Every weight still gets its own derivative from what reaches its gate, and
+so does x_t.
 
 Shapes: x (T, N, D), h and c (T+1, N, H) with slot 0 the initial state, Wx (D, 4H), Wh (H, 4H), b (4H,), P (3H,) with
 p_i, p_f, p_o. Backpropagation through time walks the same equations from T-1 to 0 in reverse: (7') to (1').

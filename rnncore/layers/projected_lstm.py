@@ -1,4 +1,4 @@
-"""LSTM with a projection (Sak, Senior and Beaufays 2014): many units of memory, few numbers that are carried around.
+"""LSTM with a projection (LSTMP; Sak, Senior and Beaufays 2014): many units of memory, few numbers carried around.
 
     a_t = x_t Wx + h_{t-1} Wh + b                          (1)   one product for the four gates, in the order i f g o
     i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o)     (2)
@@ -8,7 +8,7 @@
     h_t = m_t Wp                                           (6)   P wide; the output is y_t = h_t
 
 Wh has P rows instead of H: with P = H / 2 half of the recurrent work. With P = H and Wp the identity this is the LSTM.
-(As in PyTorch there are no peepholes and no second projection, which the paper has besides.)
+This is PyTorch's proj_size. The paper has peepholes besides, and a second projection of m_t that is not carried on.
 
 Shapes: x (T, N, D), h (T+1, N, P) and c (T+1, N, H) with slot 0 the initial state, Wx (D, 4H), Wh (P, 4H), b (4H,),
 Wp (H, P). Backpropagation through time walks the same equations from T-1 to 0 in reverse: (6') to (1').

@@ -11,8 +11,9 @@
     c_t = f * m_t + i * g                                  (7)
     h_t = o * tanh(c_t)                                    (8)   the output is y_t = h_t
 
-Where no time passes k_t is 1, and this is the LSTM. Both decays are the paper's; the maxima keep them at 1 or below,
-for times that are zero or negative too. At the corner of a maximum the slope is the one from the right.
+Where no time passes k_t is 1, and this is the LSTM. Both decays are the paper's; the maxima are not: they keep k_t at 1
+or below, for times that are zero or negative too. At the corner of a maximum the slope is the one from the right. (The
+authors' code has the "log" decay, with 2.7183 for e.)
 
 Shapes: x (T, N, D+1), h and c (T+1, N, H) with slot 0 the initial state, Wx (D, 4H), Wh (H, 4H), b (4H,), Wd (H, H),
 bd (H,). Backpropagation through time walks the same equations from T-1 to 0 in reverse: (8') to (1').

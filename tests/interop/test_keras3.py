@@ -234,6 +234,24 @@ def test_out_and_in_again_gives_the_same_layer_and_bits(name):
     assert all(np.array_equal(back[n], params[n]) and back[n].dtype == params[n].dtype for n in params)
 
 
+CHAINS = [
+    pytest.param(name, words, way, bias, id="-".join([name, *map(str, words.values()), way, "bias" * bias]))
+    for k, (name, words) in enumerate(KINDS)
+    for way, bias in (("forward", True), ("go_backwards" if k % 2 else "concat", True), ("forward", False))
+]
+
+
+@pytest.mark.parametrize(("name", "words", "way", "bias"), CHAINS)
+def test_in_and_out_again_gives_the_same_weights_and_numbers_bit_for_bit(name, words, way, bias):
+    net = keras_layer(name, way, use_bias=bias, **words, dtype="float32", return_state=False)
+    back = to_keras(*from_keras(net))
+    x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+    np.testing.assert_array_equal(back(x).detach().numpy(), net(x).detach().numpy())
+    mine, others = ({w.path.split("/", 1)[-1]: w.value.detach().numpy() for w in n.weights} for n in (net, back))
+    for (where, a), b in zip(mine.items(), [others[k] for k in others if bias or "bias" not in k], strict=True):
+        np.testing.assert_array_equal(b, a, err_msg=where)
+
+
 def test_a_reset_before_has_one_bias_in_keras_the_sum_of_ours(double):
     layer = rc.GRU(3, 5, "before", backend="numpy", dtype="float64")
     p = random_problem(layer, ragged=False)

@@ -180,6 +180,25 @@ def test_torch_to_rnncore_to_onnx_to_the_runtime_and_back_is_the_identity_on_num
         assert scaled_error(y, expected) < TOLERANCE["float32 against float64"]
 
 
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_torch_to_rnncore_to_onnx_and_all_the_way_back_is_the_identity_on_weights(name):
+    """Through the file that the runtime runs: one node of it, as a layer, goes out to torch again."""
+    net = module(name, dtype=torch.float32)
+    layer, params = from_torch(net)
+    graph, _ = rc.interop.from_onnx(rc.interop.to_onnx(layer, params))
+    ((again, weights),) = graph.layers().values()
+    back = to_torch(again, weights)
+    x = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert scaled_error(back(x)[0].numpy(), net(x)[0].numpy()) < TOLERANCE["float32 against float64"]
+    for key, weight in net.state_dict().items():
+        if name == "GRU" or "bias" not in key:
+            assert torch.equal(back.state_dict()[key], weight), key
+        elif "ih" in key:  # torch has two biases of RNN and LSTM, of which only the sum is read
+            total = weight + net.state_dict()[key.replace("ih", "hh")]
+            assert torch.equal(back.state_dict()[key] + back.state_dict()[key.replace("ih", "hh")], total)
+
+
 def gru_weights(**changed):
     return {"weight_ih_l0": np.ones((12, 3)), "weight_hh_l0": np.ones((12, 4)), **changed}
 
