@@ -32,7 +32,7 @@ from rnncore.marketing import (
     Sentiment,
     Subscriptions,
 )
-from rnncore.marketing.verdict import NETWORK
+from rnncore.marketing.judgement import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Tasks on real data

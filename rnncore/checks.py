@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +21,24 @@ def words(values: Sequence[str]) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
+def nearest(word: str, allowed: Sequence[str]) -> str | None:
+    """Return the allowed word that was most likely meant, or None where none is like it.
+
+    >>> nearest("Chrun", ["clv", "churn"]), nearest("id", ["client_id", "day"]), nearest("colour", ["churn"])
+    ('churn', 'client_id', None)
+    """
+    folded = {one.casefold(): one for one in allowed}
+    close = difflib.get_close_matches(word.casefold(), folded, n=1)
+    parts = [one for one in folded if word.casefold() in re.split(r"[\W_]+", one)]
+    return folded[(close or parts)[0]] if close or parts else None
+
+
 def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     """Require one of a few words."""
     if not isinstance(value, str) or value not in allowed:
-        raise ContractError(name, words(allowed), repr(value), f"say {name}={allowed[0]!r}, for instance")
+        near = nearest(value, allowed) if isinstance(value, str) else None
+        advice = f"did you mean {near!r}?" if near else f"say {name}={allowed[0]!r}, for instance"
+        raise ContractError(name, words(allowed), repr(value), advice)
 
 
 def size(name: str, value: object, least: int = 1) -> int:

@@ -13,14 +13,42 @@ import typer
 
 from rnncore.errors import ContractError, DataError, ModelFileError, NonFiniteError
 
-ROLES = "customer|time|value|items|price|event|channel|item|text|outcome|action|propensity|order|static|calendar"
+COLUMNS = "customer|time|value|items|price|event|channel|item|text|outcome|action|propensity|order"
+FILES = "static|calendar"
+OPTIONS = f"{COLUMNS}|{FILES}|horizon|seeds?|separator|at|missing|negative|set|plot|kind|every|one_in|since|until"
+# the arguments of the tasks, which are said with --set
+OWN = (
+    "units|epochs|patience|batch_size|learning_rate|latest|backend|ahead|strategy|scale|season|convert|window|by|groups"
+    "|code|rounds|of|discount|futures|interval|cancel|k|least|session|exclude|available|known_after|cost|words|dropout"
+    "|period|silent"
+)
+
+
+def _option(name: str) -> str:
+    """What an argument of Python's is called on the command line."""
+    return f"--set {name}" if re.fullmatch(OWN, name) else f"--{name.replace('_', '-')}"
+
+
+def _said(found: re.Match[str]) -> str:
+    """name="value" as an option; the value may be left open."""
+    value = found[2] if "%" in found[2] else found[2].strip("\"'")
+    option = _option(found[1])
+    return f"{option}={value or 'VALUE'}" if option.startswith("--set ") else f"{option} {value}".rstrip()
+
+
 # what Python's messages call a thing -> what it is called here
 WORDS = (
-    (re.compile(r'\b(missing|negative)="drop"'), r"--\1 drop"),
-    (re.compile(r'\btime_format(?:=("[^"]*"))?'), lambda found: f"--time-format {found[1] or ''}".rstrip()),
-    (re.compile(r"\bseparator="), "--separator"),
-    (re.compile(rf"^({ROLES}|horizon|seeds?|separator|at|missing|negative|set|plot): expected"), r"--\1: expected"),
-    (re.compile(rf"name it when the log is made: ({ROLES})=\.\.\."), r"name it: --\1 COLUMN"),
+    (re.compile(r"^customer: expected one of the log's customers"), "--of: expected one of the log's customers"),
+    (re.compile(rf"^({OPTIONS}|{OWN}): expected"), lambda found: f"{_option(found[1])}: expected"),
+    (re.compile(rf"name it when the log is made: ({COLUMNS})=\.\.\."), r"name it: --\1 COLUMN"),
+    (re.compile(rf"when the log is made: ({FILES})=\.\.\."), r"with --\1 FILE"),
+    (re.compile(r"say (?:task|cell)=('[\w-]+')"), r"say \1"),
+    (re.compile(r"\btime_format(?!=)"), "--time-format"),
+    (re.compile(rf"""(?<![^\s;(])({OPTIONS}|time_format|{OWN})=("[^"]*"|'[^']*'|-?[\d.]+\b|)"""), _said),
+    (re.compile(rf"`({OPTIONS}|{OWN})`"), lambda found: _option(found[1])),
+    (re.compile(r"; give a Python int$"), ""),
+    (re.compile(r"fit the model on log\.until\(day\)"), "fit it anew with --until DAY"),
+    (re.compile(r"table_ has the held-out scores of the fit"), "rnncore report shows how it was judged in the fit"),
     (re.compile(r"the same call goes on from .*"), "the same command goes on from there"),
 )
 
@@ -30,6 +58,8 @@ def in_words_of_the_command_line(text: str) -> str:
 
     >>> in_words_of_the_command_line('3 missing cells. missing="drop" leaves such rows out')
     '3 missing cells. --missing drop leaves such rows out'
+    >>> in_words_of_the_command_line('no event is "gone": say with cancel= how a cancellation is called')
+    'no event is "gone": say with --set cancel=VALUE how a cancellation is called'
     """
     for pattern, word in WORDS:
         text = pattern.sub(word, text)

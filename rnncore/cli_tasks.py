@@ -5,80 +5,22 @@ Every command takes the same words for a log; `--set name=value` gives a task an
 
 from __future__ import annotations
 
-import inspect
-import json
 import time as clock
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from rnncore import gradcheck
 from rnncore.cli_errors import reporting
+from rnncore.cli_log import with_log, words_of
 
 if TYPE_CHECKING:
     from rnncore.marketing import EventLog
     from rnncore.marketing.task import Task
 
 console = Console()
-Rows = Literal["error", "drop", "keep"]
-
-# the words of EventLog: type and help
-LOG: dict[str, tuple[Any, str]] = {
-    "customer": (str, "The column that says who."),
-    "time": (str, "The column that says when."),
-    "value": (str, "The column with the amount, if there is one."),
-    "items": (str, "The column with the number of things, if there is one."),
-    "price": (str, "The column with the price of one thing: amount = price * items."),
-    "event": (str, "The column that says what happened."),
-    "channel": (str, "The column that says by which way."),
-    "item": (str, "The column that says with which thing."),
-    "text": (str, "The column in the customer's own words."),
-    "outcome": (str, "The column that says what came of it."),
-    "action": (str, "The column that says what was done to the customer."),
-    "propensity": (str, "The column with the probability with which it was done."),
-    "order": (str, "A column of numbers that orders the events of one time."),
-    "extra": (list[str], "A further column; more than one may be given."),
-    "category": (list[str], "A column of categories that are written in digits; more than one may be given."),
-    "static": (Path, "A file with a row per customer."),
-    "calendar": (Path, "A file with a row per day (and customer), known in advance."),
-    "time_format": (str, "How times are written if not ISO, as %d.%m.%Y."),
-    "missing": (Rows, "Rows with an empty cell (keep: as missing numbers)."),
-    "negative": (Rows, "Rows with a negative amount or count."),
-    "separator": (str, r"Between the cells of a CSV file; \t is a tab."),
-}
-LISTS = {"extra": "extras", "category": "categories"}
-
-
-def with_log(fresh: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command, which takes them as `**log`, the options of LOG; fresh: customer and time must be given."""
-
-    def change(function: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
-        words = []
-        for word, (kind, about) in LOG.items():
-            must = fresh and word in ("customer", "time")
-            kinds: Any = kind if must else kind | None
-            annotation: Any = Annotated[kinds, typer.Option(help=about)]
-            default = inspect.Parameter.empty if must else None
-            words.append(
-                inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            )
-        arguments, options = own[:2], [p.replace(kind=p.KEYWORD_ONLY) for p in own[2:]]
-        parameters = [*arguments, *words, *options]
-        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        function.__annotations__ = {p.name: p.annotation for p in parameters}
-        return function
-
-    return change
-
-
-def words_of(log: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, in the words of EventLog."""
-    said = {LISTS.get(word, word): value for word, value in log.items() if value is not None and value != []}
-    return {word: "\t" if word == "separator" and value == r"\t" else value for word, value in said.items()}
 
 
 def _named(text: str | Path) -> Path:
@@ -116,15 +58,14 @@ def demo(
     _fit(asked_for("churn", {"horizon": 181, "seed": seed}), read, out, force)
 
 
-def tasks() -> None:
-    """List the tasks: what each answers, its arguments, and a command that works."""
-    from rnncore.marketing.tasks import TASKS
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="Say more of this one, with rows that it can read.")] = None,
+) -> None:
+    """List the tasks: what each answers, its arguments, and a command that works; of one, sample rows too."""
+    from rnncore.marketing import command as parts
 
-    for task in TASKS.values():
-        given = {name: p.default for name, p in task.arguments().items()}
-        console.print(f"[bold]{task.name}[/bold]  {inspect.getdoc(task).splitlines()[0]}", highlight=False)  # type: ignore[union-attr]
-        print("    " + ", ".join(f"{name}={json.dumps(value)}" for name, value in given.items()))
-        print(f"    {task.example}")
+    for line in parts.described(name):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @with_log(fresh=True)
@@ -134,6 +75,9 @@ def fit(
     horizon: Annotated[int | None, typer.Option(help="Days that are asked about, and that judge.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     seeds: Annotated[int | None, typer.Option(help="So many networks, averaged.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Learn from what came until this day; `evaluate` and `shift` want what is later.")
+    ] = None,
     set: Own = None,
     out: Annotated[Path | None, Folder] = None,
     force: Force = False,
@@ -141,7 +85,8 @@ def fit(
 ) -> None:
     """Train and judge a network on your own log: what will come, and was a network worth it?
 
-    An interrupted run goes on where it was when the same command is given again.
+    `rnncore tasks TASK` shows rows that a task can read. An interrupted run goes on where it was when the same command
+    is given again.
 
     Messages count the rows of a file from 1, without the header.
     """
@@ -151,7 +96,12 @@ def fit(
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
     made = parts.asked_for(task, {**asked, **parts.settings(set or [])})
-    _fit(made, lambda: EventLog(file, **words_of(log)), out or Path(f"rnncore-{task}"), force)
+
+    def read() -> EventLog:
+        whole = EventLog(file, **words_of(log))
+        return whole if until is None else whole.until(until)
+
+    _fit(made, read, out or Path(f"rnncore-{task}"), force)
 
 
 @with_log(fresh=False)
@@ -167,6 +117,9 @@ def predict(
 ) -> None:
     """Predict with a saved model. The log is read as in fit, unless told otherwise.
 
+    A row for each customer; for each series and day ahead (demand); for the latest case of each customer, and each case
+    whose outcome is empty (outcome, outcome-kind): empty that column, and every case is answered.
+
     Messages count the rows of a file from 1, without the header.
     """
     from rnncore.marketing import command as parts
@@ -176,6 +129,7 @@ def predict(
     task, events = _again(model, file, log)
     rows = parts.write_predictions(task, task.predict(events, at), out)
     print(f"{counted(rows, task.row)} in {out}")
+    parts.print_further(task, events if at is None else events.until(at))
 
 
 @with_log(fresh=False)
@@ -299,27 +253,18 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> No
     folder, checkpoints = unfinished.places(out, force)
     log = read()
     print(log.quality(), end="\n\n", flush=True)
+    task.require_answers(log)
     unfinished.train(task, log, checkpoints, force)
-    checked = _check_model(task)
+    checked = parts.check_gradients(task)
+    print(f"\n{parts.in_a_line(checked)}")
     parts.print_rivals(task, task.table_, task.held_out_.origin)
     parts.write_result(task, log, folder, out)
+    parts.print_further(task, log)
     unfinished.remove(checkpoints)
     seconds = clock.monotonic() - start
     print(f"Done in {seconds:.0f} s. For another log: rnncore predict {out / f'{task.name}.safetensors'} FILE")
-    if not checked:
+    if not checked.ok:
         raise typer.Exit(1)
-
-
-def _check_model(task: Task) -> bool:
-    """Check the gradients of the network that was trained, at the weights it has now."""
-    console.print("\n[bold]Are its gradients right?[/bold] The trained network, 40 entries of each array:")
-    network = task.network_
-    p = gradcheck.random_problem(network.using(dtype="float64"), T=5)
-    method = ["forward-mode", "central"]
-    report = gradcheck.check(network, task.params_[0], p.x, p.state_0, p.lengths, method, entries=40)
-    print(report.table)
-    print(f"gradient check: {report.verdict}")
-    return report.ok
 
 
 def register(app: typer.Typer) -> None:

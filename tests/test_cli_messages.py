@@ -4,6 +4,9 @@ import pytest
 from cli_runs import NAMES, purchases, run
 
 from rnncore import __version__, cli
+from rnncore.cli_errors import OWN, in_words_of_the_command_line
+from rnncore.cli_log import LOG
+from rnncore.marketing.tasks import TASKS
 
 
 @pytest.fixture
@@ -118,3 +121,40 @@ def test_ctrl_c_outside_a_command_is_130_without_a_traceback(monkeypatch, capsys
 @pytest.mark.parametrize("name", ["fit", "predict"])
 def test_the_help_says_how_rows_are_counted(name):
     assert "count the rows of a file from 1, without the header" in " ".join(run(name, "--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("units: expected a whole number of at least 1, received 0; give a Python int", "--set units: expected"),
+        ("one_in: expected a number in [10, inf), received 1", "--one-in: expected"),
+        ("customer: expected one of the log's customers, received 'x'", "--of: expected"),
+        ("NextPurchase needs a column item; name it when the log is made: item=...", "name it: --item COLUMN"),
+        ("name the table when the log is made: calendar=...", "name the table with --calendar FILE"),
+        (
+            'say with cancel= how it is called, or scale="log"',
+            "with --set cancel=VALUE how it is called, or --set scale=log",
+        ),
+        ("of one network (seeds=1)", "(--seeds 1)"),
+        ("fit the model on log.until(day), or say a smaller `every`", "--until DAY, or say a smaller --every"),
+        ("strategy: expected 'a' or 'b', received 'c'; say strategy='a', for instance", "say --set strategy=a, for"),
+        ("task: expected 'churn', received 'c'; say task='churn', for instance", "say 'churn', for instance"),
+    ],
+)
+def test_an_argument_is_called_as_its_option(message, said):
+    assert said in in_words_of_the_command_line(message)
+
+
+def test_what_stands_in_the_data_stays_as_it_is():
+    message = "log.csv: 'items=3' in row 7 of 'price=2' is not a finite number"
+    assert in_words_of_the_command_line(message) == message
+
+
+def test_every_argument_of_every_task_has_an_option():
+    arguments = {name for task in TASKS.values() for name in task.arguments()}
+    assert arguments == {*OWN.split("|"), "horizon", "seed", "seeds"}
+    assert not arguments & set(LOG)
+
+
+def test_a_column_that_is_nearly_there_is_suggested(fit):
+    assert last(fit(names=["--customer", "who", "--time", "wen"])).endswith("did you mean 'when'?")

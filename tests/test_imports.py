@@ -73,7 +73,8 @@ ARROWS = {
     "cli_errors": ({"errors"}, {"typer"}),
     "learn": ({"errors"}, set()),
     "example": (GROUND | {"rnncore", "interop"}, {"matplotlib"}),
-    "cli_tasks": ({"rnncore", "cli_errors", "gradcheck", "marketing", "datasets"}, EXTRA),
+    "cli_log": (set(), {"typer"}),
+    "cli_tasks": ({"rnncore", "cli_errors", "cli_log", "marketing", "datasets"}, EXTRA),
     "cli": (
         {
             "rnncore",

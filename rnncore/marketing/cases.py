@@ -29,8 +29,8 @@ from rnncore.marketing import features, labels
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples
-from rnncore.marketing.verdict import CONSTANT
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

@@ -22,9 +22,9 @@ from rnncore.contract import Layer
 from rnncore.marketing.baselines import simple_methods
 from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, has_gaps, summarise
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.task import Code, Task, Told
-from rnncore.marketing.verdict import CONSTANT
 from rnncore.marketing.windows import asked_of, require_both_outcomes, stayed, windows
 from rnncore.marketing.wording import counted
 

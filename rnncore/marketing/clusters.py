@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin, silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -59,7 +59,8 @@ def centres(code: Floats, groups: int, seed: int) -> Floats:
 
 def nearest(code: Floats, means: Floats) -> Ints:
     """The nearest centre of each code, (N,)."""
-    return np.asarray(((code[:, None] - means) ** 2).sum(axis=2).argmin(axis=1), np.int64)
+    with threadpool_limits(1):
+        return np.asarray(pairwise_distances_argmin(code, means), np.int64)
 
 
 def rates(group: Ints, returned: Floats, groups: int) -> Floats:

@@ -27,10 +27,10 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import features, futures, measures, spend, weeks
 from rnncore.marketing.encoding import Summary, summarise
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.verdict import NETWORK, Judgement
 from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]

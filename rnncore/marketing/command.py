@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,19 @@ import numpy as np
 import polars as pl
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+import rnncore as rc
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.report import picture
+from rnncore.marketing.samples import SAMPLES
 from rnncore.marketing.task import Task
 from rnncore.marketing.tasks import TASKS
-from rnncore.marketing.verdict import NETWORK, Judgement
 from rnncore.marketing.wording import counted
 
 console = Console()
@@ -31,8 +36,45 @@ def asked_for(name: str, arguments: dict[str, Any]) -> Task:
     known = TASKS[name].arguments()
     for argument in arguments:
         if argument not in known:
-            raise ContractError(argument, f"an argument of {name}", repr(argument), f"there are {', '.join(known)}")
+            near = checks.nearest(argument, list(known))
+            advice = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+            raise ContractError("set", f"an argument of {name}", repr(argument), advice)
     return TASKS[name](**arguments).check()
+
+
+def described(name: str | None) -> Iterator[str]:
+    """What `rnncore tasks` says of all tasks, or more of one; ContractError for a word that is none."""
+    if name is not None:
+        checks.one_of("task", name, list(TASKS))
+    for task in TASKS.values() if name is None else [TASKS[name]]:
+        about = inspect.getdoc(task) or ""
+        given = {argument: p.default for argument, p in task.arguments().items()}
+        yield f"{task.name}  {about.splitlines()[0]}"
+        if name is not None:
+            yield from ("", *about.partition("\n>>>")[0].strip().splitlines()[2:], "")
+        yield "    " + ", ".join(f"{argument}={json.dumps(value)}" for argument, value in given.items())
+        yield f"    {task.example}"
+    if name is not None:
+        for file, rows in SAMPLES[name].items():
+            yield from ("", f"{file}, for example:", *(f"    {row}" for row in rows.splitlines()))
+
+
+def check_gradients(task: Task) -> Any:
+    """Check the gradients of the network that was trained, at the weights it has now: a `gradcheck.Report`."""
+    network = task.network_
+    p = rc.gradcheck.random_problem(network.using(dtype="float64"), T=5)
+    method = ["forward-mode", "central"]
+    return rc.gradcheck.check(network, task.params_[0], p.x, p.state_0, p.lengths, method, entries=40)
+
+
+def in_a_line(checked: Any) -> str:
+    """The outcome of a gradient check in one line; where it did not pass, its table before that."""
+    worst = checked.worst
+    line = (
+        f"gradient check: {checked.verdict}; the trained network, 40 entries of each array, worst error "
+        f"{worst.error:.1e} (in {worst.name}, by {worst.method}); `rnncore report` shows each array"
+    )
+    return line if checked.ok else f"{checked.table}\n{line}"
 
 
 def settings(texts: list[str]) -> dict[str, Any]:
@@ -59,20 +101,42 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64) -> None:
     console.print(f"\n[bold]{question}[/bold] ", end="")
     rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
     console.print(f"{counted(judged.customers, judged.of)}, none of these days seen in training{rate}.")
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     binary = judged.rate is not None
     shown = [name for name in task.measure.shown if name in judged.rivals[0].measures]
-    for name in ("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown):
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    table = _empty("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown)
     for row in judged:
         gap = "" if row.name == NETWORK else f"{row.gap.value:+.4f} [{row.gap.low:+.4f}, {row.gap.high:+.4f}]"
         auroc = [] if row.auroc is None else [f"{row.auroc.value:.4f}"]
         cells = (f"{row.loss.value:.4f}", gap, *auroc, *(_short(name, row.measures[name]) for name in shown))
         table.add_row(row.name, *cells, style="bold" if row.name == NETWORK else None)
-    console.print(table)
+    _print(table)
     if binary:
         console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
+
+
+def print_further(task: Task, log: EventLog) -> None:
+    """The tables that a task has beside its predictions, those of `Task.printed`."""
+    for head, columns in task.further(log).items() if task.printed else ():
+        if head in task.printed:
+            table = _empty(*columns)
+            for row in zip(*columns.values(), strict=True):
+                table.add_row(*map(escape, row))
+            console.print(f"\n[bold]{head}[/bold]")
+            _print(table)
+
+
+def _empty(*names: str) -> Table:
+    """A table with these columns, the first of words, and no rows."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for k, name in enumerate(names):
+        table.add_column(escape(name), justify="right" if k else "left", overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    """Print a table whole: in a narrow window its cells are folded, in a file or a pipe it is as wide as it is."""
+    (console if console.is_terminal else Console(width=10_000)).print(table)
 
 
 def _short(name: str, number: float) -> str:

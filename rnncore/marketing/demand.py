@@ -24,16 +24,16 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import calibration, measures, series
+from rnncore.marketing import calibration, features, measures, series
 from rnncore.marketing import explain as explaining
 from rnncore.marketing.days import Day, span
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
 from rnncore.marketing.series import Clock
 from rnncore.marketing.series_effects import Effect, ordinary
 from rnncore.marketing.series_rivals import shifts, simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.verdict import NETWORK, Judgement
 from rnncore.marketing.wording import counted
 from rnncore.sequences import Histories
 
@@ -50,8 +50,9 @@ JUDGED, TAUGHT, FEW = 5_000, 20_000, 20
 class Demand(Task):
     """Quantiles (10 %, 50 %, 90 %) of the next values of each series; the customer column says which series.
 
-    horizon: the last so many days judge. ahead: so many periods (days, weeks or months, whichever the log has) are
-    forecast at a time. strategy: "direct" or "recursive". scale: "linear", or "log" where ups and downs are in
+    horizon: the last so many days judge; they must hold the periods ahead twice, of 20 series or more once: for monthly
+    values 365 days and `ahead` 6, for instance. ahead: so many periods (days, weeks or months, whichever the log has)
+    are forecast at a time. strategy: "direct" or "recursive". scale: "linear", or "log" where ups and downs are in
     proportion. season: periods in one; None: 7 days, 52 weeks, 12 months. The other arguments are those of `Task`;
     `latest` periods are read. Rows of one day are added up; a day without a row is unknown, not 0. Extra columns are
     read of the past, the calendar of the future too. `predict` gives a row per series and period ahead.
@@ -134,8 +135,20 @@ class Demand(Task):
         return log.per_day() if again.any() else log
 
     def origin(self, log: EventLog) -> np.datetime64:
-        """`horizon` days before the log ends; DataError where there are not twice as many before it."""
-        test = log.last_day - span(self.horizon)
+        """`horizon` days before the log ends; DataError where there are not as many before it, or where they do not
+        hold the periods ahead: twice for fewer than 20 series, so that windows can be drawn anew.
+        """
+        test, clock = log.last_day - span(self.horizon), Clock.of(log)
+        begin, last = (int(period) for period in clock.at(np.array([test, log.last_day])))
+        held, need = last - begin, self.ahead * (1 if len(log.customers) >= FEW else 2)
+        if held < need:
+            days = int((log.last_day - clock.day(np.array(last - need))).astype(np.int64))
+            raise DataError(
+                f"the log has a value per {clock.every}: a horizon of {counted(self.horizon, 'day')} judges "
+                f"{counted(held, clock.every)}, and {self.ahead} are forecast at a time, which must come "
+                f"{'once' if need == self.ahead else 'twice'}: choose a horizon of at least {days} days, or a smaller "
+                "ahead"
+            )
         if test - span(self.horizon) < log.first_day:
             raise DataError(
                 f"the log runs from {log.first_day} to {log.last_day}: two horizons of "
@@ -186,9 +199,21 @@ class Demand(Task):
         """The next periods of each series known at `at`."""
         index, log = log.population(at), log.until(at)
         begin = np.full(len(index), Clock(code["every"], code["anchor"]).at(np.array(at)))
+        if features.names(code["calendar"]) and log.calendar is not None:
+            log.calendar.require(self._last_ahead(code["every"], code["anchor"], at), log.customers)
         who, scale = np.arange(len(index)), np.ones(len(index))
         asked = series.encode(log, code, who, begin, self.latest, self.ahead, scale)
         return asked._replace(group=index, target=None, weight=None)
+
+    def require_answers(self, log: EventLog) -> None:
+        """DataError where the calendar ends before the days to be forecast from the end of the log."""
+        if log.calendar is not None:
+            log.calendar.require(self._last_ahead(*Clock.of(log), log.last_day), log.customers)
+
+    def _last_ahead(self, every: str, anchor: int, at: np.datetime64) -> np.datetime64:
+        """The day of the last period ahead."""
+        clock = Clock(every, anchor)
+        return np.datetime64(clock.day(clock.at(np.array(at)) + self.ahead).item(), "D")
 
     def network(self, code: Code) -> Layer:
         """A GRU over the window, and quantiles at every step."""
@@ -211,13 +236,19 @@ class Demand(Task):
         return np.repeat(asked.group, self.ahead)
 
     def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
-        """All rows of a series; of few series, those of one season (or of one window, if that is longer)."""
+        """All rows of a series; of few series those of one season, or of one window ahead, where that is longer or
+        there are fewer than four seasons.
+        """
         if len(np.unique(group)) >= FEW:
             return group, "sequence"
         day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
         day[:, -self.ahead :] = np.arange(len(asked.group) * self.ahead).reshape(-1, self.ahead)
-        block = day.ravel()[counts] // max(asked.facts.season, self.ahead)
-        return np.unique(np.column_stack([group, block]), axis=0, return_inverse=True)[1].ravel(), "block"
+        for length in (max(asked.facts.season, self.ahead), self.ahead):
+            block = np.column_stack([group, day.ravel()[counts] // length])
+            drawn = np.unique(block, axis=0, return_inverse=True)[1].ravel()
+            if drawn.max() >= 3:
+                break
+        return drawn, "block"
 
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Quantiles by the simple methods, per step as the network gives them."""
@@ -324,7 +355,8 @@ class Demand(Task):
         table, held = super()._compare(learned, asked, rivals, origin, log)
         said = held.prediction[NETWORK]
         inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
-        words = [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
+        words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
+        words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
         effects = self._effects(learned, log.until(origin))
         words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
         return replace(table, reason=" ".join([table.reason, *words])), held

@@ -73,6 +73,18 @@ class Explanation:
             f"completeness gap {self.gap:+.1e}",
         ]
 
+    @property
+    def terms(self) -> list[str]:
+        """What each column of the table means, and the completeness gap, a line each."""
+        found = [
+            f"gradient: integrated gradients, the step's part in the change of the {self.unit} from a blank history to "
+            "this one",
+            "completeness gap: what of that change the gradients leave out; next to nothing where they are right",
+            f"removal: by how much the {self.unit} would be lower without this event",
+        ]
+        found += [] if self.attention is None else ["attention: the share of the network's attention; no effect"]
+        return found + (["most by: the number of the step with the largest gradient"] if self.inputs else [])
+
     def columns(self) -> dict[str, list[str]]:
         """The table as text, a list per column."""
         columns = {"step": self.steps, "gradient": [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
@@ -89,7 +101,8 @@ class Explanation:
         for name, cells in self.columns().items():
             width = max(map(len, (name, *cells)))
             padded.append([cell.ljust(width) for cell in (name, *cells)])
-        return "\n".join([*self.summary, *("  ".join(row).rstrip() for row in zip(*padded, strict=True))])
+        rows = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
+        return "\n".join([*self.summary, *rows, "", *self.terms])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the effects of the steps into a PNG, in one step."""

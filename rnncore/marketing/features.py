@@ -104,6 +104,19 @@ def latest(rows: NDArray[Any], offsets: NDArray[np.int64], most: int) -> Histori
     return Histories(rows[kept], np.concatenate([[0], np.cumsum(np.minimum(lengths, most))]))
 
 
+def require_tables(code: Code, log: EventLog) -> None:
+    """DataError where the log lacks a whole table, static or calendar, whose columns a task's code has measured."""
+    tables = {"static": bool(log.static.names), "calendar": log.calendar is not None}
+    for table, there in tables.items():
+        measured = code.get(table, {})
+        if (columns := [*measured.get("numbers", {}), *measured.get("levels", {})]) and not there:
+            what = "a calendar" if table == "calendar" else "columns of the customers"
+            raise DataError(
+                f"the model was fitted with {what} ({', '.join(columns)}), and this log has none: name the table when "
+                f"the log is made: {table}=..."
+            )
+
+
 def _there(columns: Any, name: str) -> Any:
     if name not in columns:
         raise DataError(f"the model was fitted with a column {name!r}; this log has none")

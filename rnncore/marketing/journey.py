@@ -28,20 +28,21 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import calibration, features, journeys
+from rnncore.marketing import calibration, features, journey_views, journeys
 from rnncore.marketing import explain as explaining
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.items import cut
 from rnncore.marketing.journeys import Credit, Facts, Moment
+from rnncore.marketing.judgement import Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.verdict import Judgement
 from rnncore.marketing.windows import require_both_outcomes
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 JUDGED, TAUGHT = 20_000, 50_000  # moments, at most
+CREDIT = "Credit for the conversions, by method"
 FIRST = calibration.Calibration(
     lambda said, target: calibration.platt(said, np.asarray(target).reshape(len(said), -1)[:, 0]),
     calibration.apply_platt,
@@ -88,6 +89,7 @@ class Journey(Task):
     needs = ("event",)
     uses = ("event", "channel", "value", "order", "extras")
     judged_over = 2
+    printed = (CREDIT,)
     calibration = FIRST
     loss = staticmethod(converts_and_next)
 
@@ -192,26 +194,17 @@ class Journey(Task):
         return features.names(code["columns"])
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """Critical moments, credit by all methods, what follows what, and which channel hands over to which."""
-        touches = self.moments(log)
-        moments = {
-            "after": [m.kind for m in touches],
-            "times": [str(m.times) for m in touches],
-            "P(conversion)": [f"{m.probability:.4f}" for m in touches],
-            "lift": [f"{m.lift:.2f}" for m in touches],
-            "change": [f"{m.change:+.4f}" for m in touches],
+        """Critical moments, what follows what, and, where touches led to conversions, credit and hand-overs."""
+        found: dict[str, Mapping[str, list[str]]] = {
+            "What a touch changes, the critical moments first": journey_views.of_moments(self.moments(log)),
+            "What comes next, as counted": journey_views.of_transitions(*self.transitions(log)),
         }
-        found: dict[str, Mapping[str, list[str]]] = {"What a touch changes, the critical moments first": moments}
-        kinds, share = self.transitions(log)
-        after = {name: [f"{p:.3f}" for p in share[:, k]] for k, name in enumerate([*kinds, "nothing more"])}
-        found["What comes next, as counted"] = {"after": kinds, **after}
-        if not journeys.kinds(log, self.convert)[1].any():
+        try:
+            hands = self.handover(log)
+        except DataError:  # no touch led to a conversion
             return found
-        credit, (channels, count) = self.attribution(log, journeys_read=50), self.handover(log)
-        shared = {name: [f"{c:.1f}" for c in own] for name, own in credit.methods.items()}
-        hands = {f"to {name}": [f"{n:.0f}" for n in count[:, k]] for k, name in enumerate(channels)}
-        found["Credit for the conversions, by method"] = {"channel": list(credit.channels), **shared}
-        found["Which channel hands over to which, in journeys that convert"] = {"from": list(channels), **hands}
+        found[CREDIT] = journey_views.of_credit(self.attribution(log, journeys_read=50))
+        found["Which channel hands over to which, in journeys that convert"] = journey_views.of_handover(*hands)
         return found
 
     def next_events(self, log: EventLog) -> Any:
@@ -228,31 +221,16 @@ class Journey(Task):
         names, won = journeys.kinds(work, self.convert)
         at = task._drawn(journeys.moments(work, won), JUDGED)
         at = at[at > work.offsets[work.codes[at]]]  # with an event before
-        both = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
-        found, mean = [], float(both[0].mean())
-        for kind in np.unique(names[at].astype(str)):
-            own = names[at] == kind
-            after, change = float(both[0][own].mean()), float((both[0] - both[1])[own].mean())
-            found.append(Moment(str(kind), int(own.sum()), after, after / mean, change))
-        return sorted(found, key=lambda moment: -abs(moment.change))
+        after, before = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
+        return journey_views.moments(names[at], after, before)
 
     def transitions(self, log: EventLog) -> tuple[list[str], Array]:
         """Kinds, and P(next | kind) (V, V + 1) as counted in the log; the last column: nothing more of the customer."""
-        names, _ = journeys.kinds(log, self.convert)
-        levels, kind = np.unique(names.astype(str), return_inverse=True)
-        after = np.append(kind[1:], 0)
-        after[log.offsets[1:] - 1] = len(levels)
-        count = np.zeros((len(levels), len(levels) + 1))
-        np.add.at(count, (kind, after), 1.0)
-        return levels.tolist(), count / count.sum(axis=1, keepdims=True)
+        return journey_views.transitions(log, self.convert)
 
     def handover(self, log: EventLog) -> tuple[tuple[str, ...], Array]:
         """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
-        paths = journeys.cut(log, self.convert, self.window or self.horizon).paths
-        inner = np.setdiff1d(np.arange(len(paths.codes)), paths.offsets[1:] - 1)
-        count = np.zeros((len(paths.channels),) * 2)
-        np.add.at(count, (paths.codes[inner], paths.codes[inner + 1]), paths.converted[paths.path[inner]])
-        return paths.channels, count
+        return journey_views.handover(journeys.cut(log, self.convert, self.window or self.horizon).paths)
 
     def attribution(self, log: EventLog, journeys_read: int = 200) -> Credit:
         """Credit for the conversions of the log by rules, Markov chains, Shapley values, and by the network.
@@ -262,25 +240,12 @@ class Journey(Task):
         """
         task, work, _ = self._ready(log, None)
         found = journeys.cut(work, self.convert, self.window or self.horizon)
-        won = np.flatnonzero(found.paths.converted)
-        seen = task._drawn(won, checks.size("journeys_read", journeys_read))
-        worth: dict[str, list[Array]] = {"removal": [], "gradient": [], "attention": []}
-        for p in seen:
-            size = int(found.paths.offsets[p + 1] - found.paths.offsets[p])
-            last = int(found.first[p]) + size
-            who = work.codes[last - 1 : last]
-            own = work.among(who)
-            own = own.where(np.arange(len(own)) < last - work.offsets[who[0]])
-            taken = explaining.explain(task, self._learned, own, own.customers[0], own.last_day)
-            for name, steps in (
-                ("removal", np.nan_to_num(taken.removal)),
-                ("gradient", taken.gradient.sum(axis=1)),
-                ("attention", np.zeros(0) if taken.attention is None else taken.attention),
-            ):
-                touch = np.zeros(size)
-                touch[-min(size, len(steps)) :] = steps[-min(size, len(steps)) :]
-                worth[name].append(np.maximum(touch, 0.0))
-        return journeys.credit(found, {k: np.concatenate(v) for k, v in worth.items()}, seen, self.seed)
+        seen = task._drawn(np.flatnonzero(found.paths.converted), checks.size("journeys_read", journeys_read))
+
+        def explained(own: EventLog) -> explaining.Explanation:
+            return explaining.explain(task, self._learned, own, own.customers[0], own.last_day)
+
+        return journeys.credit(found, journey_views.worths(work, found, seen, explained), seen, self.seed)
 
     def _classes(self, code: Code) -> int:
         return len(code["kinds"]) + 2

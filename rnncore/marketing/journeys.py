@@ -19,8 +19,8 @@ from rnncore.marketing import attribution
 from rnncore.marketing.attribution import RULES, Paths
 from rnncore.marketing.cases import shifted
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples
-from rnncore.marketing.verdict import CONSTANT
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

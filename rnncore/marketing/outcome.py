@@ -28,9 +28,10 @@ from rnncore.errors import DataError
 from rnncore.marketing import cases
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.verdict import CONSTANT, NETWORK, Judgement, compare
+from rnncore.marketing.verdict import compare
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

@@ -22,10 +22,10 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.marketing import calibration, cases, labels, measures
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.learning import Examples
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.task import Code, HeldOut, Task
-from rnncore.marketing.verdict import NETWORK
 
 Array = NDArray[Any]
 

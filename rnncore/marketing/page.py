@@ -1,7 +1,8 @@
 """The report of a fitted task: one HTML page that holds everything, its pictures too, and loads nothing.
 
-What it says: the question and the verdict; every rival; how the network learned; what it answers for this log; one
-answer taken apart; what the task itself has to say of the log (`Task.further`); and what was found in the log.
+What it says: the question and the verdict; every rival; how the network learned; what it answers for this log (numbers
+by their quantiles, words and labels by how often each is given); one answer taken apart; what the task itself has to
+say of the log (`Task.further`); what was found in the log; and the gradient check of every array.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import numpy as np
 import polars as pl
 
 from rnncore.interop.atomic import replacing
+from rnncore.marketing.command import check_gradients
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.report import COLOURS, as_png, drawn
 from rnncore.marketing.task import Task
-from rnncore.marketing.verdict import NETWORK
 from rnncore.marketing.wording import counted
+
+PANELS, LABELS = 4, 12  # at most: pictures side by side, and values of a label
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1917; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -28,7 +32,7 @@ h1, h2 { line-height: 1.2 } h2 { margin-top: 2.2rem } img { max-width: 100% }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px }
 th, td { text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #e7e5e4 }
 .verdict { border-left: 4px solid #c2410c; padding: .4rem 1rem; background: #fafaf9 }
-.wide { overflow-x: auto }
+.wide, pre { overflow-x: auto } pre { font-size: 12px }
 """
 
 
@@ -57,13 +61,16 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         _table(judged.columns()),
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
         f"<h2>The network's answers: {counted(answers.height, task.row)}</h2>",
-        _table(_spread(answers)),
-        _image(_histograms(answers), "Histograms of the answers; the table above has their quantiles."),
+        *([_table(_spread(answers))] if _numbers(answers) else []),
+        *(part for name, count in _labels(answers).items() for part in (f"<h3>{_text(name)}</h3>", _table(count))),
+        _image(_histograms(answers), "The answers as a picture; the tables above have the numbers."),
         "<h2>One answer taken apart</h2>",
         *_example(task, log, at),
         *_further(task, log, at),
         f"<h2>What was found in the log: {_text(log.quality().source)}</h2>",
         _table(_checks(log)),
+        "<h2>Are its gradients right?</h2>",
+        f"<pre>{_text(check_gradients(task))}</pre>",
         "<h2>How it was asked</h2>",
         _table({"argument": list(task.get_params()), "value": [repr(v) for v in task.get_params().values()]}),
     ]
@@ -88,8 +95,8 @@ def _image(png: bytes, words: str) -> str:
 
 
 def _numbers(answers: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """The columns of numbers, without the first, which says whose the row is."""
-    columns = [c for c in answers.columns[1:] if answers.schema[c].is_numeric()]
+    """The columns of numbers, without the first, which says whose the row is; whole numbers are labels."""
+    columns = [c for c in answers.columns[1:] if answers.schema[c].is_float()]
     found = {c: answers[c].cast(pl.Float64).drop_nulls().to_numpy() for c in columns}
     return {name: values[np.isfinite(values)] for name, values in found.items() if len(values)}
 
@@ -103,16 +110,36 @@ def _spread(answers: pl.DataFrame) -> dict[str, list[str]]:
     return shown
 
 
+def _labels(answers: pl.DataFrame) -> dict[str, dict[str, list[str]]]:
+    """How often each label is given, of each column of words or whole numbers but the first: the commonest."""
+    found = {}
+    for name in answers.columns[1:]:
+        if answers.schema[name] == pl.String or answers.schema[name].is_integer():
+            count = answers[name].value_counts().sort(["count", name], descending=[True, False]).head(LABELS)
+            labels, times = [str(label) for label in count[name]], count["count"].to_list()
+            shares = [f"{n / answers.height:.1%}" for n in times]
+            found[name] = {name: labels, "rows": [f"{n:,}" for n in times], "share": shares}
+    return dict(list(found.items())[:PANELS])
+
+
 def _histograms(answers: pl.DataFrame) -> bytes:
+    """A panel for each label, its rows by value, and for each number, its histogram."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    numbers = dict(list(_numbers(answers).items())[:4])
-    figure = Figure(figsize=(3.2 * max(1, len(numbers)), 2.6), layout="constrained")
+    panels: dict[str, Any] = {**_labels(answers), **_numbers(answers)}
+    panels = dict(list(panels.items())[:PANELS])
+    figure = Figure(figsize=(3.2 * max(1, len(panels)), 2.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (name, values) in zip(np.ravel(figure.subplots(1, max(1, len(numbers)))), numbers.items(), strict=False):
-        axes.hist(values, bins=30, color=COLOURS[NETWORK])
-        axes.set(xlabel=name, ylabel="rows")
+    for axes, (name, values) in zip(np.ravel(figure.subplots(1, max(1, len(panels)))), panels.items(), strict=False):
+        if isinstance(values, dict):
+            rows = [int(n.replace(",", "")) for n in values["rows"]]
+            axes.barh([label[:20] for label in values[name]], rows, color=COLOURS[NETWORK])
+            axes.invert_yaxis()
+            axes.set(xlabel="rows", ylabel=name)
+        else:
+            axes.hist(values, bins=30, color=COLOURS[NETWORK])
+            axes.set(xlabel=name, ylabel="rows")
         axes.spines[["top", "right"]].set_visible(False)
     return as_png(figure)
 
@@ -122,12 +149,18 @@ def _example(task: Task, log: EventLog, at: Any) -> list[str]:
     known = log if at is None else log.until(at)
     found = task.explain(log, known.customers[int(np.diff(known.offsets).argmax())], at)
     words = "Each step's effect by integrated gradients and by removal; the table has the numbers."
-    return [f"<p>{_text('; '.join(found.summary))}</p>", _image(found.drawn(), words), _table(found.columns())]
+    head, terms = "; ".join(found.summary), "".join(f"<li>{_text(term)}</li>" for term in found.terms)
+    picture, table = _image(found.drawn(), words), _table(found.columns())
+    return [f"<p>{_text(head)}</p>", picture, table, f"<ul>{terms}</ul>"]
 
 
 def _further(task: Task, log: EventLog, at: Any) -> list[str]:
     known = log if at is None else log.until(at)
-    return [part for head, table in task.further(known).items() for part in (f"<h2>{_text(head)}</h2>", _table(table))]
+    pictures, found = task.drawn_further(known), []
+    for head, table in task.further(known).items():
+        found += [f"<h2>{_text(head)}</h2>", _table(table)]
+        found += [_image(pictures[head], f"{head}: the table above has the numbers.")] if head in pictures else []
+    return found
 
 
 def _checks(log: EventLog) -> dict[str, list[str]]:

@@ -96,7 +96,7 @@ def sift(
     for role in names:
         if role not in (*NEEDED, *numbers):
             empty = frame[role].null_count()
-            checks.append(Check(f"missing {role}", empty, "kept; models are told that it is empty" if empty else ""))
+            checks.append(Check(f"missing {role}", empty, "kept, as empty" if empty else ""))
     if not keep.any():
         raise DataError(f"{label}: no row is left once rows with missing cells or negative numbers are dropped")
     return frame.filter(keep), checks
@@ -121,7 +121,7 @@ def unusual(frame: pl.DataFrame, roles: Sequence[str]) -> list[Check]:
             away = np.abs(log - np.median(log)) if len(log) else log
             deviation = 1.4826 * float(np.median(away)) if len(log) else 0.0
             found = int((away > FAR * deviation).sum()) if deviation > 0 else 0
-            done = f"kept; models read the logarithm; the largest is {known.max():g}" if found else ""
+            done = f"kept; the largest is {known.max():g}" if found else ""
             checks.append(Check(f"outliers of {role}", found, done))
         else:
             counts = column.drop_nulls().value_counts()["count"]
@@ -171,7 +171,7 @@ def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
     lines = [
         Check("zero value", zeros, "kept" if zeros else ""),
         Check("exact repeats", repeats, "kept; equal to an earlier row in all named columns" if repeats else ""),
-        Check("repeated customer and day", counts["day"], "kept; models add up each day" if counts["day"] else ""),
+        Check("repeated customer and day", counts["day"], "kept" if counts["day"] else ""),
         Check("out of order", counts["order"], "sorted by time" if counts["order"] else ""),
         Check("events of one time", counts["tied"], tied if counts["tied"] else ""),
         Check("unlikely dates", counts["unlikely"], "kept; before 1971 or in the future" if counts["unlikely"] else ""),

@@ -7,8 +7,9 @@ zeros.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+import csv
+import gzip
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 
+from rnncore import checks
 from rnncore.errors import ContractError, DataError
+from rnncore.marketing.wording import counted
 
 
 class Raw(NamedTuple):
@@ -40,7 +43,8 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
     """Read the columns `names` (None: all) of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet
     path.
 
-    DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing.
+    DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing; a line of a CSV file has more
+        or fewer cells than its header.
     ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path.
     """
     wanted = None if names is None else list(dict.fromkeys(names))
@@ -78,9 +82,8 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
     for name in wanted:
         if name in present:
             continue
-        folded = {p.casefold(): p for p in present}
-        close = difflib.get_close_matches(name.casefold(), folded, n=1)
-        advice = f"; did you mean {folded[close[0]]!r}?" if close else ""
+        near = checks.nearest(name, present)
+        advice = f"; did you mean {near!r}?" if near else ""
         if len(present) == 1 and separator not in present[0] and any(mark in present[0] for mark in ",;\t|"):
             advice = "; if the fields are separated by another character, give it as separator="
         shown = ", ".join(repr(p if len(p) <= 60 else p[:60] + "...") for p in present[:30])
@@ -114,13 +117,54 @@ def _read_file(path: Path, names: list[str] | None, separator: str, most: int | 
             lazy = pl.scan_parquet(path, glob=False)
         else:
             lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
+        present = lazy.collect_schema().names()
         if names is not None:
-            require_columns(names, lazy.collect_schema().names(), path.name, separator)
+            require_columns(names, present, path.name, separator)
             lazy = lazy.select(names)
-        return lazy.collect() if most is None else lazy.head(most).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        if most is not None:
+            return lazy.head(most).collect()
+        if not parquet:
+            _require_cells(path, separator, len(present), zipped)
+        return lazy.collect()
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
         raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
+
+
+def _require_cells(path: Path, separator: str, many: int, zipped: bool) -> None:
+    """DataError, naming the line, unless each line that is not blank has so many cells.
+
+    Separators outside quotes are counted line by line; only where that does not settle it, because a cell holds a line
+    break or quotes of its own, is the file parsed by Python's csv, which is slower.
+    """
+    whole: dict[str, Any] = {"has_header": False, "new_columns": ["line"], "separator": "\x1e", "quote_char": None}
+    lines, line = pl.scan_csv(path, glob=False, infer_schema=False, **whole), pl.col("line")
+    plain = line.str.replace_all('"[^"]*"', "")
+    odd = (plain.str.count_matches(separator, literal=True) != many - 1) | plain.str.contains('"', literal=True)
+    if lines.filter(odd).head(1).collect(engine="streaming").is_empty():
+        return
+    with (gzip.open if zipped else open)(path, "rt", encoding="utf-8", newline="") as file:
+        latest, before = [""], 0
+        rows = csv.reader(_noting(file, latest), delimiter=separator)
+        try:
+            for cells in rows:
+                where = f"{path.name}: line {before + 1}"
+                if cells and len(cells) != many:
+                    raise DataError(
+                        f"{where} has {counted(len(cells), 'cell')}, its header has {many}; correct the line, or put a "
+                        f"cell that holds {separator!r} in quotes"
+                    )
+                if rows.line_num == before + 1 and latest[0].count('"') % 2:
+                    raise DataError(f'{where} has a quote inside a cell; put the cell in quotes, and double it: ""')
+                before = rows.line_num
+        except csv.Error as error:
+            raise DataError(f"{path.name}: line {before + 1} cannot be read as CSV: {error}") from None
+
+
+def _noting(lines: Iterable[str], latest: list[str]) -> Iterator[str]:
+    """The lines as they come, the latest of them noted."""
+    for latest[0] in lines:
+        yield latest[0]
 
 
 def to_polars(series: Any, label: str) -> pl.Series:

@@ -34,9 +34,9 @@ from rnncore.marketing import features
 from rnncore.marketing.calibration import PLATT
 from rnncore.marketing.columns import Category, Columns
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Learned
 from rnncore.marketing.retention import ShiftedBetaGeometric
-from rnncore.marketing.verdict import CONSTANT
 from rnncore.marketing.windows import ENDED
 from rnncore.sequences import Histories
 

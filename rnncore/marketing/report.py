@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncore.interop.atomic import replacing
 from rnncore.marketing import metrics
-from rnncore.marketing.verdict import CONSTANT, NETWORK
+from rnncore.marketing.judgement import CONSTANT, NETWORK
 from rnncore.marketing.wording import counted
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rnncore.errors import ContractError
 from rnncore.interop import models, safetensors
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.verdict import Judgement
+from rnncore.marketing.judgement import Judgement
 
 if TYPE_CHECKING:
     from rnncore.marketing.task import Task

@@ -29,7 +29,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import clusters, features
+from rnncore.marketing import clusters, features, segment_learning, segment_profiles
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clusters import Past
@@ -37,16 +37,19 @@ from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import Day, span
 from rnncore.marketing.encoding import summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.learning import Examples, Learned, outputs, seed_of, tenth, train
+from rnncore.marketing.judgement import CONSTANT, Judgement
+from rnncore.marketing.learning import Examples, Learned, outputs, tenth
+from rnncore.marketing.segment_learning import Pretext
+from rnncore.marketing.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Told
-from rnncore.marketing.verdict import CONSTANT, Judgement
 from rnncore.marketing.windows import asked_of, stayed
 from rnncore.sequences import Histories
-from rnncore.typing import Grads, Params
+from rnncore.typing import Params
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 WAYS = ("history", "future", "static")
+PROFILES = "The segments, each with the customer nearest its centre"
 
 
 class Segments(Churn):
@@ -69,6 +72,7 @@ class Segments(Churn):
     name = "segments"
     example = "rnncore fit segments shop.csv --customer client_id --time bought_at --value amount --horizon 90"
     unit = "membership of the segment"
+    printed = (PROFILES,)
 
     def __init__(
         self,
@@ -171,17 +175,17 @@ class Segments(Churn):
         own = {name: a for name, a in params.items() if name != "3.M"}
         return outputs(rc.Stack(*self._encoder(code)), [own], histories)
 
-    def _pretext(self, code: Code, told: Examples) -> tuple[Layer, Any, Examples]:
-        """What the code is learned by: a network that begins with the encoder, its loss, and its examples."""
+    def _pretext(self, code: Code, told: Examples) -> Pretext:
+        """What the code is learned by."""
         encoder = rc.Stack(*self._encoder(code))
         if self.by == "future":
-            return rc.Stack(encoder, rc.Dense(self.code, 1)), rc.losses.binary_cross_entropy, told
+            return Pretext(rc.Stack(encoder, rc.Dense(self.code, 1)), rc.losses.binary_cross_entropy, told, "0.")
         D = len(self.inputs(code))
         again: Any = rc.RNN if self.by == "static" else rc.GRU
         model = rc.Stack(
             rc.Repeated(encoder), again(self.code, self.units, backend=self.backend), rc.Dense(self.units, D)
         )
-        return model, rc.losses.mse, told._replace(target=told.histories)
+        return Pretext(model, rc.losses.mse, told._replace(target=told.histories), "0.inner.")
 
     def learned(
         self,
@@ -191,44 +195,9 @@ class Segments(Churn):
         progress: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Learned:
-        """Learn the code, group it, and sharpen the groups; further seeds are matched to the first."""
-        pretext, loss, examples = self._pretext(code, told)
-        assert told.newest is not None
-        newest, model = told.select(told.newest), self.network(code)
-        returned = np.asarray(newest.target)[:, 0].astype(np.float64)
-        params: list[Grads] = []
-        history: list[dict[str, float]] = []
-        first = np.zeros(len(returned), np.int64)
-        for k in range(self.seeds):
-            file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
-            own, records = train(self, pretext, loss, examples, k, progress=progress, checkpoint=file)
-            prefix = "0." if self.by == "future" else "0.inner."
-            own = {name.removeprefix(prefix): a for name, a in own.items() if name.startswith(prefix)}
-            z = self._codes(code, own, newest.histories)
-            own["3.M"] = clusters.centres(z, self.groups, seed_of(self.seed, k)).astype(np.float32)
-            for turn in range(self.rounds):
-                own = self._sharpened(model, own, newest, seed_of(self.seed, k) + turn)
-            segment = outputs(model, [own], newest.histories).argmax(axis=1)
-            if k:
-                order = clusters.alike(segment, first, self.groups)
-            else:
-                order = np.argsort(-clusters.rates(segment, returned, self.groups), kind="stable")
-                first = np.argsort(order)[segment]
-            params.append({**own, "3.M": own["3.M"][order]})
-            history += [{"seed": k, **record} for record in records]
-        calibration = self.calibration.fit(outputs(model, params, newest.histories), returned)
-        return Learned(tuple(params), calibration, code, history)
-
-    def _sharpened(self, model: Layer, params: Grads, newest: Examples, seed: int) -> Grads:
-        """An epoch towards the target distribution of Xie et al. (2016, eq. 3)."""
-        q = softmax(outputs(model, [params], newest.histories), axis=1)
-        weight = q**2 / q.sum(axis=0)
-        target = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
-        size = int(np.clip(len(target) // 20, 16, 512))
-        batches = rc.sequences.Minibatches(newest.histories, target, batch_size=size, seed=seed)
-        return rc.fit(
-            model, params, batches, rc.losses.kl_categorical, rc.Adam(self.learning_rate), epochs=1, clip=1.0, seed=seed
-        )[0]
+        """Learn the code, group it, and sharpen the groups; see `segment_learning.py`."""
+        pretext = self._pretext(code, told)
+        return segment_learning.learn(self, code, told, pretext, progress=progress, checkpoint=checkpoint)
 
     def decode(self, outputs: Array, asked: Examples) -> Array:
         """The rate of the segment where it is judged; else all."""
@@ -284,26 +253,7 @@ class Segments(Churn):
         """A polars dataframe with a row per segment: how many, their rate of return, medians of what they did, and the
         prototype, the customer nearest the centre.
         """
-        import polars as pl
-
-        task, work, origin = self._ready(log, at)
-        asked = task.asked(work, origin, self._learned.code)
-        said = task._says(self._learned, asked)
-        segment, summary = said[:, 1:].argmax(axis=1), asked.facts.summary
-        rows = []
-        for k in range(self._used.groups):
-            own = segment == k
-            medians = {
-                name: float(np.median(column[own])) if own.any() else None
-                for name, column in zip(("days_since", "events", "value", "age"), summary, strict=True)
-            }
-            best = np.argmax(np.where(own, said[:, 1 + k], -1.0)) if own.any() else None
-            prototype = None if best is None else work.customers[asked.group[best]]
-            rate = float(self._learned.calibration[k])
-            rows.append(
-                {"segment": k + 1, "customers": int(own.sum()), "return_rate": rate, **medians, "prototype": prototype}
-            )
-        return pl.DataFrame(rows)
+        return segment_profiles.profiles(self._standing(log, at))
 
     def live(self, log: EventLog, customer: Any, margin: float = 0.1) -> Any:
         """A polars dataframe of where a customer stood after each of their days: day, segment, membership, nearest.
@@ -311,21 +261,27 @@ class Segments(Churn):
         margin: another segment must have so much more membership before the customer is moved, so that nobody goes to
         and fro (hysteresis); `nearest` is the segment without it.
         """
-        import polars as pl
-
         checks.number("margin", margin)
         task, work, _ = self._ready(log, None)
         own = work.of(customer)
-        rows, stands = [], -1
-        for day in np.unique(own.day):
-            asked = task.asked(own.until(day), day, self._learned.code)
-            member = task._says(self._learned, asked)[-1, 1:]
-            best = int(member.argmax())
-            if stands < 0 or member[best] > member[stands] + margin:
-                stands = best
-            row = {"day": day.item(), "segment": stands + 1, "membership": float(member[stands]), "nearest": best + 1}
-            rows.append(row)
-        return pl.DataFrame(rows)
+        days = np.unique(own.day)
+        asked = (task.asked(own.until(day), day, self._learned.code) for day in days)
+        members = np.array([task._says(self._learned, one)[-1, 1:] for one in asked])
+        return segment_profiles.live(days, members, margin)
+
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """The profiles."""
+        return {PROFILES: segment_profiles.table(self.profiles(log))}
+
+    def drawn_further(self, log: EventLog) -> dict[str, bytes]:
+        """The profiles as a picture."""
+        return {PROFILES: segment_profiles.drawn(self._standing(log, None))}
+
+    def _standing(self, log: EventLog, at: Day | None) -> Standing:
+        task, work, origin = self._ready(log, at)
+        asked = task.asked(work, origin, self._learned.code)
+        said = task._says(self._learned, asked)
+        return Standing(work.customers[asked.group], said[:, 1:], asked.facts, self._learned.calibration)
 
 
 def _static(log: EventLog) -> Columns:

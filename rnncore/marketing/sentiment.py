@@ -26,9 +26,9 @@ from rnncore.errors import DataError
 from rnncore.marketing import calibration, labels, measures, text
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.task import Code, Task, Told
-from rnncore.marketing.verdict import CONSTANT
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

@@ -7,6 +7,7 @@ That is what the network makes of the mark, not what the day caused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from rnncore.marketing.columns import Category, Columns
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.tables import Calendar
 
 Array = NDArray[Any]
 MOST_LEVELS = 20
@@ -67,9 +67,6 @@ def ordinary(log: EventLog, days: Array, who: Array) -> list[tuple[str, Array, E
             categories = {**columns.categories, name: Category(plain, category.levels)}
             changed = Columns(columns.numbers, categories, columns.texts)
             found.append((f"{name} = {level}", rows.categories[name].codes == codes[level], changed))
-    calendar = log.calendar
     return [
-        (what, on, log.with_calendar(Calendar(changed, calendar.days, calendar.customers)))
-        for what, on, changed in found
-        if on.any()
+        (what, on, log.with_calendar(replace(log.calendar, columns=changed))) for what, on, changed in found if on.any()
     ]

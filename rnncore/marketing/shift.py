@@ -6,14 +6,13 @@ record is the self-starting cusum, and beside it stands what the other charts se
 outcomes where there are any. After an alarm the level is learned anew from the change on.
 
 The size of a change is the mean of the batches from the change to the alarm minus that of those before; they are the
-batches that raised the alarm, which favours it. Its interval is Welch's. Words are ranked by the log-odds ratio, with a
-prior from all texts, of how often they stand in texts of that kind after and before (Monroe, Colaresi and Quinn 2008).
+batches that raised the alarm, which favours it. Its interval is Welch's. The words that drive it are those of
+`shift_words.py`. An alarm says whether it is of a rise or a fall: charts watch both.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,14 +27,16 @@ from rnncore.marketing import control, labels
 from rnncore.marketing.control import Found
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import Estimate
 from rnncore.marketing.report import as_png
 from rnncore.marketing.sentiment import Sentiment
+from rnncore.marketing.shift_words import driving
 from rnncore.marketing.task import Task
-from rnncore.marketing.verdict import Estimate
+from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-WORDS, OFTEN = 10, 5  # so many driving words are told, of those that stand in so many of the texts
+COLOURS = {"rise": "#c2410c", "fall": "#15803d"}
 
 
 class Alarm(NamedTuple):
@@ -52,6 +53,11 @@ class Alarm(NamedTuple):
     """After minus before, with its 95 % interval."""
     words: tuple[tuple[str, float], ...]
     """What is said more often (less often, for a fall), with z-scores, the strongest first."""
+
+    @property
+    def direction(self) -> str:
+        """ "rise" or "fall", of the kind that is watched."""
+        return "rise" if self.size.value > 0 else "fall"
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,13 @@ class SentimentShift:
             f"one false alarm in {self.one_in:g} batches, here in {self.days:.0f} days",
         ]
         for alarm in self.alarms:
-            size = alarm.size
+            size, often = alarm.size, "more" if alarm.direction == "rise" else "less"
             lines += [
-                f"ALARM {_minute(alarm.time)}: {self.kind} from {alarm.before:.3f} to {alarm.after:.3f} since "
-                f"{_minute(alarm.since)}, {size.value:+.3f} [{size.low:+.3f}, {size.high:+.3f}]",
-                "  words: " + (", ".join(f"{word} ({z:+.1f})" for word, z in alarm.words) or "none stands out"),
+                f"ALARM {_minute(alarm.time)}: a {alarm.direction.upper()} of {self.kind} since "
+                f"{_minute(alarm.since)}, from {alarm.before:.3f} to {alarm.after:.3f}, "
+                f"{size.value:+.3f} [{size.low:+.3f}, {size.high:+.3f}]",
+                f"  words said {often} often: "
+                + (", ".join(f"{word} ({z:+.1f})" for word, z in alarm.words) or "none stands out"),
             ]
         if not self.alarms:
             lines.append("no alarm")
@@ -109,10 +117,15 @@ class SentimentShift:
         axes.plot(self.end, self.share, color="#c2410c", marker="o", ms=3, label="mean probability")
         if self.known is not None:
             axes.plot(self.end, self.known, color="#1d4ed8", ls="--", lw=1, label="known share")
+        seen = [alarm.direction for alarm in self.alarms]
         for k, alarm in enumerate(self.alarms):
-            axes.axvline(alarm.time, color="0.2", lw=1.2, label="alarm" if k == 0 else None)
-            axes.axvspan(alarm.since, alarm.time, color="0.85", label="since the change" if k == 0 else None)
-        axes.set(ylabel=f"{self.kind}, by {self.every} texts", title=f"{len(self.alarms)} alarm(s)")
+            colour, label = COLOURS[seen[k]], f"alarm: a {seen[k]}, since the change"
+            axes.axvline(alarm.time, color=colour, lw=1.2)
+            axes.axvspan(
+                alarm.since, alarm.time, color=colour, alpha=0.15, label=None if seen[k] in seen[:k] else label
+            )
+        title = ", ".join(counted(seen.count(way), way) for way in COLOURS)
+        axes.set(ylabel=f"{self.kind}, by {self.every} texts", title=title)
         axes.tick_params(axis="x", labelrotation=20)
         axes.legend(frameon=False, fontsize="small")
         with replacing(os.fspath(path)) as file:
@@ -160,10 +173,15 @@ def watch(
         )
     work = model._prepared(log, learns=False).where(log.day >= first)
     batches = len(work) // every
+    if not len(work):
+        raise DataError(
+            f"the log has no text from {first} on, and the model was trained until {model.trained_until_}: bring later "
+            "texts, or fit the model on log.until(day)"
+        )
     if batches < 4:
         raise DataError(
-            f"{len(work)} texts from {first} on are fewer than four batches of {every}; fit the model on an earlier "
-            "part of the log, or say a smaller `every`"
+            f"{counted(len(work), 'text')} from {first} on are fewer than four batches of {every}; fit the model on "
+            "log.until(day), or say a smaller `every`"
         )
     order = np.argsort(work.time, kind="stable")[: batches * every]
     asked = model.asked(work, work.last_day, model.code_)
@@ -239,44 +257,6 @@ def _alarm(stream: _Stream, share: Floats, begin: int, found: Found) -> Alarm:
         Estimate(size, size - half, size + half),
         words,
     )
-
-
-def driving(
-    old: list[list[str]], p_old: Floats, new: list[list[str]], p_new: Floats, rising: bool = True
-) -> tuple[tuple[str, float], ...]:
-    """The words that stand more often among the texts of the kind after than before (for a fall: less often).
-
-    p_old, p_new: how much each text counts. A word comes with the z-score of its log-odds ratio, by equation (22) of
-    Monroe, Colaresi and Quinn (2008), whose prior here is all texts; those of z below 2 are left out.
-
-    >>> old, new = [["late"], ["fine"]] * 20, [["lost", "bag"], ["fine"]] * 20
-    >>> [word for word, _ in driving(old, np.ones(40), new, np.ones(40))]
-    ['bag', 'lost']
-    """
-    counts = [_counted(texts, p) for texts, p in ((old, p_old), (new, p_new))]
-    prior = _counted([*old, *new], np.ones(len(old) + len(new)))
-    words = sorted(word for word, n in prior.items() if n >= OFTEN and not word.startswith("<"))
-    scale = sum(prior.values()) / max(1.0, min(sum(c.values()) for c in counts))
-    z = {}
-    for word in words:
-        odds, variance = [], 0.0
-        for count in counts:
-            own = count[word] + prior[word] / scale
-            rest = sum(count.values()) + sum(prior.values()) / scale - own
-            odds.append(np.log(own / rest))
-            variance += 1 / own
-        z[word] = float((odds[1] - odds[0]) / np.sqrt(variance)) * (1 if rising else -1)
-    ranked = sorted((word for word in words if z[word] > 2), key=lambda word: (-z[word], word))
-    return tuple((word, z[word]) for word in ranked[:WORDS])
-
-
-def _counted(texts: list[list[str]], p: Floats) -> Counter[str]:
-    """In how many texts each word stands, each text counted as much as `p` says."""
-    counts: Counter[str] = Counter()
-    for words, weight in zip(texts, p, strict=True):
-        for word in set(words):
-            counts[word] += float(weight)  # type: ignore[assignment]
-    return counts
 
 
 def _minute(time: Any) -> str:

@@ -28,11 +28,11 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import features, renewals
 from rnncore.marketing.days import Day, span
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.renewals import Payments
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.verdict import NETWORK, Judgement
 from rnncore.marketing.windows import ENDED, require_both_outcomes
 
 Array = NDArray[Any]

@@ -40,6 +40,24 @@ class Calendar:
     """(M,), sorted; by customer and day where there are customers."""
     customers: Array | None = None
     """Ids (M,), or None where a day is the same for everybody."""
+    source: str = "the calendar"
+    """How messages call it."""
+
+    def require(self, day: np.datetime64, customers: Array) -> None:
+        """DataError unless its days go on until this one, for each of these customers (ids)."""
+        ends = np.full(len(customers), self.days.max())
+        if self.customers is not None:
+            ids, first = np.unique(self.customers, return_index=True)
+            last = dict(zip(ids.tolist(), self.days[np.append(first[1:], len(self.days)) - 1], strict=True))
+            ends = np.array([last.get(one, np.datetime64("NaT")) for one in customers.tolist()], "datetime64[D]")
+        short = np.flatnonzero(~(ends >= day))
+        if len(short):
+            ended = "has no day" if np.isnat(ends[short[0]]) else f"ends on {ends[short[0]]}"
+            whose = "" if self.customers is None else f" for {customers[short[0]]!r}"
+            raise DataError(
+                f"{self.source} {ended}{whose}, and the forecast reaches to {day}: add a row for each day until then, "
+                "with what is known of it in advance"
+            )
 
     def at(self, days: NDArray[np.datetime64], customers: Array | None = None) -> Columns:
         """The columns on these days (n,) for these customers (ids, (n,)); empty cells where the calendar has no row."""
@@ -104,7 +122,8 @@ def read_calendar(
     order = pl.DataFrame(keys).with_row_index("row").sort(*(key.name for key in keys))["row"].to_numpy()
     ids = keys[0].to_numpy()[order] if len(keys) == 2 else None
     day = days.to_numpy().astype("datetime64[D]")[order]
-    return Calendar(columns.take(order.astype(np.int64)), day, ids), [Check("calendar days", len(days), ""), *checks]
+    made = Calendar(columns.take(order.astype(np.int64)), day, ids, raw.label)
+    return made, [Check("calendar days", len(days), ""), *checks]
 
 
 def _ids(raw: Raw, customer: str, customers: Array) -> pl.Series:
@@ -141,5 +160,5 @@ def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: st
             kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
             checks.append(Check(f"{table}: {kind}", len(column), repr(name)))
         if empty := parsed[-1].null_count():
-            checks.append(Check(f"{table}: empty cells", empty, f"{name!r}: kept; models are told that they are empty"))
+            checks.append(Check(f"{table}: empty cells", empty, f"{name!r}: kept, as empty"))
     return gather(pl.DataFrame(parsed)), checks

@@ -10,6 +10,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     uses              the roles of columns that it reads where they are there
     fewest            so many customers a log must have
     judged_over       so many horizons after an origin are needed to judge there
+    printed           which tables of `further` the command line prints
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
     calibration       how outputs become what is judged (calibration.py)
     loss              a pair of `rnncore.losses`
@@ -55,9 +56,10 @@ from rnncore.marketing import calibration, features, measures, saved
 from rnncore.marketing import explain as explaining
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, learn, outputs
 from rnncore.marketing.splits import require_horizon, time_split
-from rnncore.marketing.verdict import CONSTANT, NETWORK, Judgement, compare
+from rnncore.marketing.verdict import compare
 from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
@@ -107,6 +109,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     reference: ClassVar[str] = CONSTANT
     fewest: ClassVar[int] = 2
     judged_over: ClassVar[int] = 1
+    printed: ClassVar[tuple[str, ...]] = ()
     loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
 
     verdict_: str
@@ -234,6 +237,13 @@ class Task(BaseEstimator):  # type: ignore[misc]
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """What the report says beside the answers: a heading, and a table as columns of text; here nothing."""
         return {}
+
+    def drawn_further(self, log: EventLog) -> dict[str, bytes]:
+        """A PNG below the table of that heading in `further`; here nothing."""
+        return {}
+
+    def require_answers(self, log: EventLog) -> None:
+        """DataError where `predict` could not answer for this log once it is learned from; here it always can."""
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""
@@ -385,6 +395,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
             have, want = (" and ".join(roles) or "none" for roles in (mine, theirs))
             names = ", ".join(self.uses)
             raise DataError(f"the model was fitted with the columns {names}: {want}; this log has {have}")
+        features.require_tables(self.code_, work)
         origin = log.last_day if at is None else to_day(at, "at")
         late = max(log.last_day, self.trained_until_) + span(self._used.horizon)
         if origin > late:

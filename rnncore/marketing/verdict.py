@@ -16,9 +16,7 @@ window on which nothing was trained, stopped or chosen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,111 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.marketing.bootstrap import bootstrap
+from rnncore.marketing.judgement import CONSTANT, NETWORK, Estimate, Judgement, Rival, shown
 from rnncore.marketing.measures import BINARY, Measure
-from rnncore.marketing.wording import counted
 
 Floats = NDArray[np.float64]
-NETWORK, CONSTANT = "rnn", "constant rate"
-_ESTIMATES = ("loss", "gap", "gain", "auroc", "auroc_gap")
-
-
-class Estimate(NamedTuple):
-    """A number and its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Rival(NamedTuple):
-    """One row of the table: a method on the judged customers. `gap` and `auroc_gap` compare it with the network."""
-
-    name: str
-    loss: Estimate
-    """Mean of the loss that the table is ordered by; `Judgement.loss` names it."""
-    gap: Estimate
-    """Loss of this method minus that of the network: above 0 the network is better."""
-    gain: Estimate
-    """Loss of the reference minus that of this method: above 0 there is signal."""
-    measures: Mapping[str, float]
-    """The other columns; a log-loss has "PR-AUC", "Brier", "lift" (of the tenth ranked highest) and "bias"."""
-    auroc: Estimate | None = None
-    """Where outcomes are yes and no."""
-    auroc_gap: Estimate | None = None
-    """AUROC of the network minus that of this method: above 0 the network is better."""
-
-    @property
-    def has_signal(self) -> bool:
-        """Whether it beats the reference, in its loss and, where there is one, in ranking."""
-        return self.gain.low > 0 and (self.auroc is None or self.auroc.low > 0.5)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A verdict, the sentence that explains it, and the table of rivals, the lowest loss first; prints as a table."""
-
-    verdict: str
-    reason: str
-    rivals: tuple[Rival, ...]
-    customers: int
-    rate: float | None
-    """The rate that came, where outcomes are yes and no."""
-    confidence: float
-    loss: str = BINARY.name
-    """What the loss is called."""
-    of: str = "customer"
-    """What was drawn again for the intervals."""
-
-    def __iter__(self) -> Iterator[Rival]:
-        return iter(self.rivals)
-
-    def __getitem__(self, name: str) -> Rival:
-        """The row of the method `name`; KeyError names those there are."""
-        for rival in self.rivals:
-            if rival.name == name:
-                return rival
-        raise KeyError(f"{name!r} is not in the table; there are {', '.join(rival.name for rival in self.rivals)}")
-
-    def columns(self) -> dict[str, list[str]]:
-        """The table as text, a list per column: for printing, whatever the printer."""
-        shown = {
-            "method": [r.name for r in self],
-            self.loss: [_text(r.loss) for r in self],
-            "rnn better by": ["" if r.name == NETWORK else _text(r.gap, signed=True) for r in self],
-        }
-        if self.rate is not None:
-            shown["AUROC"] = [_text(r.auroc) if r.auroc else "" for r in self]
-        for name in self.rivals[0].measures:
-            shown[name] = [f"{r.measures[name]:{'+' if name == 'bias' else ''}.4f}" for r in self]
-        return shown
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values from which `from_json` makes an equal judgement."""
-        return asdict(self) | {"rivals": [rival._asdict() for rival in self]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Undo `to_json`; KeyError, TypeError or ValueError for anything else."""
-        return cls(
-            str(values["verdict"]),
-            str(values["reason"]),
-            tuple(_rival(row) for row in values["rivals"]),
-            int(values["customers"]),
-            None if values["rate"] is None else float(values["rate"]),
-            float(values["confidence"]),
-            str(values["loss"]),
-            str(values["of"]),
-        )
-
-    def __str__(self) -> str:
-        rate = "" if self.rate is None else f", rate {self.rate:.4f}"
-        head = f"{counted(self.customers, self.of)}{rate}, intervals of {100 * self.confidence:g} %"
-        padded = []
-        for name, cells in self.columns().items():
-            width = max(map(len, (name, *cells)))
-            padded.append([cell.ljust(width) for cell in (name, *cells)])
-        lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
-        return "\n".join([head, *lines, f"verdict: {self.verdict}. {self.reason}"])
 
 
 def judge(
@@ -211,16 +108,6 @@ def compare(
     return Judgement(verdict, reason, ordered, many, rate, confidence, measure.name, of)
 
 
-def _rival(row: Mapping[str, Any]) -> Rival:
-    """One row from JSON values."""
-    numbers = [None if row[name] is None else Estimate(*map(float, row[name])) for name in _ESTIMATES]
-    if None in numbers[:3]:
-        raise ValueError("a rival without a loss")
-    loss, gap, gain, *areas = numbers
-    measures = {str(name): float(value) for name, value in row["measures"].items()}
-    return Rival(str(row["name"]), loss, gap, gain, measures, *areas)  # type: ignore[arg-type]
-
-
 def _decide(rivals: Mapping[str, Rival], reference: str, loss: str) -> tuple[str, str]:
     """The verdict and its reason; the table at the top of this file says the rule."""
     network = rivals[NETWORK]
@@ -235,7 +122,7 @@ def _decide(rivals: Mapping[str, Rival], reference: str, loss: str) -> tuple[str
     compared = "higher than" if best.gap.high < 0 else "not clearly lower than"
     reason = f"A simple method would have done: the network's {loss} is {compared} that of {_versus(best)}."
     if best.auroc_gap is not None and best.auroc_gap.low > 0:
-        reason += f" The network ranks better, though: AUROC {_text(best.auroc_gap, signed=True)}."
+        reason += f" The network ranks better, though: AUROC {shown(best.auroc_gap, signed=True)}."
     return f"baseline:{best.name}", reason
 
 
@@ -265,8 +152,3 @@ def _rows(
         )
         for k, (name, measures) in enumerate(others.items())
     }
-
-
-def _text(estimate: Estimate, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"

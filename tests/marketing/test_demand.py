@@ -178,3 +178,53 @@ def test_the_report_has_the_effects_of_the_calendar(case):
     task, frame, words = case
     (table,) = task.further(EventLog(frame, **words)).values()
     assert table["what"] == ["holiday = 1"]
+
+
+def monthly(months=72):
+    """A value per month, busier in summer."""
+    days = np.arange(np.datetime64("2018-01"), np.datetime64("2018-01") + months).astype("datetime64[D]")
+    return log_of(100 + 10 * np.sin(np.arange(months) * np.pi / 6) + np.arange(months) % 5, days)
+
+
+@pytest.mark.parametrize(
+    ("log", "horizon", "ahead", "words"),
+    [
+        (monthly(), 28, 7, r"a value per month: .* 28 days judges 1 month, and 7 .* at least 426 days"),
+        (monthly(), 300, 6, "judges 10 months, and 6 are forecast at a time, which must come twice"),
+        (log_of(np.arange(60.0)), 5, 7, "a value per day: a horizon of 5 days judges 5 days"),
+    ],
+)
+def test_a_horizon_that_does_not_hold_the_periods_ahead_is_refused_in_their_unit(log, horizon, ahead, words):
+    with pytest.raises(DataError, match=words):
+        Demand(horizon=horizon, ahead=ahead, **SMALL).fit(log)
+
+
+def test_intervals_are_never_of_zero_width():
+    task = Demand(horizon=365, ahead=6, latest=13, **SMALL).fit(monthly())
+    assert task.table_.customers == 2
+    assert all(rival.loss.low < rival.loss.value < rival.loss.high for rival in task.table_)
+    assert "Forecast 6 months at a time." in task.table_.reason
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_calendar_that_ends_before_the_days_ahead_is_refused_with_its_last_day(case, own, tmp_path):
+    task, frame, words = case
+    days = holidays(122)
+    if own:
+        ids = pl.DataFrame({"who": [f"s{n}" for n in range(4)]})
+        rows = ids.join(holidays(), how="cross")
+        days = rows.filter((pl.col("who") != "s2") | (pl.col("when") < START + datetime.timedelta(days=122)))
+    days.write_csv(tmp_path / "free.csv")
+    log = EventLog(frame.with_columns(pl.col("when")), **{**words, "calendar": tmp_path / "free.csv"})
+    want = "free.csv ends on 2024-05-01" + (" for 's2'" if own else "") + ", and the forecast reaches to 2024-05-02"
+    for call in (task.predict, task.require_answers):
+        with pytest.raises(DataError, match=want):
+            call(log)
+    task.predict(log, at="2024-04-28")
+
+
+def test_a_calendar_that_was_learned_from_must_come_again(case):
+    task, frame, words = case
+    plain = {word: name for word, name in words.items() if word != "calendar"}
+    with pytest.raises(DataError, match=r"fitted with a calendar \(holiday\), and this log has none: name the table"):
+        task.predict(EventLog(frame, **plain))

@@ -102,10 +102,18 @@ def test_a_single_event_has_no_removal(churn, log):
 
 def test_it_prints_a_table_and_draws_a_picture(churn, log, tmp_path):
     found = churn.explain(log, busiest(log))
-    assert len(str(found).splitlines()) == len(found.steps) + 3
-    assert "completeness gap" in str(found)
+    table, _, terms = str(found).partition("\n\n")
+    assert len(table.splitlines()) == len(found.steps) + 3
+    assert terms.splitlines() == found.terms
     found.plot(tmp_path / "why.png")
     assert (tmp_path / "why.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("kind", [Churn, Attentive])
+def test_every_column_and_the_gap_are_defined_in_a_line(kind, log):
+    found = kind(horizon=30, **SMALL).fit(log).explain(log, busiest(log))
+    defined = [line.partition(":")[0] for line in found.terms]
+    assert set(defined) == {*found.columns(), "completeness gap"} - {"step"}
 
 
 def test_who_is_not_there_is_a_clear_error(churn, log):

@@ -186,3 +186,12 @@ def test_the_report_has_moments_transitions_credit_and_handover(fitted):
     assert len(found) == 4
     for table in found.values():
         assert len({len(column) for column in table.values()}) == 1
+
+
+def test_a_log_without_a_conversion_has_transitions_and_no_credit():
+    case = MADE_UP["journey"]()
+    log = EventLog(case.frame, **case.words)
+    task = case.task.fit(log)
+    assert list(task.printed) == [head for head in task.further(log) if head.startswith("Credit")]
+    lost = EventLog(case.frame.filter(pl.col("event") != task.convert), **case.words)
+    assert not any(head.startswith("Credit") for head in task.further(lost))

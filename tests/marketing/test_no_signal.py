@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 import rnncore as rc
 from rnncore.marketing import EventLog
 from rnncore.marketing.features import encode, latest, measure, of_events
+from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.task import Task
-from rnncore.marketing.verdict import CONSTANT
 
 START = datetime.date(2024, 1, 1)
 

@@ -5,7 +5,7 @@ import re
 import polars as pl
 import pytest
 from cli_runs import run
-from made_up import NAMES, SMALL, purchases
+from made_up import MADE_UP, NAMES, SMALL, purchases
 
 from rnncore.marketing import Churn, EventLog
 from rnncore.marketing.page import page
@@ -34,6 +34,21 @@ def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, log
         assert words in text
 
 
+def test_it_has_the_gradient_check_of_every_array(churn, log):
+    text = page(churn, log)
+    assert all(re.search(rf"^ok .*{re.escape(name)} ", text, re.M) for name in churn.params_[0])
+
+
+def test_labels_are_counted_and_numbers_have_quantiles():
+    case = MADE_UP["segments"]()
+    log = EventLog(case.frame, **case.words)
+    text = page(case.task.fit(log), log)
+    answers, profiles = (text.partition(head)[2].partition("<h2>")[0] for head in ("The network", "The segments, each"))
+    assert "<h3>segment</h3>" in answers and "<td>segment</td>" not in answers and "<td>membership</td>" in answers
+    assert "prototype" in profiles and "<img" in profiles
+    assert all(f"<td>{customer}</td>" in profiles for customer in case.task.profiles(log)["prototype"].drop_nulls())
+
+
 def test_what_stands_in_the_data_is_text_and_no_markup(churn, log):
     assert "&lt;b&gt;c0" in page(churn, log) and "<b>c0" not in page(churn, log)
 
@@ -53,7 +68,10 @@ def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, l
     assert run("report", *words, "--out", tmp_path / "page.html").exit_code == 2
     result = run("explain", *words, "--of", "<b>c000", "--plot", tmp_path / "why.png")
     assert "completeness gap" in result.stdout and (tmp_path / "why.png").exists()
-    assert run("explain", *words, "--of", "nobody").exit_code == 2
+    assert "integrated gradients, the step's part" in result.stdout
+    result = run("explain", *words, "--of", "nobody")
+    assert result.exit_code == 2
+    assert "rnncore: --of: expected one of the log's customers, received 'nobody'" in result.stderr
     assert "Verdict:" in run("evaluate", *words).stdout
 
 
@@ -62,13 +80,26 @@ def test_the_tasks_are_listed_with_an_example_each():
     assert "rnncore fit churn" in result.stdout and "horizon=90" in result.stdout
 
 
+def test_a_task_is_shown_with_rows_that_it_can_read():
+    result = run("tasks", "demand")
+    assert result.exit_code == 0
+    assert 'strategy: "direct" or' in result.stdout and "\n    shop,day,sold\n" in result.stdout
+    assert "rnncore fit churn" not in result.stdout
+    assert "did you mean 'demand'?" in run("tasks", "demnd").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["no-such-task"], "task: expected 'churn'"),
-        (["churn", "--set", "colour=red"], "colour: expected an argument of churn"),
+        (["chrun"], "did you mean 'churn'?"),
+        (
+            ["churn", "--set", "colour=red"],
+            "--set: expected an argument of churn, received 'colour'; there are",
+        ),
+        (["churn", "--set", "unit=8"], "did you mean units?"),
         (["churn", "--set", "units"], "--set: expected name=value"),
-        (["churn", "--set", "units=-1"], "units: expected a whole number"),
+        (["churn", "--set", "units=-1"], "--set units: expected a whole number"),
     ],
 )
 def test_a_wrong_word_is_refused_before_anything_is_read(tmp_path, words, said):

@@ -1,7 +1,7 @@
 """The picture: a method has one colour, whatever its rank."""
 
 from rnncore.marketing import report
-from rnncore.marketing.verdict import CONSTANT
+from rnncore.marketing.judgement import CONSTANT
 
 
 class Row:

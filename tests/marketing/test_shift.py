@@ -83,6 +83,19 @@ def test_the_alarm_comes_after_the_turn_and_tells_its_size(model):
     assert "ALARM" in str(found) and "cusum of the known outcomes" in str(found)
 
 
+def test_a_rise_and_a_fall_are_told_apart(model, tmp_path):
+    log = EventLog(stream(1), **WORDS)
+    said = [str(watch(model, log, kind, every=20)) for kind in ("1", "0")]
+    assert "a RISE of 1" in said[0] and "words said more often" in said[0] and "FALL" not in said[0]
+    assert "a FALL of 0" in said[1] and "words said less often" in said[1] and "RISE" not in said[1]
+
+
+def test_a_log_without_a_later_text_says_until_when_the_model_was_trained(model):
+    log = EventLog(stream(), **WORDS).until("2024-01-15")
+    with pytest.raises(DataError, match="no text from 2024-01-16 on, and the model was trained until 2024-01-15"):
+        watch(model, log, "1", every=20)
+
+
 def test_texts_whose_mood_nobody_knows_are_watched_alike(model):
     with_, without = (
         watch(model, EventLog(stream(), **WORDS, **more), "1", every=20) for more in ({"outcome": "mood"}, {})

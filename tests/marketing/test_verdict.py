@@ -6,8 +6,9 @@ from scipy.special import expit, logit
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import metrics
+from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.measures import ABSOLUTE, BINARY, CLASSES, RANK, SQUARED, pinball
-from rnncore.marketing.verdict import CONSTANT, Judgement, compare, judge
+from rnncore.marketing.verdict import compare, judge
 
 
 def draw(seed, n=1500):

@@ -1,0 +1,67 @@
+"""The options that say how a log is read, the same for every command over one: the words of EventLog."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Rows = Literal["error", "drop", "keep"]
+
+# the words of EventLog: type and help
+LOG: dict[str, tuple[Any, str]] = {
+    "customer": (str, "The column that says who."),
+    "time": (str, "The column that says when."),
+    "value": (str, "The column with the amount, if there is one."),
+    "items": (str, "The column with the number of things, if there is one."),
+    "price": (str, "The column with the price of one thing: amount = price * items."),
+    "event": (str, "The column that says what happened."),
+    "channel": (str, "The column that says by which way."),
+    "item": (str, "The column that says with which thing."),
+    "text": (str, "The column in the customer's own words."),
+    "outcome": (str, "The column that says what came of it."),
+    "action": (str, "The column that says what was done to the customer."),
+    "propensity": (str, "The column with the probability with which it was done."),
+    "order": (str, "A column of numbers that orders the events of one time."),
+    "extra": (list[str], "A further column; more than one may be given."),
+    "category": (list[str], "A column of categories that are written in digits; more than one may be given."),
+    "static": (Path, "A file with a row per customer."),
+    "calendar": (Path, "A file with a row per day (and customer), known in advance."),
+    "time_format": (str, "How times are written if not ISO, as %d.%m.%Y."),
+    "missing": (Rows, "Rows with an empty cell (keep: as missing numbers)."),
+    "negative": (Rows, "Rows with a negative amount or count."),
+    "separator": (str, r"Between the cells of a CSV file; \t is a tab."),
+}
+LISTS = {"extra": "extras", "category": "categories"}
+
+
+def with_log(fresh: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command, which takes them as `**log`, the options of LOG; fresh: customer and time must be given."""
+
+    def change(function: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
+        words = []
+        for word, (kind, about) in LOG.items():
+            must = fresh and word in ("customer", "time")
+            kinds: Any = kind if must else kind | None
+            annotation: Any = Annotated[kinds, typer.Option(help=about)]
+            default = inspect.Parameter.empty if must else None
+            words.append(
+                inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
+        arguments, options = own[:2], [p.replace(kind=p.KEYWORD_ONLY) for p in own[2:]]
+        parameters = [*arguments, *words, *options]
+        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        function.__annotations__ = {p.name: p.annotation for p in parameters}
+        return function
+
+    return change
+
+
+def words_of(log: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, in the words of EventLog."""
+    said = {LISTS.get(word, word): value for word, value in log.items() if value is not None and value != []}
+    return {word: "\t" if word == "separator" and value == r"\t" else value for word, value in said.items()}

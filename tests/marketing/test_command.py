@@ -1,0 +1,62 @@
+"""Tables on the command line are shown whole: as wide as they are in a pipe, folded in a narrow window."""
+
+import io
+
+import pytest
+from cli_runs import run
+from made_up import MADE_UP, SMALL
+from rich.console import Console
+
+from rnncore.marketing import EventLog, command
+
+
+@pytest.fixture(scope="module")
+def clv():
+    task, frame, words = MADE_UP["clv"]()
+    return task.fit(EventLog(frame, **words))
+
+
+def cells(task):
+    shown = [name for name in task.measure.shown if name in task.table_.rivals[0].measures]
+    rows = [
+        [row.name, f"{row.loss.value:.4f}", *(command._short(n, row.measures[n]) for n in shown)] for row in task.table_
+    ]
+    return [task.table_.loss, *shown, *(cell for row in rows for cell in row)]
+
+
+def test_in_a_pipe_a_table_is_as_wide_as_it_is(clv, capsys):
+    command.print_rivals(clv, clv.table_, clv.held_out_.origin)
+    printed = capsys.readouterr().out
+    lines = {line.split("  ")[0].strip(): line for line in printed.splitlines()}
+    assert max(map(len, lines.values())) > 80
+    for row in clv.table_:
+        gap = "" if row.name == "rnn" else f"[{row.gap.low:+.4f}, {row.gap.high:+.4f}]"
+        assert gap in lines[row.name]
+    assert all(cell in printed for cell in cells(clv))
+
+
+def test_in_a_narrow_window_cells_are_folded_and_nothing_is_lost(clv, monkeypatch):
+    window = io.StringIO()
+    monkeypatch.setattr(command, "console", Console(file=window, width=60, force_terminal=True, color_system=None))
+    command.print_rivals(clv, clv.table_, clv.held_out_.origin)
+    assert "\u2026" not in window.getvalue()
+    printed = sorted("".join(window.getvalue().split()))
+    for cell in set("".join(cells(clv))):
+        assert printed.count(cell) >= "".join(cells(clv)).replace(" ", "").count(cell)
+
+
+def test_credit_is_printed_by_fit_and_by_predict(tmp_path):
+    case = MADE_UP["journey"]()
+    case.frame.write_csv(tmp_path / "log.csv")
+    names = [word for role, name in case.words.items() for word in (f"--{role}", name)]
+    small = [word for name, value in {**SMALL, "latest": 6}.items() for word in ("--set", f"{name}={value}")]
+    fitted = run("fit", "journey", tmp_path / "log.csv", *names, "--horizon", 12, *small, "--out", tmp_path / "out")
+    model = tmp_path / "out" / "journey.safetensors"
+    said = run("predict", model, tmp_path / "log.csv", "--out", tmp_path / "p.csv")
+    for result in (fitted, said):
+        assert result.exit_code == 0, result.output
+        table = result.stdout.partition("Credit for the conversions, by method")[2]
+        assert all(word in table for word in ("channel", "shapley", "removal", *case.frame["channel"].drop_nulls()))
+    line = next(line for line in fitted.stdout.splitlines() if line.startswith("gradient check"))
+    assert "gradient check: pass; the trained network" in line and "worst error" in line
+    assert "analytic" not in fitted.stdout
