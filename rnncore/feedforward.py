@@ -11,7 +11,7 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.layers import dense, dropout, embedding, last, layer_norm, prototypes
 from rnncore.layers.elementary import valid_steps
-from rnncore.recurrent import glorot
+from rnncore.recurrent_layer import glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import CELLS, Layer
 from rnncore.errors import ContractError
-from rnncore.recurrent import Recurrent
-from rnncore.recurrent import orthogonal as orthogonal_matrix
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.recurrent_layer import Recurrent
+from rnncore.recurrent_layer import orthogonal as orthogonal_matrix
 from rnncore.typing import Array, Grads, Params
 
 # the gate that keeps the state where it is near one

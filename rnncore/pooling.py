@@ -9,7 +9,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.feedforward import Pooling
 from rnncore.layers import attention, pooling
-from rnncore.recurrent import glorot
+from rnncore.recurrent_layer import glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 SCORES = ("additive", "dot")

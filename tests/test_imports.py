@@ -25,6 +25,7 @@ EXTRA = {
 }
 GROUND = {"errors", "typing", "checks"}
 OBJECTS = {
+    "cells",
     "contract",
     "onnx_words",
     "onnx_layers",
@@ -46,13 +47,15 @@ ARROWS = {
     "kernels": ({"kernels", "layers", "typing", "errors"}, {"numba", "llvmlite"}),
     "losses": (GROUND | {"losses"}, set()),
     "sequences": (GROUND | {"sequences"}, {"narwhals", "polars"}),
-    "contract": (GROUND | {"layers", "kernels"}, set()),
-    "recurrent": (GROUND | {"contract"}, set()),
+    "cells": ({"errors"}, set()),
+    "contract": (GROUND | {"cells"}, set()),
+    "recurrent_layer": (GROUND | {"cells", "contract"}, set()),
+    "recurrent": ({"cells", "recurrent_layer"}, set()),
     "recurrent_dropout": (GROUND | {"layers", "contract", "recurrent"}, set()),
-    "feedforward": (GROUND | {"layers", "contract", "recurrent"}, set()),
-    "pooling": (GROUND | {"layers", "recurrent", "feedforward"}, set()),
+    "feedforward": (GROUND | {"layers", "contract", "recurrent_layer"}, set()),
+    "pooling": (GROUND | {"layers", "recurrent_layer", "feedforward"}, set()),
     "wrappers": (GROUND | {"wrappers", "layers", "contract", "feedforward"}, set()),
-    "initialisation": (GROUND | {"contract", "recurrent", "recurrent_dropout"}, set()),
+    "initialisation": (GROUND | {"contract", "recurrent_layer", "recurrent_dropout"}, set()),
     "compose": (
         GROUND | {"contract", "onnx_layers", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers"},
         set(),

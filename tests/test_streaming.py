@@ -256,7 +256,12 @@ WRONG = {
     "too few features": np.ones(2, np.float32),
     "a batch": np.ones((1, 3), np.float32),
     "another dtype": np.ones(3),
+    "a number": np.float32(1),
+    "no axis": np.ones((), np.float32),
+    "another order of bytes": np.ones(3, ">f4"),
     "a list": [1.0, 2.0, 3.0],
+    "nothing": None,
+    "something small": object(),
 }
 
 
@@ -267,6 +272,30 @@ def test_an_event_that_does_not_fit_is_refused_and_nobody_becomes_known(x):
     with pytest.raises(rc.ContractError, match="x: expected"):
         stream.step("ann", x)
     assert len(stream) == 0
+
+
+@pytest.mark.parametrize("x", WRONG.values(), ids=WRONG.keys())
+def test_an_event_that_does_not_fit_leaves_a_customer_where_he_was(x):
+    layer = rc.GRU(3, 4)
+    params, good = drawn(layer, T=2, N=1)
+    stream = rc.Stream(layer, params)
+    stream.step("ann", good[0, 0])
+    with pytest.raises(rc.ContractError, match="x: expected"):
+        stream.step("ann", x)
+    np.testing.assert_array_equal(stream.step("ann", good[1, 0]), layer.forward(params, good)[0][1, 0])
+
+
+def test_the_same_bits_where_kernels_cannot_read_the_fields_of_an_array(monkeypatch):
+    from rnncore.kernels import streaming
+
+    model = models("numba")["last"]
+    params, x = drawn(model)
+    expected = one_by_one(rc.Stream(model, params), x)
+    monkeypatch.setattr(streaming, "readable", lambda: False)
+    stream = rc.Stream(model, params)
+    np.testing.assert_array_equal(one_by_one(stream, x), expected)
+    with pytest.raises(rc.ContractError, match="x: expected shape"):
+        stream.step(0, x[0])
 
 
 @pytest.mark.parametrize("x", [-1, 9, 1.5, np.array([1])], ids=["negative", "too large", "no integer", "an array"])

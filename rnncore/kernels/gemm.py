@@ -169,14 +169,17 @@ def _row(
     back: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any
 ) -> None:  # fmt: skip
     """Add one row of a times all panels to one row of c, eight vectors at a time, if `back` the last ones first."""
-    full = _PANEL_BYTES // c.itemsize
-    wide = 8 // _VECTORS * full
+    full, wide = _VECTORS * lanes(c), 8 * lanes(c)
     count = (n + wide - 1) // wide
     for g in range(count):
         j = (count - 1 - g if back else g) * wide
         at = panels_0 + j // full * panels_next
-        if n - j > wide // 2:
+        if n - j >= wide:  # full, which is known when this is compiled: no masks (8 to 20 ns a tile)
+            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, wide)
+        elif n - j > wide // 2:
             _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
+        elif n - j == wide // 2:
+            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, wide // 2)
         else:
             _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
 

@@ -8,7 +8,7 @@ as always in prediction; a layer that looks ahead, as `Bidirectional`, is refuse
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,14 @@ Rows = NDArray[np.int64]
 
 
 class Step(NamedTuple):
-    """One layer moved on by one event: of the customer in one row of the table of states, or of those in many."""
+    """One layer moved on by one event: of the customer in one row of the table of states, or of those in many.
 
-    one: Callable[[Array, int, Array], Array]
+    quick: `one` looks itself whether x is one event, contiguous and of the right dtype, and gives None where it is not.
+    """
+
+    one: Callable[[Any, int, Array], Any]
     many: Callable[[Array, Rows, Array], Array]
+    quick: bool = False
 
 
 def parts(model: Layer, params: Params) -> list[tuple[Layer, Grads]]:
@@ -70,11 +74,11 @@ def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -
 
         if part.cell.name in kernels.CELLS:
             (option,) = part.options.values()
-            return Step(*kernels.cell_step(part.cell.name, params, column, option))
+            return Step(*kernels.cell_step(part.cell.name, params, column, option), quick=True)
     if isinstance(part, Dense) and fast:
         from rnncore.kernels import streaming as kernels
 
-        return Step(*kernels.affine_step(params))
+        return Step(*kernels.affine_step(params), quick=True)
     widths = part.state_sizes
     ends = [column + sum(widths[: k + 1]) for k in range(len(widths))]
     places = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
@@ -87,4 +91,4 @@ def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -
         out: Array = y[0] if has_time else y
         return out
 
-    return Step(lambda x, row, table: many(x[None], np.array([row]), table)[0], many)
+    return Step(lambda x, row, table: np.ascontiguousarray(many(x[None], np.array([row]), table)[0]), many)

@@ -38,14 +38,16 @@ class Stream:
     def __init__(self, model: Layer, params: Params) -> None:
         if not isinstance(model, Layer):
             raise ContractError("model", "a layer", f"a {type(model).__name__}", "for instance rnncore.GRU(3, 4)")
-        dtype = checks.parameters(params, model.parameter_shapes(), repr(model)) or np.dtype(model.dtype)
-        model._check_dtype(dtype)
+        given = checks.parameters(params, model.parameter_shapes(), repr(model)) or np.dtype(model.dtype)
+        model._check_dtype(given)
+        dtype = np.dtype(given.name)  # the one object of this name, by which kernels know it
         self.model, self.dtype = model, dtype
-        self.params = {name: np.array(a, order="C") for name, a in params.items()}
-        each = steps(model, self.params)
-        self._ones, self._manys = [step.one for step in each], [step.many for step in each]
-        first = parts(model, self.params)[0][0]
-        self._ids = first.V if isinstance(first, (Embedding, Tied)) else None
+        self.params = {name: np.array(a, dtype, order="C") for name, a in params.items()}
+        first, *rest = each = steps(model, self.params)
+        self._manys = [step.many for step in each]
+        self._first, self._rest, self._quick = first.one, [step.one for step in rest], first.quick
+        reader = parts(model, self.params)[0][0]
+        self._ids = reader.V if isinstance(reader, (Embedding, Tied)) else None
         self._shape: tuple[Any, ...] = (model.sizes[0],)
         self._row: dict[Hashable, int] = {}
         self._free: list[int] = []
@@ -63,18 +65,27 @@ class Stream:
         >>> stream.step("ann", np.ones(2, np.float32)).shape, len(stream)
         ((3,), 1)
         """
-        if self._ids is not None:
-            one = self._checked_ids(np.asarray(x), ())
-        elif x.__class__ is np.ndarray and x.dtype is self.dtype and x.shape == self._shape and x.flags.c_contiguous:
-            one = x
-        else:
-            checks.array("x", x, (self._shape[0] or "D",), self.dtype, "one event: its features")
-            one = np.array(x)
         with self._lock:
             row = self._row.get(key)
-            if row is None:
-                row = self._new(key)
-            for advance in self._ones:
+            if row is not None and self._quick:
+                y = self._first(x, row, self._table)
+                if y is not None:
+                    for advance in self._rest:
+                        y = advance(y, row, self._table)
+                    return y  # type: ignore[no-any-return]
+        return self._checked(key, x)
+
+    def _checked(self, key: Hashable, x: Array | int) -> Array:
+        """`step` where x may be wrong, or the customer new."""
+        if self._ids is not None:
+            one = self._checked_ids(np.asarray(x), ())
+        else:
+            checks.array("x", x, (self._shape[0] or "D",), self.dtype, "one event: its features")
+            one = np.empty(np.shape(x), self.dtype)
+            one[:] = x
+        with self._lock:
+            row = self._row[key] if key in self._row else self._new(key)
+            for advance in (self._first, *self._rest):
                 one = advance(one, row, self._table)
         return one
 

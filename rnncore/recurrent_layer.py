@@ -1,0 +1,153 @@
+"""A row of the table of cells as a layer: two sizes, how its parameters start, and the twin that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rnncore import checks
+from rnncore.cells import Cell, in_numbers
+from rnncore.contract import Layer
+from rnncore.errors import ContractError
+from rnncore.typing import Array, Grads, Lengths, Params, State
+
+BACKENDS = ("numba", "numpy")
+
+
+def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """Return a (rows, columns) matrix, uniform within sqrt(6 / (rows + columns)) (Glorot and Bengio 2010, eq. 16)."""
+    limit = np.sqrt(6 / (rows + columns))
+    return rng.uniform(-limit, limit, (rows, columns))
+
+
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """Return a random orthogonal matrix, uniform over all of them (Saxe et al. 2014; signs as in Mezzadri 2007).
+
+    Of a matrix that is not square, the shorter of rows and columns are orthonormal.
+    """
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    turned: Array = q * np.sign(np.diag(r))
+    return turned if rows >= columns else turned.T
+
+
+STARTS: dict[str, Callable[..., Array]] = {
+    "zeros": lambda rng, *shape: np.zeros(shape),
+    "ones": lambda rng, *shape: np.ones(shape),
+    "glorot": glorot,
+    "orthogonal": orthogonal,
+}
+
+
+class Recurrent(Layer):
+    """A cell of the table over T steps; use `RNN`, `LSTM` or `GRU`, or give the row of a cell of your own.
+
+    P is the width of the output, of a cell that has such a size; None: half of H.
+    """
+
+    def __init__(
+        self, cell: Cell, D: int, H: int, P: int | None = None, *, backend: str, dtype: str, **options: str
+    ) -> None:
+        self.cell, self.D, self.H = cell, checks.size("D", D), checks.size("H", H)
+        if P is not None and "P" not in cell.letters:
+            raise ContractError("P", "None", repr(P), f"the output of a {cell.printed} has H columns")
+        given = {"D": self.D, "H": self.H, "P": checks.size("P", (self.H + 1) // 2 if P is None else P)}
+        self.letters = {letter: given[letter] for letter in cell.letters}
+        self._shapes, self._state_sizes = cell.shapes(**self.letters), cell.state_sizes(**self.letters)
+        checks.one_of("backend", backend, BACKENDS)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        for name, value in options.items():
+            checks.one_of("option", name, tuple(cell.options) or ("none",))
+            checks.one_of(name, value, cell.options[name])
+        self.backend, self.dtype = backend, dtype
+        self.options = {name: options.get(name, words[0]) for name, words in cell.options.items()}
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the layer was made with, beside its cell: sizes, options, backend and dtype."""
+        return {**self.letters, **self.options, "backend": self.backend, "dtype": self.dtype}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-able description of this layer."""
+        return {"layer": type(self).__name__, **self.words}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of each parameter."""
+        return dict(self._shapes)
+
+    def using(self, **words: str) -> Recurrent:
+        """Return the same layer with another `backend` or `dtype`."""
+        said = {**self.words, **{name: word for name, word in words.items() if name in self.words}}
+        if type(self) is Recurrent:  # a cell of one's own has no class that knows its row
+            return Recurrent(self.cell, **said)
+        return type(self)(**said)
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """The one twin that computes."""
+        return frozenset([self.backend])
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The width of each state."""
+        return self._state_sizes
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None]:
+        """Columns of x, features out."""
+        return in_numbers(self.cell.x, self.letters), self.state_sizes[0]
+
+    @property
+    def needs_time(self) -> bool:
+        """True: a cell moves from step to step."""
+        return True
+
+    @property
+    def exact(self) -> bool:
+        """False where an option says that `backward` is something else than the gradient of `forward`."""
+        return not set(self.options.values()) & set(self.cell.inexact)
+
+    def _init(self, rng: np.random.Generator) -> Grads:
+        params: Grads = {}
+        for name, shape in self.parameter_shapes().items():
+            letters, start = self.cell.parameters[name]
+            blocks = int(letters.split()[-1][:-1] or 1)  # "3H" are three
+            block = (*shape[:-1], shape[-1] // blocks)
+            params[name] = np.concatenate([STARTS[start](rng, *block) for _ in range(blocks)], axis=-1)
+        for gate in self.cell.open_gates:
+            k = self.cell.gates.index(gate)
+            params[self.cell.biases[0]][k * self.H : (k + 1) * self.H] = 1
+        return params
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        columns, what = self.sizes[0], "features" if self.cell.x == "D" else f"columns ({self.cell.x})"
+        checks.array("x", x, ("T", "N", columns or 0), dtype, f"time-major: T steps, N sequences, {columns} {what}")
+
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        if self.backend == "numba" and dtype.name not in checks.DTYPES:
+            advice = 'only the textbook computes in other precisions; say backend="numpy"'
+            raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
+
+    def _output_shape(self, cache: Any) -> tuple[int, ...]:
+        checks.cache(cache, self.cell.cache)
+        T, N, D = cache.x.shape
+        widths = tuple(getattr(cache, name).shape[2] for name in self.cell.states)
+        if self.sizes[0] != D or widths != self.state_sizes:
+            came = f"one for {D} features and {' and '.join(str(width) for width in dict.fromkeys(widths))} units"
+            raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
+        return T, N, widths[0]
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        result: tuple[Array, State, Any] = self.cell.twin(self.backend).forward(
+            params, x, state_0, lengths, **self.options
+        )
+        return result
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array | None, State]:
+        result: tuple[Grads, Array, State] = self.cell.twin(self.backend).backward(
+            params, cache, dy, dstate_T, **self.options
+        )
+        return result
