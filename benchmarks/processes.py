@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .cells import problem, training
 from .rivals import load_torch, present
 from .turns import Result
 
+T = TypeVar("T")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1] if HERE.parent.name == "rnncore" else HERE.parent  # what a new process finds this package in
 MEMORY = (64, 400, 64, 128)  # N, T, D, H of the lines that measure memory
@@ -168,15 +169,18 @@ def long_run(who: str, T: int) -> dict[str, float]:
     make = {"rnncore": _ours, "torch": _torchs}[who]
     make(10 * K)()
     call = make(T)
+    start = time.perf_counter()
+    (value, dWh), megabytes = peak_of(call)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "megabytes": megabytes, "loss": value, "dWh": float(np.linalg.norm(dWh))}
+
+
+def peak_of(call: Callable[[], T]) -> tuple[T, float]:
+    """What the call returns, and the most memory that was resident during it beyond that before, in MB."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest memory so far: it was the compiler's
     before = _status("VmRSS")
-    start = time.perf_counter()
-    value, dWh = call()
-    seconds = time.perf_counter() - start
-    return {
-        **{"seconds": seconds, "megabytes": _status("VmHWM") - before},
-        **{"loss": value, "dWh": float(np.linalg.norm(dWh))},
-    }
+    returned = call()
+    return returned, _status("VmHWM") - before
 
 
 def _status(what: str) -> float:
@@ -210,10 +214,9 @@ def memory_run(who: str, cell: str) -> dict[str, float]:
     """Run forward + backward once: seconds, and what it adds to the peak memory; compiled and warmed up before."""
     training(cell, (64, 2, 64, 128), "float32", 1).calls[who]()
     call = training(cell, MEMORY, "float32", 1).calls[who]
-    Path("/proc/self/clear_refs").write_text("5")
-    before, start = _status("VmRSS"), time.perf_counter()
-    call()
-    return {"seconds": time.perf_counter() - start, "megabytes": _status("VmHWM") - before}
+    start = time.perf_counter()
+    _, megabytes = peak_of(call)
+    return {"seconds": time.perf_counter() - start, "megabytes": megabytes}
 
 
 def kept(cell: str) -> float:

@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnncore.errors import DataError
-from rnncore.marketing.encoding import Summary, signed_log
+from rnncore.marketing.encoding import Summary
+from rnncore.marketing.features import signed_log
 from rnncore.marketing.likelihood import customers, maximise
 
 Floats = NDArray[np.float64]
@@ -36,25 +37,25 @@ class RecencyRule:
 
     columns: ClassVar[tuple[str, ...]] = ("since",)
 
-    def fit(self, summary: Summary, length: Floats, returned: Floats) -> Self:
+    def fit(self, summary: Summary, length: Floats, returned: Floats, further: Floats | None = None) -> Self:
         """Learn from customers at origins in the past: window lengths in days and outcomes 0 or 1, each (N,).
 
-        DataError where all outcomes are equal.
+        further: more columns, (N, B). DataError where all outcomes are equal.
         """
         if np.ptp(returned) == 0:
             raise DataError(f"all {len(returned)} outcomes are {returned[0]:.0f}: there is nothing to learn from")
         self.model_ = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        self.model_.fit(self._features(summary, length), returned)
+        self.model_.fit(self._features(summary, length, further), returned)
         return self
 
-    def predict(self, summary: Summary, length: float) -> Floats:
+    def predict(self, summary: Summary, length: float, further: Floats | None = None) -> Floats:
         """P(an event within `length` days of the origin), (N,)."""
         lengths = np.full(len(summary.since), float(length))
-        return np.asarray(self.model_.predict_proba(self._features(summary, lengths))[:, 1], np.float64)
+        return np.asarray(self.model_.predict_proba(self._features(summary, lengths, further))[:, 1], np.float64)
 
-    def _features(self, summary: Summary, length: Floats) -> Floats:
+    def _features(self, summary: Summary, length: Floats, further: Floats | None) -> Floats:
         logs = [np.log(summary.events) if c == "events" else signed_log(getattr(summary, c)) for c in self.columns]
-        return np.column_stack([*logs, np.log(length)])
+        return np.column_stack([*logs, np.log(length), *([] if further is None else [further])])
 
 
 class RFMLogistic(RecencyRule):
@@ -128,22 +129,36 @@ class BGNBD:
 
 
 def simple_methods(
-    summary: Summary, length: Floats, returned: Floats, latest: NDArray[np.bool_], now: Summary, horizon: int
+    summary: Summary,
+    further: Floats,
+    length: Floats,
+    returned: Floats,
+    latest: NDArray[np.bool_],
+    now: Summary,
+    beside: Floats,
+    horizon: int,
 ) -> dict[str, Floats]:
     """P(return within `horizon` days) by each method, (M,) each, for M customers who stand at `now`.
 
     summary, length, returned: N customers at origins in the past, see `RecencyRule.fit`. `rfm-windows` learns from all
     of them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as
-    long as the horizon; `bg/nbd` from the events up to now, and it needs no calibration: time is in the model.
+    long as the horizon; `bg/nbd` from the events up to now, and it needs no calibration: time is in the model. further
+    (N, B), beside (M, B): other columns; where there are any, both forms of `rfm` are there with them too.
     """
     alone = Summary(*(column[latest] for column in summary))
     repeats, last = now.events - 1, now.age - now.since
-    return {
+    found = {
         "recency": RecencyRule().fit(alone, length[latest], returned[latest]).predict(now, horizon),
         "rfm": RFMLogistic().fit(alone, length[latest], returned[latest]).predict(now, horizon),
         "rfm-windows": RFMLogistic().fit(summary, length, returned).predict(now, horizon),
         "bg/nbd": BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),
     }
+    if further.shape[1]:
+        one = RFMLogistic().fit(alone, length[latest], returned[latest], further[latest])
+        all_ = RFMLogistic().fit(summary, length, returned, further)
+        found |= {"rfm, columns": one.predict(now, horizon, beside)}
+        found |= {"rfm-windows, columns": all_.predict(now, horizon, beside)}
+    return found
 
 
 def _log_likelihood(parameters: Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:

@@ -5,13 +5,15 @@
     decoding      the probability, calibrated on the latest complete windows
     must beat     recency rule, RFM logistic regression, BG/NBD, and the constant rate
 
-The network learns from nine customers in ten and stops by the loss of the tenth; all windows of a customer are on one
-side.
+Static columns and the calendar are read too, see beside.py, by the network and by the two logistic regressions that say
+so. A static column that alone knows who came back is named beside the verdict, see leaks.py. The network learns from
+nine customers in ten and stops by the loss of the tenth; all windows of a customer are on one side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,27 +21,34 @@ from numpy.typing import NDArray
 
 import rnncore as rc
 from rnncore.contract import Layer
+from rnncore.marketing import beside, features, leaks
 from rnncore.marketing.baselines import simple_methods
-from rnncore.marketing.encoding import COLUMNS, Scale, Summary, apply_scale, encode, fit_scale, has_gaps, summarise
+from rnncore.marketing.columns import Columns
+from rnncore.marketing.days import span
+from rnncore.marketing.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names, summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import Examples, tenth
-from rnncore.marketing.task import Code, Task, Told
-from rnncore.marketing.windows import asked_of, require_both_outcomes, stayed, windows
+from rnncore.marketing.judgement import CONSTANT, Judgement
+from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.windows import asked_at, require_both_outcomes, stayed, windows
 from rnncore.marketing.wording import counted
+from rnncore.sequences import Shared
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+SEARCHED = 5_000  # customers, at most, among whom leaks are looked for
 
 
 class Facts(NamedTuple):
-    """What the simple methods read of windows in the past."""
+    """What the simple methods read of N windows."""
 
     summary: Summary
+    further: Floats
+    """Columns of the calendar and of the customers, see `beside.py`, (N, B)."""
     length: Floats
     """Days in the window, (N,)."""
     returned: Floats
-    """1 where there was an event in the window, else 0, (N,)."""
+    """1 where there was an event in the window, else 0, (N,); empty where that is not known."""
     latest: NDArray[np.bool_]
     """Which are of the newest window as long as the horizon, (N,)."""
 
@@ -69,21 +78,27 @@ class Churn(Task):
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The windows that are complete on the day `end`, and the scale of their steps."""
-        masks = has_gaps(log.until(end))
-        found = windows(log, end, self.horizon, self.latest, masks)
+        past = log.until(end)
+        masks, code = has_gaps(past), self._beside(past)
+        found = windows(log, end, self.horizon, self.latest, masks, code)
         require_both_outcomes(found.returned, "any training window")
         latest = found.newest & (found.length == self.horizon)
         require_both_outcomes(found.returned[latest], f"the {counted(self.horizon, 'day')} before {end}")
-        scale = fit_scale(found.histories.values)
+        scale = fit_scale(found.histories)
         told = Examples(
             apply_scale(found.histories, scale),
             group=found.person,
             target=found.returned[:, None].astype(np.float32),
             newest=found.newest,
             watched=tenth(found.person, self.seed),
-            facts=Facts(found.summary, found.length, found.returned, latest),
+            facts=Facts(found.summary, _further(found.histories, code), found.length, found.returned, latest),
         )
-        return {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}, told
+        measured = {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}
+        return {**measured, "beside": code}, told
+
+    def _beside(self, past: EventLog) -> Code:
+        """The code of what is known beside the events."""
+        return beside.measure(past)
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Everybody known at `origin`, and who of them had an event in the `horizon` days after it."""
@@ -94,10 +109,24 @@ class Churn(Task):
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`, asked about the `horizon` days after it."""
-        history, group = asked_of(log, at)
-        scale = Scale(np.array(code["mean"]), np.array(code["deviation"]))
-        steps = encode(history, at, self.horizon, self.horizon, self.latest, code["masks"])
-        return Examples(apply_scale(steps, scale), group=group, facts=summarise(history, at))
+        past = log.until(at)
+        if features.names(code["beside"]["calendar"]):
+            self._require_calendar(past, at)
+        who, masks = asked_at(past, at), code["masks"]
+        steps = encode(past, at, self.horizon, self.horizon, self.latest, masks, code["beside"], who)
+        scale, n = Scale(np.array(code["mean"]), np.array(code["deviation"])), len(who.who)
+        further, length = _further(steps, code["beside"]), np.full(n, float(self.horizon))
+        facts = Facts(summarise(past, at, who), further, length, np.zeros(0), np.ones(n, bool))
+        return Examples(apply_scale(steps, scale), group=log.population(at)[who.who], facts=facts)
+
+    def require_answers(self, log: EventLog) -> None:
+        """DataError where a calendar for everybody ends before the days that are asked about at the end of the log."""
+        if features.names(self._beside(log)["calendar"]):
+            self._require_calendar(log, log.last_day)
+
+    def _require_calendar(self, log: EventLog, at: np.datetime64) -> None:
+        if log.calendar is not None and log.calendar.customers is None:
+            log.calendar.require(at + span(self.horizon), log.customers[:1])
 
     def network(self, code: Code) -> Layer:
         """A GRU over the steps of a history, its last output, one logit."""
@@ -117,7 +146,7 @@ class Churn(Task):
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `encoding`."""
-        return [*COLUMNS, *(("value empty", "items empty") if code["masks"] else ())]
+        return names(code["masks"], code["beside"])
 
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The latest days with events, and the closing step."""
@@ -127,8 +156,39 @@ class Churn(Task):
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Probabilities of return by the simple methods."""
         facts: Facts = told.facts
-        methods = simple_methods(*facts, asked.facts, self.horizon)
+        methods = simple_methods(*facts, asked.facts.summary, asked.facts.further, self.horizon)
         for name in self.unfit:
             del methods[name]
         rate = float(facts.returned[facts.latest].mean())
         return {**methods, CONSTANT: np.full(len(asked.group), rate)}
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        warning = self._leaks(asked, origin, log)
+        return (replace(table, reason=f"{table.reason} {warning}") if warning else table), held
+
+    def _leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
+        """A warning of static columns that know what came after the origin, or nothing; of at most 5,000 customers."""
+        columns, some = beside.static(log), np.arange(len(asked.group))
+        if not columns.names:
+            return ""
+        if len(some) > SEARCHED:
+            some = np.sort(np.random.default_rng(self.seed).choice(some, SEARCHED, replace=False))
+        came = np.asarray(asked.target)[some].astype(np.int64)
+        if min(came.sum(), len(came) - came.sum()) < leaks.FOLDS:
+            return ""
+        own, summary = columns.take(asked.group[some]), asked.facts.summary
+        done = {f"{name} until then": column[some] for name, column in zip(Summary._fields, summary, strict=True)}
+        found = leaks.search(Columns({**own.numbers, **done}, own.categories), came)
+        names = [f"{s.name} (alone {s.alone:.3f})" for s in found if s.leaks and s.name in columns]
+        if not names:
+            return ""
+        return f"Leak? Was this column of the customers known on {origin}: {', '.join(names)}; if not, leave it out."
+
+
+def _further(histories: Shared, code: Code) -> Floats:
+    """The columns beside the events in closing steps, (N, B)."""
+    D = histories.closing.shape[1]
+    return histories.closing[:, D - len(beside.names(code)) :]

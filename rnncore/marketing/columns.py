@@ -109,7 +109,7 @@ def gather(frame: pl.DataFrame, texts: Sequence[str] = ()) -> Columns:
 
 
 def categorise(column: pl.Series) -> Category:
-    """Codes and sorted levels of a column of text."""
-    levels = column.drop_nulls().unique().sort()
+    """Codes and sorted levels of a column of words; levels that do not occur are left out."""
+    levels = column.unique().drop_nulls().cast(pl.String).sort()
     codes = column.cast(pl.Enum(levels)).to_physical().cast(pl.Int32).fill_null(EMPTY)
     return Category(np.array(codes.to_numpy()), levels.to_numpy().astype(object))

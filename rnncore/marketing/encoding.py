@@ -5,7 +5,8 @@
     closing step  log days since the last event   | 0 | 0 | 1 | log events so far | log age in days | log length/horizon
 
 Where the past has empty cells of value or items, two more columns say so: 1 in event steps whose cell is empty, which
-then count as average ones. Of negative amounts the logarithm is that of their size, with a minus.
+then count as average ones. Of negative amounts the logarithm is that of their size, with a minus. Behind them stand the
+columns of the calendar and, in the closing step, of the customer: see `beside.py`.
 
 The log (EventLog.per_day) has one event per customer and day. The closing step asks the question: is there an event
 within `length` days of the origin? One network can so be trained on windows of several lengths, see `ladder`.
@@ -13,17 +14,21 @@ within `length` days of the origin? One network can so be trained on windows of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncore.marketing import beside
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.sequences import Histories
+from rnncore.marketing.features import signed_log
+from rnncore.sequences import Shared
 
 Floats = NDArray[np.float64]
+Code = dict[str, Any]
 COLUMNS = ("gap", "value", "items", "closing", "events", "age", "length")
+EMPTY = ("value empty", "items empty")
 EVENT, CLOSING = slice(1, 3), slice(4, 7)  # columns that mean something in one kind of step only
 MARK = 3
 
@@ -70,15 +75,36 @@ def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
     ]
 
 
-def summarise(history: EventLog, origin: np.datetime64) -> Summary:
-    """The summary at `origin` of a log with one event per customer and day, none of it after the origin."""
-    ends = history.offsets[1:] - 1
-    value = np.zeros(len(history)) if history.value is None else np.nan_to_num(_clean(history.value))
+class Standing(NamedTuple):
+    """Customers at an origin; arrays (N,)."""
+
+    who: NDArray[np.int64]
+    """Positions in the log."""
+    begin: NDArray[np.int64]
+    """Where the events of each begin in the log."""
+    end: NDArray[np.int64]
+    """Where those known at the origin end."""
+
+
+def standing(log: EventLog, origin: np.datetime64) -> Standing:
+    """Everybody with an event on or before the origin."""
+    known = np.bincount(log.codes[log.day <= origin], minlength=len(log.customers))
+    index = np.flatnonzero(known)
+    return Standing(index, log.offsets[index], log.offsets[index] + known[index])
+
+
+def summarise(log: EventLog, origin: np.datetime64, who: Standing | None = None) -> Summary:
+    """The summary at `origin` of a log with one event per customer and day; None: of everybody who is known then."""
+    who = standing(log, origin) if who is None else who
+    value = np.zeros(len(who.who))
+    if log.value is not None and len(value):
+        pieces = np.column_stack([who.begin, who.end]).ravel()  # every second sum is of what lies between
+        value = np.add.reduceat(np.append(np.nan_to_num(_clean(log.value)), 0.0), pieces)[::2]
     return Summary(
-        since=_days(origin - history.day[ends]),
-        events=np.diff(history.offsets).astype(np.float64),
-        value=np.add.reduceat(value, history.offsets[:-1]) if len(history) else value,
-        age=_days(origin - history.day[history.offsets[:-1]]),
+        since=_days(origin - log.day[who.end - 1]),
+        events=(who.end - who.begin).astype(np.float64),
+        value=value,
+        age=_days(origin - log.day[who.begin]),
     )
 
 
@@ -87,75 +113,102 @@ def has_gaps(log: EventLog) -> bool:
     return any(column is not None and bool(np.isnan(column).any()) for column in (log.value, log.items))
 
 
-def encode(
-    history: EventLog, origin: np.datetime64, length: int, horizon: int, latest: int, masks: bool = False
-) -> Histories:
-    """The steps above, unscaled, of the `latest` events of each customer: values (sum of L_i + 1, 7) and offsets.
+def names(masks: bool, code: Code) -> list[str]:
+    """What each of the D columns is called."""
+    return [*COLUMNS, *(EMPTY if masks else ()), *beside.names(code)]
 
-    masks: whether two more columns say which cells are empty; these are NaN until they are scaled. The closing step
-    counts all events, and the first event kept has its true distance from the one before.
+
+def event_steps(log: EventLog, masks: bool, code: Code) -> tuple[Floats, list[int]]:
+    """The events of a log as steps, unscaled, of those columns that are not 0 in them, and which these are.
+
+    masks: whether two of them say which cells are empty; these are NaN until they are scaled. code: of `beside`.
     """
-    starts, ends = history.offsets[:-1], history.offsets[1:]
-    first = np.zeros(len(history), bool)
-    first[starts] = True
-    gap = np.where(first, 0.0, _days(np.diff(history.day, prepend=history.day[:1])))
-    kept = np.arange(len(history)) >= np.repeat(ends - latest, np.diff(history.offsets))
-    kept_lengths = np.minimum(ends - starts, latest)
-    offsets = np.concatenate([[0], np.cumsum(kept_lengths + 1)])
-    values = np.zeros((offsets[-1], len(COLUMNS) + 2 * masks))
-    closing = offsets[1:] - 1
-    steps = np.ones(len(values), bool)
-    steps[closing] = False
-    things = history.count if history.items is None else history.items
-    money = np.zeros(len(history)) if history.value is None else _clean(history.value)
-    values[steps, :MARK] = signed_log(np.column_stack([gap, money, _clean(things)])[kept])
+    first = np.zeros(len(log), bool)
+    first[log.offsets[:-1]] = True
+    days = beside.steps(log, code)
+    steps = np.empty((len(log), MARK + len(EMPTY) * masks + days.shape[1]))
+    steps[:, 0] = np.where(first, 0.0, _days(np.diff(log.day, prepend=log.day[:1])))
+    steps[:, 1] = 0.0 if log.value is None else _clean(log.value)
+    steps[:, 2] = _clean(log.count if log.items is None else log.items)
+    for k in range(MARK):
+        steps[:, k] = signed_log(steps[:, k])
     if masks:
-        values[steps, len(COLUMNS) :] = np.isnan(values[steps, EVENT])
-    now = summarise(history, origin)
-    values[closing, 0] = np.log1p(now.since)
-    values[closing, MARK] = 1.0
-    values[closing, CLOSING] = np.column_stack(
-        [np.log(now.events), np.log1p(now.age), np.full(len(starts), np.log(length / horizon))]
-    )
-    return Histories(values, offsets)
+        steps[:, MARK : MARK + len(EMPTY)] = np.isnan(steps[:, EVENT])
+    steps[:, steps.shape[1] - days.shape[1] :] = days
+    beyond = range(len(COLUMNS), len(COLUMNS) + steps.shape[1] - MARK)
+    return steps, [*range(MARK), *beyond]
 
 
-def fit_scale(values: Floats) -> Scale:
-    """Measure the scale of encoded steps (n, D); a column without spread keeps its unit."""
-    closing = values[:, MARK] == 1.0
-    rows = np.ones(values.shape, bool)
-    rows[:, EVENT], rows[:, CLOSING] = ~closing[:, None], closing[:, None]
-    rows &= ~np.isnan(values)
-    mean = np.mean(values, axis=0, where=rows)
-    deviation = np.std(values, axis=0, where=rows)
-    unscaled = [MARK, *range(len(COLUMNS), values.shape[1])]
-    mean[unscaled], deviation[unscaled] = 0.0, 1.0
-    return Scale(mean, np.where(deviation > 1e-9, deviation, 1.0))
+def encode(
+    log: EventLog,
+    origin: np.datetime64,
+    length: int,
+    horizon: int,
+    latest: int,
+    masks: bool = False,
+    code: Code | None = None,
+    who: Standing | None = None,
+    steps: tuple[Floats, list[int]] | None = None,
+) -> Shared:
+    """The steps above, unscaled, of the `latest` events until the origin of each customer, and the closing step.
 
-
-def apply_scale(histories: Histories, scale: Scale) -> Histories:
-    """Standardised steps in float32; a column stays 0 in steps where it means nothing."""
-    closing = histories.values[:, MARK] == 1.0
-    values = (histories.values - scale.mean) / scale.deviation
-    values[closing, EVENT] = 0.0
-    values[~closing, CLOSING] = 0.0
-    values[np.isnan(values)] = 0.0  # the average
-    return Histories(values.astype(np.float32), histories.offsets)
-
-
-def join(parts: list[Histories]) -> Histories:
-    """The histories of all parts, one part behind the other."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    return Histories(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def signed_log(amounts: Floats) -> Floats:
-    """sign(v) log(1 + |v|).
-
-    >>> signed_log(np.array([-1.0, 0.0, 1.0])).round(3)
-    array([-0.693,  0.   ,  0.693])
+    masks, code, steps: see `event_steps`; steps given are not made again. who: None for everybody who is known then.
+    The closing step counts all events, and the first event kept has its true distance from the one before.
     """
-    return np.asarray(np.sign(amounts) * np.log1p(np.abs(amounts)), np.float64)
+    code = beside.nothing() if code is None else code
+    who = standing(log, origin) if who is None else who
+    events, columns = event_steps(log, masks, code) if steps is None else steps
+    now, further = summarise(log, origin, who), beside.closing(log, who.who, origin, length, code)
+    closing = np.zeros((len(who.who), len(names(masks, code))))
+    closing[:, 0] = np.log1p(now.since)
+    closing[:, MARK] = 1.0
+    closing[:, CLOSING] = np.column_stack(
+        [np.log(now.events), np.log1p(now.age), np.full(len(closing), np.log(length / horizon))]
+    )
+    closing[:, closing.shape[1] - further.shape[1] :] = further
+    return Shared(events, columns, np.maximum(who.begin, who.end - latest), who.end, closing)
+
+
+def fit_scale(histories: Shared) -> Scale:
+    """Measure the scale of encoded steps, each event as often as it is read; a column without spread keeps its unit."""
+    times = np.zeros(len(histories.steps) + 1)
+    np.add.at(times, histories.begin, 1.0)
+    np.add.at(times, histories.end, -1.0)
+    times = np.cumsum(times)[:-1]
+    D = histories.closing.shape[1]
+    mean, deviation = np.zeros(D), np.ones(D)
+    for k in range(len(COLUMNS)):
+        cells, counts = np.zeros(0), np.zeros(0)
+        if k < MARK:
+            known = ~np.isnan(histories.steps[:, k]) & (times > 0)
+            cells, counts = histories.steps[known, k], times[known]
+        if k == 0 or k > MARK:
+            cells = np.concatenate([cells, histories.closing[:, k]])
+            counts = np.concatenate([counts, np.ones(len(histories))])
+        if k != MARK and len(cells):
+            mean[k] = np.average(cells, weights=counts)
+            spread = np.sqrt(np.average((cells - mean[k]) ** 2, weights=counts))
+            deviation[k] = spread if spread > 1e-9 else 1.0
+    return Scale(mean, deviation)
+
+
+def apply_scale(histories: Shared, scale: Scale) -> Shared:
+    """Standardised steps in float32; a column stays 0 in steps where it means nothing."""
+    steps = np.empty(histories.steps.shape, np.float32)
+    for place, column in enumerate(histories.columns):
+        steps[:, place] = (histories.steps[:, place] - scale.mean[column]) / scale.deviation[column]
+    steps[np.isnan(steps)] = 0.0  # the average
+    closing = (histories.closing - scale.mean) / scale.deviation
+    closing[:, EVENT] = 0.0
+    columns = list(histories.columns)
+    return Shared(steps, columns, histories.begin, histories.end, closing.astype(np.float32))
+
+
+def join(parts: list[Shared]) -> Shared:
+    """The histories of all parts, which share their steps, one part behind the other."""
+    first = parts[0]
+    cuts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("begin", "end", "closing"))
+    return Shared(first.steps, list(first.columns), *cuts)
 
 
 def _days(times: NDArray[np.timedelta64]) -> Floats:

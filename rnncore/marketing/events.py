@@ -133,7 +133,7 @@ class EventLog:
     def _set(self, **arrays: Array | Columns | None) -> None:
         """Hold the arrays, each closed against writing."""
         for name, array in arrays.items():
-            if isinstance(array, np.ndarray):
+            if isinstance(array, np.ndarray) and array.flags.writeable:
                 array = np.ascontiguousarray(array)
                 array.flags.writeable = False
             setattr(self, name, array)
@@ -170,12 +170,12 @@ class EventLog:
     @property
     def first_day(self) -> np.datetime64:
         """The day of the earliest event."""
-        return np.min(self.day)
+        return to_day(np.min(self.time))
 
     @property
     def last_day(self) -> np.datetime64:
         """The day of the latest event; the log is taken to end there."""
-        return np.max(self.day)
+        return to_day(np.max(self.time))
 
     def quality(self) -> Quality:
         """The report on the source: rows read and used, what was missing, dropped, repeated or out of order."""

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from rnncore.errors import DataError
 from rnncore.marketing.columns import Category, Columns
-from rnncore.marketing.encoding import signed_log
 from rnncore.marketing.events import EventLog
 from rnncore.sequences import Histories
 
@@ -36,6 +35,15 @@ Code = dict[str, Any]
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
 DAY = np.timedelta64(1, "D")
+
+
+def signed_log(amounts: Floats) -> Floats:
+    """sign(v) log(1 + |v|).
+
+    >>> signed_log(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([-0.693,  0.   ,  0.693])
+    """
+    return np.asarray(np.sign(amounts) * np.log1p(np.abs(amounts)), np.float64)
 
 
 def of_events(log: EventLog, roles: Sequence[str]) -> Columns:

@@ -26,11 +26,11 @@ from rnncore.losses import discrete_hazard
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import Day, days_between, span
-from rnncore.marketing.encoding import apply_scale, encode, fit_scale, join, ladder
+from rnncore.marketing.encoding import apply_scale, encode, event_steps, fit_scale, join, ladder
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
-from rnncore.marketing.windows import ENDED, asked_of
+from rnncore.marketing.windows import ENDED, asked_at
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -76,21 +76,20 @@ class ChurnHazard(Churn):
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
         code, window = super().told(log, end)  # what the simple methods learn from, and its errors
-        parts, groups, targets, newest = [], [], [], []
+        known, past, masks = log.population(end), log.until(end), code["masks"]
+        events = event_steps(past, masks, code["beside"])
+        parts, targets, newest = [], [], []
         for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
-            history, group = asked_of(log, origin)
-            if not len(group):
+            who = asked_at(past, origin)
+            if not len(who.who):
                 continue
-            target = self._intervals(log, origin, end)[group]
-            seen = target[:, 0] >= 0
-            parts.append(encode(history, origin, self.horizon, self.horizon, self.latest, code["masks"]))
-            groups.append(group)
+            target = self._intervals(log, origin, end)[known[who.who]]
+            one = encode(past, origin, self.horizon, self.horizon, self.latest, masks, code["beside"], who, events)
+            parts.append((one, who.who))
             targets.append(target)
-            newest.append(np.full(len(group), origin + span(self.horizon) >= end) & seen)
-        steps, group, target = join(parts), np.concatenate(groups), np.concatenate(targets)
-        scale = fit_scale(steps.values)
-        known = log.population(end)
-        person = np.searchsorted(known, group)
+            newest.append(np.full(len(who.who), origin + span(self.horizon) >= end) & (target[:, 0] >= 0))
+        steps, person = join([one for one, _ in parts]), np.concatenate([index for _, index in parts])
+        target, scale = np.concatenate(targets), fit_scale(steps)
         told = Examples(
             apply_scale(steps, scale),
             group=person,

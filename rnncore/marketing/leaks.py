@@ -22,6 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from rnncore.errors import DataError
 from rnncore.marketing import parsing
@@ -135,7 +136,8 @@ def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
 
 def _auroc(model: Any, x: Floats, outcome: NDArray[Any]) -> float:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
+    with threadpool_limits(1):  # its sums depend on how many share them
+        p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(outcome, p))
 
 

@@ -66,7 +66,7 @@ class Examples(NamedTuple):
         """The examples with True in `rows`, without their facts."""
 
         def taken(column: Any) -> Any:
-            return select(column, rows) if isinstance(column, Histories) else None if column is None else column[rows]
+            return column.select(rows) if isinstance(column, Histories) else None if column is None else column[rows]
 
         return Examples(*(taken(column) for column in self[:6]))
 
@@ -170,7 +170,7 @@ def _outputs(model: Layer, params: Params, histories: Histories) -> Floats:
         lengths = histories.lengths[rows]
         y, _ = rc.predict(model, params, histories.padded(rows), lengths=lengths)
         if said is None:
-            said = np.empty((len(histories.values) if y.ndim == 3 else len(order), y.shape[-1]))
+            said = np.empty((histories.offsets[-1] if y.ndim == 3 else len(order), y.shape[-1]))
         if y.ndim == 3:
             steps = np.arange(len(y))[:, None]
             live = steps < lengths
@@ -184,12 +184,6 @@ def _outputs(model: Layer, params: Params, histories: Histories) -> Floats:
 def _batches(told: Examples, rows: NDArray[np.bool_], size: int, seed: int) -> Minibatches:
     part = told.select(rows)
     return Minibatches(part.histories, part.target, part.weight, batch_size=size, seed=seed)
-
-
-def select(histories: Histories, rows: NDArray[np.bool_]) -> Histories:
-    """The histories with True in `rows`."""
-    steps = np.repeat(rows, histories.lengths)
-    return Histories(histories.values[steps], np.concatenate([[0], np.cumsum(histories.lengths[rows])]))
 
 
 def tenth(group: NDArray[np.int64], seed: int, few: int = 20) -> NDArray[np.bool_]:

@@ -67,17 +67,16 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     names, reading = words.columns, words.reading
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
     raw = read(source, list(names.values()), how["separator"])
-    frame = parsing.parse(raw, names, how["time_format"], words.categories)
-    types = dict(frame.schema)
+    frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
     frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
     if "price" in names:
         frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
         checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))
     frame = arrange(frame)
-    checks += [*parsing.conversions(raw, names, types, how["time_format"]), *describe(frame, "order" in names)]
+    checks += [*conversions, *describe(frame, "order" in names)]
     skipped = ("row", "customer", "time", "order", parsing.TEXT)
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
-    raw = raw._replace(columns={})  # the cells are in the arrays from here on
+    raw = raw._replace(columns={})  # a log that is pickled, or kept, does not keep its source
     arrays = _arrays(frame)
     customers, tables = arrays["customers"], Columns()
     checks.append(Check("customers", len(customers), ""))
@@ -93,12 +92,35 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
 
 
 def arrange(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by customer, time and `order`, then, where there are ties, by all other columns but `row`."""
-    keys = ["customer", "time", *(["order"] if "order" in frame.columns else [])]
-    frame = frame.sort(keys, maintain_order=True)
-    tied = frame.select(pl.all_horizontal(pl.col(keys) == pl.col(keys).shift()).any()).item()
-    rest = [name for name in frame.columns if name not in (*keys, "row")]
-    return frame.sort([*keys, *rest], maintain_order=True) if tied and rest else frame
+    """Sorted by customer, time and `order`, then, where there are ties, by all other columns but `row`.
+
+    The columns are taken out of `frame` one by one: no two copies of all of them exist at a time.
+    """
+    first = ["customer", "time", *(["order"] if "order" in frame.columns else [])]
+    rest = [name for name in frame.columns if name not in (*first, "row")]
+    keys = [_key(frame[name]) for name in first]
+    place = np.lexsort(keys[::-1])
+    tied = np.ones(max(len(place) - 1, 0), bool)
+    for key in keys:
+        tied &= key[place[1:]] == key[place[:-1]]
+    if tied.any() and rest:
+        among = np.flatnonzero(np.append(tied, False) | np.append(False, tied))  # of these places
+        rows = place[among]
+        place[among] = rows[np.lexsort([_key(frame[name])[rows] for name in [*rest[::-1], *first[::-1]]])]
+    del keys
+    at = pl.Series(place.astype(np.uint32))
+    return pl.DataFrame([frame.drop_in_place(name).gather(at) for name in frame.columns])
+
+
+def _key(column: pl.Series) -> Array:
+    """Numbers in the order of a column without infinities, its gaps first."""
+    if column.dtype == pl.String:
+        column = parsing.words(column)
+    if column.dtype == pl.Float64:
+        return column.fill_null(-np.inf).to_numpy()
+    if column.dtype == pl.Enum:
+        return column.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
+    return column.to_physical().to_numpy()
 
 
 def _arrays(frame: pl.DataFrame) -> dict[str, Any]:
@@ -106,13 +128,14 @@ def _arrays(frame: pl.DataFrame) -> dict[str, Any]:
     first = frame.select((pl.col("customer") != pl.col("customer").shift()).fill_null(True)).to_series()
     starts = first.arg_true().to_numpy().astype(np.int64)
     numbers = {role: frame[role].fill_null(np.nan).to_numpy() for role in ("value", "items") if role in frame.columns}
+    ids = frame["customer"].filter(first)
     return {
-        "customers": frame["customer"].filter(first).to_numpy(),
+        "customers": (ids.cast(pl.String) if ids.dtype == pl.Enum else ids).to_numpy(),
         "offsets": np.append(starts, frame.height),
         "time": frame["time"].to_numpy(),
         "value": numbers.get("value"),
         "items": numbers.get("items"),
-        "count": np.ones(frame.height, np.int64),
+        "count": np.broadcast_to(np.int64(1), frame.height),
         "cells": gather(frame.drop("row", "customer", "time", *numbers), texts=(parsing.TEXT,)),
     }
 

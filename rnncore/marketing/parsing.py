@@ -6,7 +6,8 @@ Rows are counted from 1, without the header, in the order of the file or datafra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -19,35 +20,70 @@ MEASURES = (*NUMBERS, "propensity", "order")  # roles of columns that hold numbe
 TEXT = "text"  # the role of a column in somebody's own words
 
 LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
+PART = 500_000  # cells that are parsed at a time
+_BLANK = r"^\s*$"
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?$"
 _OFFSET = r" ?(Z|[+-]\d{2}:?\d{2})$"
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
-def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categories: Sequence[str] = ()) -> pl.DataFrame:
-    """The columns `row` (from 1), `customer`, `time`, and every other of `names` as Float64 or text; missing is null.
+class Parsed(NamedTuple):
+    """A log's columns of one type each."""
+
+    frame: pl.DataFrame
+    """`row` (from 1), `customer`, `time`, and the others as Float64, words (Enum) or text; missing is null."""
+    conversions: list[Check]
+    """Lines of the report for every column that is not used in the type in which it came."""
+
+
+def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categories: Sequence[str] = ()) -> Parsed:
+    """Columns of one type, read one after the other: of each only what is used is kept.
 
     names: role, or an extra column's own name -> the caller's column name. The role says whether a column holds numbers
     or categories; for outcome and extras the cells do, see `parse_any`, unless `categories` names the column.
     DataError: a cell or a type that cannot be read; no rows at all.
     """
-    columns = {role: raw.columns[name] for role, name in names.items()}
-    if len(columns["customer"]) == 0:
-        raise DataError(f"{raw.label} has no rows")
-    parsed = {}
-    for role, column in columns.items():
+    parsed: dict[str, pl.Series] = {}
+    checks: list[Check] = []
+    for role, name in names.items():
+        column = raw.columns[name]
+        if len(column) == 0:
+            raise DataError(f"{raw.label} has no rows")
         if role == "customer":
-            parsed[role] = parse_customer(column, raw.label)
+            cells = parse_customer(column, raw.label)
         elif role == "time":
-            parsed[role] = parse_time(column, raw.label, time_format)
+            cells = in_parts(lambda part: parse_time(part, raw.label, time_format), column)
         elif role in MEASURES:
-            parsed[role] = parse_number(column, raw.label)
-        elif role in CATEGORIES or role == TEXT or column.name in categories:
-            parsed[role] = parse_category(column, raw.label)
+            cells = in_parts(lambda part: parse_number(part, raw.label), column)
+        elif role in CATEGORIES or role == TEXT or name in categories:
+            cells = parse_category(column, raw.label)
         else:
-            parsed[role] = parse_any(column, raw.label)
+            cells = parse_any(column, raw.label)
+        checks += _conversions(role, column, raw.dtypes[name], cells.dtype == pl.Float64, time_format)
+        parsed[role] = words(cells) if cells.dtype == pl.String and role != TEXT else cells
     _require_propensities(parsed.get("propensity"), raw)
-    return pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
+    frame = pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
+    return Parsed(frame, checks)
+
+
+def in_parts(parse: Callable[[pl.Series], pl.Series], column: pl.Series) -> pl.Series:
+    """`parse(column)`, whose cells do not depend on each other, in parts: what it needs on the way is then small."""
+    if len(column) <= PART:
+        return parse(column)
+    try:
+        return pl.concat([parse(part) for part in _parts(column)], rechunk=True)
+    except DataError:
+        return parse(column)  # which names the row
+
+
+def _parts(column: pl.Series) -> Iterator[pl.Series]:
+    for start in range(0, len(column), PART):
+        yield column.slice(start, PART)
+
+
+def words(column: pl.Series) -> pl.Series:
+    """A column of text as small codes: an Enum whose levels are sorted."""
+    return column.cast(pl.Enum(column.unique().drop_nulls().sort()))
 
 
 def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
@@ -60,28 +96,25 @@ def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
         )
 
 
-def conversions(
-    raw: Raw, names: Mapping[str, str], parsed: Mapping[str, pl.DataType], time_format: str | None
-) -> list[Check]:
-    """Lines of the report for every column that is not used in the type in which it came; parsed: role -> type."""
+def _conversions(role: str, column: pl.Series, came: Any, number: bool, time_format: str | None) -> list[Check]:
+    """Lines of the report where a column is not used in the type `came`; number: whether it is used as numbers."""
     checks = []
-    for role, name in names.items():
-        column, dtype = raw.columns[name], raw.dtypes[name]
-        if role == "customer" and column.dtype.is_float():
-            checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
-        elif role not in ("customer", "time") and (column.dtype == pl.String) == (parsed[role] == pl.Float64):
-            kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
-            checks.append(Check(kind, len(column), repr(name)))
-        elif role == "time" and not column.dtype.is_temporal():
-            checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))
-        zone = getattr(dtype, "time_zone", None)
-        if role == "time" and zone is not None:
-            checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
-        if role == "time" and column.dtype == pl.String and (time_format is None or time_format.endswith("%z")):
-            written = column if time_format else column.set(~column.str.contains(_ISO), None)
-            offsets = int(written.str.contains(_OFFSET).sum())
-            if offsets:
-                checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
+    name = column.name
+    if role == "customer" and column.dtype.is_float():
+        checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
+    elif role not in ("customer", "time") and (column.dtype == pl.String) == number:
+        kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
+        checks.append(Check(kind, len(column), repr(name)))
+    elif role == "time" and not column.dtype.is_temporal():
+        checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))
+    zone = getattr(came, "time_zone", None)
+    if role == "time" and zone is not None:
+        checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
+    if role == "time" and column.dtype == pl.String and (time_format is None or time_format.endswith("%z")):
+        iso = column.str.contains(_ISO) if time_format is None else True
+        offsets = int((column.str.contains(_OFFSET) & iso).sum())
+        if offsets:
+            checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
     return checks
 
 
@@ -93,7 +126,7 @@ def first_row(mask: pl.Series) -> int:
 def parse_customer(column: pl.Series, label: str) -> pl.Series:
     """Text or whole numbers; empty text is missing. Floats must be whole (beside a gap pandas has 7.0 for 7)."""
     if column.dtype == pl.String:
-        return column.set(column.str.strip_chars() == "", None)
+        return _without_blanks(column)
     if column.dtype.is_integer():
         return column
     if column.dtype.is_float():
@@ -147,7 +180,7 @@ def parse_category(column: pl.Series, label: str) -> pl.Series:
     if column.dtype == pl.Null or column.dtype == pl.Boolean or column.dtype.is_numeric():
         return column.cast(pl.String)
     if column.dtype == pl.String:
-        return column.set(column.str.strip_chars() == "", None)
+        return _without_blanks(column)
     raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; categories must be text or numbers")
 
 
@@ -157,13 +190,19 @@ def parse_any(column: pl.Series, label: str) -> pl.Series:
         return column.cast(pl.Float64)
     if column.dtype != pl.String:
         return parse_number(column, label)
-    cells = column.str.strip_chars().replace("", None)
-    truth = cells.str.to_lowercase().replace_strict({"true": 1.0, "false": 0.0}, default=None)
-    if cells.drop_nulls().len() == truth.drop_nulls().len():
-        return truth.cast(pl.Float64)
-    if cells.cast(pl.Float64, strict=False).is_null().sum() == cells.null_count():
-        return parse_number(column, label)
+    cells = column.unique().str.strip_chars().replace("", None).drop_nulls().unique()
+    truth = {"true": 1.0, "false": 0.0}
+    if cells.str.to_lowercase().is_in(list(truth)).all():
+        return column.str.strip_chars().replace("", None).str.to_lowercase().replace_strict(truth, default=None)
+    if cells.cast(pl.Float64, strict=False).is_not_null().all():
+        return in_parts(lambda part: parse_number(part, label), column)
     return parse_category(column, label)
+
+
+def _without_blanks(column: pl.Series) -> pl.Series:
+    """Text with null for cells that show nothing."""
+    blank = column.str.contains(_BLANK)
+    return column.set(blank, None) if blank.any() else column
 
 
 def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:

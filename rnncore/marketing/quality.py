@@ -99,7 +99,7 @@ def sift(
             checks.append(Check(f"missing {role}", empty, "kept, as empty" if empty else ""))
     if not keep.any():
         raise DataError(f"{label}: no row is left once rows with missing cells or negative numbers are dropped")
-    return frame.filter(keep), checks
+    return frame if keep.all() else frame.filter(keep), checks
 
 
 RARE = 5  # rows of a level below which it is too rare to be learned
@@ -116,12 +116,13 @@ def unusual(frame: pl.DataFrame, roles: Sequence[str]) -> list[Check]:
     for role in roles:
         column = frame[role]
         if column.dtype == pl.Float64:
-            known = column.drop_nulls().to_numpy()
-            log = np.sign(known) * np.log1p(np.abs(known))
-            away = np.abs(log - np.median(log)) if len(log) else log
+            known = column.drop_nulls()
+            log = np.copysign(np.log1p(np.abs(known.to_numpy())), known.to_numpy())
+            log -= np.median(log) if len(log) else 0.0
+            away = np.abs(log, out=log)
             deviation = 1.4826 * float(np.median(away)) if len(log) else 0.0
             found = int((away > FAR * deviation).sum()) if deviation > 0 else 0
-            done = f"kept; the largest is {known.max():g}" if found else ""
+            done = f"kept; the largest is {known.to_numpy().max():g}" if found else ""
             checks.append(Check(f"outliers of {role}", found, done))
         else:
             counts = column.drop_nulls().value_counts()["count"]
@@ -152,7 +153,7 @@ def _refuse(
 
 
 def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
-    """Lines about the rows used; `frame` is sorted by customer and time, and `row` is the place in the source.
+    """Lines about the rows used; `frame` is sorted by customer, time and all else; `row` is the place in the source.
 
     ordered: whether a column says the order of events at one time.
     """
@@ -165,7 +166,9 @@ def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
         tied=(same & tie).sum(),
         unlikely=((pl.col("time") < EARLIEST) | (pl.col("time") > datetime.datetime.now())).sum(),
     ).row(0, named=True)
-    repeats = frame.height - frame.drop("row").n_unique()
+    columns = [pl.col(name) for name in frame.columns if name != "row"]
+    equal = frame.select(pl.all_horizontal(c.eq_missing(c.shift()) for c in columns)).to_series()
+    repeats = int(equal[1:].to_numpy().sum())  # the first row has none before it
     tied = f"kept; their order is that of {'the order column' if ordered else 'their cells'}, whatever the rows'"
     zeros = int((frame["value"] == 0).sum()) if "value" in frame.columns else 0
     lines = [

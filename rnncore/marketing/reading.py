@@ -1,18 +1,18 @@
 """From a dataframe or a file to the named columns as polars series, unchanged; and back to the caller's kind of
 dataframe.
 
-A file is read as text, column by column, so that a message about a cell can show what stands there and ids keep leading
-zeros.
+A CSV file is read as text, so that a message about a cell can show what stands there and ids keep leading zeros. Named
+columns are read one by one, each when it is asked for: no more than one is in memory as it came.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import narwhals as nw
 import numpy as np
@@ -22,11 +22,13 @@ from rnncore import checks
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.wording import counted
 
+T = TypeVar("T")
+
 
 class Raw(NamedTuple):
     """The columns as they came, and what is needed to give an answer in the same kind of dataframe."""
 
-    columns: dict[str, pl.Series]  # by the caller's names
+    columns: Mapping[str, pl.Series]  # by the caller's names
     label: str  # how messages call the source
     implementation: nw.Implementation
     dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
@@ -37,6 +39,25 @@ class Raw(NamedTuple):
         table = {name: ids.tolist() if ids.dtype == object else ids, **columns}
         frame = nw.from_dict(table, backend=backend)
         return frame.with_columns(nw.col(name).cast(self.dtypes[name])).to_native()
+
+
+class OneByOne(Mapping[str, pl.Series]):
+    """Columns that are read when they are asked for, and every time that they are."""
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], pl.Series]) -> None:
+        self._names, self._load = list(names), load
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def read(source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source") -> Raw:
@@ -52,11 +73,21 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
         raise ContractError("separator", "one ASCII character", repr(separator), r'for example ";" or "\t"')
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
-        eager, label = nw.from_native(_read_file(path, wanted, separator), eager_only=True), path.name
+        file, label = _File.opened(path, separator), path.name
+        require_columns(wanted or [], file.names, label, separator)
+        file.require_cells()
+        eager = nw.from_native(file.rows(wanted, 0 if wanted else None), eager_only=True)
     else:
-        label = "the dataframe" if argument == "source" else f"the dataframe {argument}"
+        file, label = None, "the dataframe" if argument == "source" else f"the dataframe {argument}"
         eager = _select(source, wanted, label, argument)
-    columns = {name: to_polars(eager[name], label) for name in eager.columns}
+
+    def load(name: str) -> pl.Series:
+        frame = eager if file is None else nw.from_native(file.rows([name]), eager_only=True)
+        return to_polars(frame[name], label)
+
+    columns: Mapping[str, pl.Series] = OneByOne(eager.columns, load)
+    if wanted is None:
+        columns = {name: to_polars(eager[name], label) for name in eager.columns}
     return Raw(columns, label, eager.implementation, dict(eager.schema))
 
 
@@ -93,41 +124,64 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
 
 def header(path: Path, separator: str = ",") -> list[str]:
     """The names of a file's columns; DataError as in `read`."""
-    return _read_file(path, None, separator, most=0).columns
+    return _File.opened(path, separator).names
 
 
-def _read_file(path: Path, names: list[str] | None, separator: str, most: int | None = None) -> pl.DataFrame:
-    """The wanted columns of a file, `most` rows of it. Parquet is known by its first bytes; other bytes that are no
-    text are refused.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    if not start:
-        raise DataError(f"{path} is empty")
-    parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
-    if b"\0" in start and not (parquet or zipped):
-        raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
-    if path.suffix.lower() in (".parquet", ".pq") and not parquet:
-        raise DataError(f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv")
-    try:
-        if parquet:
-            lazy = pl.scan_parquet(path, glob=False)
-        else:
-            lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
-        present = lazy.collect_schema().names()
-        if names is not None:
-            require_columns(names, present, path.name, separator)
-            lazy = lazy.select(names)
-        if most is not None:
-            return lazy.head(most).collect()
-        if not parquet:
-            _require_cells(path, separator, len(present), zipped)
-        return lazy.collect()
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+class _File(NamedTuple):
+    """A CSV or Parquet file."""
+
+    path: Path
+    kind: str
+    lazy: pl.LazyFrame
+    names: list[str]
+    separator: str
+
+    @classmethod
+    def opened(cls, path: Path, separator: str) -> _File:
+        """Parquet is known by its first bytes; DataError for other bytes that are no text."""
+        try:
+            with path.open("rb") as file:
+                start = file.read(4096)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        if not start:
+            raise DataError(f"{path} is empty")
+        parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
+        if b"\0" in start and not (parquet or zipped):
+            raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
+        if path.suffix.lower() in (".parquet", ".pq") and not parquet:
+            raise DataError(
+                f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv"
+            )
         kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
+
+        def scanned() -> _File:
+            if parquet:
+                lazy = pl.scan_parquet(path, glob=False)
+            else:
+                lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
+            return cls(path, kind, lazy, lazy.collect_schema().names(), separator)
+
+        return _asked(path, kind, scanned)
+
+    def require_cells(self) -> None:
+        """See `_require_cells`."""
+        if self.kind != "Parquet":
+            with self.path.open("rb") as file:
+                zipped = file.read(2) == b"\x1f\x8b"
+            _asked(self.path, self.kind, lambda: _require_cells(self.path, self.separator, len(self.names), zipped))
+
+    def rows(self, names: Sequence[str] | None, most: int | None = None) -> pl.DataFrame:
+        """These columns (None: all), `most` rows of them (None: all)."""
+        lazy = self.lazy if names is None else self.lazy.select(names)
+        return _asked(self.path, self.kind, lambda: (lazy if most is None else lazy.head(most)).collect())
+
+
+def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
+    """The answer; DataError where the file cannot give it."""
+    try:
+        return question()
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
 
 

@@ -29,7 +29,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import clusters, features, segment_learning, segment_profiles
+from rnncore.marketing import beside, clusters, features, segment_learning, segment_profiles
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clusters import Past
@@ -150,11 +150,15 @@ class Segments(Churn):
             told = told._replace(histories=self._static_steps(known, told.group, code))
         return code, told._replace(watched=tenth(told.group, self.seed))
 
+    def _beside(self, past: EventLog) -> Code:
+        """Nothing: groups are made of what customers do, or of their columns alone."""
+        return beside.nothing()
+
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`."""
         asked = super().asked(log, at, code)
         history, _ = asked_of(log, at)
-        asked = asked._replace(facts=Past(asked.facts, clusters.series(history, at)))
+        asked = asked._replace(facts=Past(asked.facts.summary, clusters.series(history, at)))
         return asked._replace(histories=self._static_steps(log, asked.group, code)) if self.by == "static" else asked
 
     def _static_steps(self, log: EventLog, group: NDArray[np.int64], code: Code) -> Histories:

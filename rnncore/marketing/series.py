@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rnncore.errors import DataError
 from rnncore.marketing import features
+from rnncore.marketing.beside import calendar
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples
@@ -140,14 +141,6 @@ def date_names(every: str) -> list[str]:
     waves = [f"{wave} {k} of the year" for k in (1, 2) for wave in ("sine", "cosine")]
     of_day = {"day": [f"weekday {k}" for k in range(7)] + waves, "week": waves}
     return of_day.get(every, [f"month {k + 1}" for k in range(12)])
-
-
-def calendar(log: EventLog, days: NDArray[np.datetime64], who: Ints) -> Columns:
-    """What is known in advance of these days for these customers (positions); nothing where there is no calendar."""
-    if log.calendar is None:
-        return Columns()
-    found = log.calendar.at(days, log.customers[who])
-    return Columns(found.numbers, found.categories)
 
 
 def past(log: EventLog) -> Columns:

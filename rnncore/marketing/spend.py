@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 from rnncore.marketing.baselines import BGNBD
 from rnncore.marketing.customer_base import GammaGamma, ParetoNBD
 from rnncore.marketing.days import span
-from rnncore.marketing.encoding import Summary, ladder, signed_log, summarise
+from rnncore.marketing.encoding import Summary, ladder, summarise
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.features import signed_log
 
 Floats = NDArray[np.float64]
 MEAN = "mean"

@@ -88,6 +88,14 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
 
     DataError if the log does not reach to the end of the window, or if nobody has an event on or before the origin.
     """
+    index, count = came_after(log, origin, horizon)
+    day = to_day(origin)
+    value = None if log.value is None else log.value_between(day, day + span(horizon))[index]
+    return Window(day, horizon, log.until(day), index, count, value)
+
+
+def came_after(log: EventLog, origin: Day, horizon: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions of everybody known at the origin, and their events in the window; errors as in `cut`."""
     day = to_day(origin)
     require_horizon(horizon)
     longest = days_between(day, log.last_day)
@@ -103,9 +111,7 @@ def cut(log: EventLog, origin: Day, horizon: int) -> Window:
     index = log.population(day)
     if len(index) == 0:
         raise DataError(f"no customer has an event on or before {day}; the log begins on {log.first_day}")
-    count = log.count_between(day, day + span(horizon))[index]
-    value = None if log.value is None else log.value_between(day, day + span(horizon))[index]
-    return Window(day, horizon, log.until(day), index, count, value)
+    return index, log.count_between(day, day + span(horizon))[index]
 
 
 def time_split(

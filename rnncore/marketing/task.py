@@ -269,20 +269,25 @@ class Task(BaseEstimator):  # type: ignore[misc]
         if len(log.customers) < self.fewest:
             raise DataError(f"the log has {len(log.customers)} customer; what they do is learned from many")
         test = task.origin(work)  # says why a log is too short
-        until = {"judged": test, "final": work.last_day}
-        told = {name: task.told(work, end) for name, end in until.items()}
-        asked = task.judged(work, test, told["judged"][0])
-        rivals = task.rivals(told["judged"][1], asked)
-        learned = {}
-        for name, end in until.items():
-            if progress:
-                print(f"{name} network: {len(told[name][1].histories):,} examples until {end}", file=sys.stderr)
-            file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
-            learned[name] = task.learned(*told[name], progress=progress, checkpoint=file)
-        self.table_, self.held_out_ = task._compare(learned["judged"], asked, rivals, test, work)
+        code, told = task.told(work, test)
+        asked = task.judged(work, test, code)
+        rivals = task.rivals(told, asked)
+        learned = task._learn("judged", code, told, test, progress, checkpoint)
+        del told  # of a long log there is no room for two
+        self.table_, self.held_out_ = task._compare(learned, asked, rivals, test, work)
         self.verdict_ = self.table_.verdict
-        self._keep(task, learned["final"], work.last_day, log.reading)
+        learned = task._learn("final", *task.told(work, work.last_day), work.last_day, progress, checkpoint)
+        self._keep(task, learned, work.last_day, log.reading)
         return self
+
+    def _learn(
+        self, name: str, code: Code, told: Examples, end: np.datetime64, progress: bool, checkpoint: Any
+    ) -> Learned:
+        """The network of this name, and where it goes on from."""
+        if progress:
+            print(f"{name} network: {len(told.histories):,} examples until {end}", file=sys.stderr)
+        file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
+        return self.learned(code, told, progress=progress, checkpoint=file)
 
     def predict(self, log: EventLog, at: Day | None = None) -> Any:
         """A dataframe of the log's kind, the answers of the network; rows sorted by customer.
@@ -395,7 +400,8 @@ class Task(BaseEstimator):  # type: ignore[misc]
             have, want = (" and ".join(roles) or "none" for roles in (mine, theirs))
             names = ", ".join(self.uses)
             raise DataError(f"the model was fitted with the columns {names}: {want}; this log has {have}")
-        features.require_tables(self.code_, work)
+        for code in (self.code_, self.code_.get("beside", {})):
+            features.require_tables(code, work)
         origin = log.last_day if at is None else to_day(at, "at")
         late = max(log.last_day, self.trained_until_) + span(self._used.horizon)
         if origin > late:

@@ -10,20 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
+from rnncore.marketing import beside
+from rnncore.marketing.beside import ENDED
 from rnncore.marketing.days import span
-from rnncore.marketing.encoding import Summary, encode, join, ladder, summarise
+from rnncore.marketing.encoding import Code, Standing, Summary, encode, event_steps, join, ladder, standing, summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.splits import cut
-from rnncore.sequences import Histories
+from rnncore.marketing.splits import came_after
+from rnncore.sequences import Shared
+
+__all__ = ["ENDED", "Windows", "asked_at", "asked_of", "require_both_outcomes", "stayed", "windows"]
 
 Floats = NDArray[np.float64]
-ENDED = "contract ended"  # static column: the day, counted from 1970-01-01, or NaN
 
 
 class Windows(NamedTuple):
     """Customers at origins with complete windows, one window after another; arrays (N,)."""
 
-    histories: Histories
+    histories: Shared
     """Encoded, unscaled."""
     summary: Summary
     length: Floats
@@ -36,22 +39,25 @@ class Windows(NamedTuple):
     """Whether the window ends on the day `end`."""
 
 
-def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int, masks: bool = False) -> Windows:
+def windows(
+    log: EventLog, end: np.datetime64, horizon: int, latest: int, masks: bool = False, code: Code | None = None
+) -> Windows:
     """The windows that are complete on the day `end`, of a log with one event per customer and day."""
-    known = log.population(end)
+    known, past = log.population(end), log.until(end)
+    steps = event_steps(past, masks, beside.nothing() if code is None else code)
     parts = []
     for origin, length in ladder(end, horizon):
-        history, index = asked_of(log, origin)
-        n = len(index)
+        who = asked_at(past, origin)
+        n = len(who.who)
         if n == 0:
             continue
         parts.append(
             Windows(
-                encode(history, origin, length, horizon, latest, masks),
-                summarise(history, origin),
+                encode(past, origin, length, horizon, latest, masks, code, who, steps),
+                summarise(past, origin, who),
                 np.full(n, float(length)),
-                stayed(log, origin, length)[index],
-                np.searchsorted(known, index),
+                stayed(log, origin, length)[known[who.who]],
+                who.who,
                 np.full(n, origin + span(length) == end),
             )
         )
@@ -60,16 +66,23 @@ def windows(log: EventLog, end: np.datetime64, horizon: int, latest: int, masks:
     return Windows(join(list(histories)), summary, *(np.concatenate(column) for column in columns))
 
 
-def asked_of(log: EventLog, origin: np.datetime64) -> tuple[EventLog, NDArray[np.int64]]:
-    """The history until `origin` of everybody who is asked about, and their positions in the log.
-
-    Where contracts end (the static column ENDED), nobody is whose contract has ended by then.
+def asked_at(log: EventLog, origin: np.datetime64) -> Standing:
+    """Everybody who is asked about at `origin`: who is known then and, where contracts end (the static column ENDED),
+    whose contract has not.
     """
-    history, index = log.until(origin), log.population(origin)
+    who = standing(log, origin)
     if ENDED not in log.static.numbers:
-        return history, index
-    still = ~(log.static.numbers[ENDED][index] <= origin.astype(np.int64))
-    return history.among(np.flatnonzero(still)), index[still]
+        return who
+    still = ~(log.static.numbers[ENDED][who.who] <= origin.astype(np.int64))
+    return Standing(*(column[still] for column in who))
+
+
+def asked_of(log: EventLog, origin: np.datetime64) -> tuple[EventLog, NDArray[np.int64]]:
+    """The history until `origin` of everybody who is asked about then, and their positions in the log."""
+    history, index = log.until(origin), asked_at(log, origin).who
+    if len(index) < len(history.customers):
+        history = history.among(np.searchsorted(log.population(origin), index))
+    return history, index
 
 
 def stayed(log: EventLog, origin: np.datetime64, length: int) -> Floats:
@@ -77,11 +90,11 @@ def stayed(log: EventLog, origin: np.datetime64, length: int) -> Floats:
 
     DataError where the window does not fit into the log.
     """
-    window = cut(log, origin, length)
+    index, count = came_after(log, origin, length)
     if ENDED in log.static.numbers:
         return (~(log.static.numbers[ENDED] <= (origin + span(length)).astype(np.int64))).astype(np.float64)
     came = np.zeros(len(log.customers))
-    came[window.index] = window.count > 0
+    came[index] = count > 0
     return came
 
 

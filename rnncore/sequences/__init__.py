@@ -12,6 +12,8 @@ What comes in another layout is brought into this one and back:
     padded anywhere, with a mask                   from_masked   to_masked
     a dataframe in long form, one row an event     from_frame    to_frame
 
+`Shared` is histories that are cut from the same steps: one customer asked at many times is in memory once.
+
 What `rnncore.fit` takes as batches: `Minibatches` of histories in memory, `Windows` over a series, `ParquetMinibatches`
 of a file of any size; `Prefetched` makes the next ones while the network computes.
 """
@@ -23,6 +25,7 @@ from rnncore.sequences.layouts import from_masked, from_packed, mask, to_masked,
 from rnncore.sequences.minibatches import Batch, Minibatches
 from rnncore.sequences.parquet import ParquetMinibatches
 from rnncore.sequences.prefetch import Prefetched
+from rnncore.sequences.shared import Shared
 from rnncore.sequences.windows import Windows, windows
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "Minibatches",
     "ParquetMinibatches",
     "Prefetched",
+    "Shared",
     "Windows",
     "from_frame",
     "from_masked",

@@ -64,6 +64,15 @@ class Histories:
         """The number of events in each history, (N,)."""
         return np.diff(self.offsets)
 
+    def select(self, rows: Array) -> Histories:
+        """The histories with True in `rows`, (N,)."""
+        steps = np.repeat(rows, self.lengths)
+        return Histories(self.values[steps], np.concatenate([[0], np.cumsum(self.lengths[rows])]))
+
+    def arrays(self) -> list[Array]:
+        """What the histories are made of."""
+        return [self.values, self.offsets]
+
     def padded(self, rows: Array) -> Array:
         """The histories `rows`, in that order, as (T, n, ...) with zeros past their ends."""
         lengths = self.lengths[rows]

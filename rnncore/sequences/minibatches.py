@@ -127,7 +127,7 @@ class Minibatches:
         """A digest of the data and the settings: two minibatches with one fingerprint give the same batches."""
         digest = hashlib.sha256(repr((self.batch_size, self.seed, self.pool)).encode())
         for column in (self.histories, self.target, self.weight):
-            arrays = [column.values, column.offsets] if isinstance(column, Histories) else [np.asarray(column)]
+            arrays = column.arrays() if isinstance(column, Histories) else [np.asarray(column)]
             for a in arrays:
                 digest.update(f"{a.dtype.str}{a.shape}".encode())
                 digest.update(repr(a.tolist()).encode() if a.dtype.hasobject else np.ascontiguousarray(a).data)

@@ -106,9 +106,19 @@ def remarks():
     return bought.hstack(pl.DataFrame(rows, schema=["said", "mood"], orient="row"))
 
 
+def people(customers=80):
+    """A row per customer, some cells empty; of some customers there is none."""
+    rng = np.random.default_rng(2)
+    who = [f"c{n:03d}" for n in range(customers - 5)]
+    age = [None if n % 11 == 3 else float(rng.integers(18, 80)) for n in range(len(who))]
+    city = [None if n % 7 == 2 else ("rome", "oslo", "bern")[n % 3] for n in range(len(who))]
+    return pl.DataFrame({"who": who, "age": age, "city": city})
+
+
 SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
+WITH_TABLES = {**NAMES, "static": people(), "calendar": holidays(260)}
 WITH_EVENTS = {**NAMES, "event": "what"}
 WITH_ITEMS = {**NAMES, "item": "what"}
 
@@ -124,7 +134,7 @@ MADE_UP = {
         journeys(customers=250).frame,
         {"customer": "customer", "time": "time", "event": "event", "channel": "channel"},
     ),
-    "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), NAMES),
+    "churn-hazard": lambda: Case(ChurnHazard(horizon=30, **SMALL), purchases(), WITH_TABLES),
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
     "outcome-kind": lambda: Case(
@@ -143,5 +153,5 @@ MADE_UP = {
     "subscriptions": lambda: Case(
         Subscriptions(horizon=30, cancel="gone", period=10, **SMALL), contracts(), {**WITH_EVENTS, "channel": "way"}
     ),
-    "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), NAMES),
+    "churn": lambda: Case(Churn(horizon=30, **SMALL), purchases(), WITH_TABLES),
 }

@@ -113,21 +113,21 @@ def steps():
 
 
 def test_scaled_columns_have_mean_0_and_deviation_1_where_they_mean_something(steps):
-    scaled = apply_scale(steps, fit_scale(steps.values)).values
+    scaled = apply_scale(steps, fit_scale(steps)).values
     closing = scaled[:, COLUMNS.index("closing")] == 1
     parts = [scaled[:, 0], scaled[~closing, 1], scaled[~closing, 2], scaled[closing, 4], scaled[closing, 5]]
     assert [(p.mean(), p.std()) for p in parts] == [pytest.approx((0, 1), abs=1e-5)] * 5
 
 
 def test_scaled_columns_are_0_where_they_mean_nothing(steps):
-    scaled = apply_scale(steps, fit_scale(steps.values)).values
+    scaled = apply_scale(steps, fit_scale(steps)).values
     closing = scaled[:, COLUMNS.index("closing")] == 1
     assert not scaled[closing, 1:3].any() and not scaled[~closing, 3:].any()
 
 
 def test_a_column_without_spread_keeps_its_unit(steps):
-    assert fit_scale(steps.values).deviation[COLUMNS.index("length")] == 1.0
+    assert fit_scale(steps).deviation[COLUMNS.index("length")] == 1.0
 
 
 def test_scaled_steps_are_float32(steps):
-    assert apply_scale(steps, fit_scale(steps.values)).values.dtype == np.float32
+    assert apply_scale(steps, fit_scale(steps)).values.dtype == np.float32
