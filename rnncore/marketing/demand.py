@@ -30,7 +30,7 @@ from rnncore.marketing.days import Day, span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
-from rnncore.marketing.series import Clock
+from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import Effect, ordinary
 from rnncore.marketing.series_rivals import shifts, simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told

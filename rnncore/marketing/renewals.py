@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -119,6 +120,22 @@ def survival(chances: Floats, renewals: float) -> Floats:
     """P(the first `renewals` are taken), (N,), a part of the last one as its power; chances as `keep` gives them."""
     shares = np.clip(renewals - np.arange(chances.shape[1]), 0.0, 1.0)
     return np.asarray(np.exp(np.log(np.maximum(chances, 1e-12)) @ shares), np.float64)
+
+
+def at_risk(chances: Floats, cohort: NDArray[np.datetime64], price: Floats | None) -> pl.DataFrame:
+    """Sums by month ahead and cohort, as `Subscriptions.at_risk` says them, from what `keep` gives; price: None where
+    it is not known.
+    """
+    there = np.cumprod(chances, axis=1)
+    before = np.column_stack([np.ones(len(there)), there[:, :-1]])
+    frames = []
+    for month in range(there.shape[1]):
+        own = {"cohort": cohort, "renewals": there[:, month], "cancellations": before[:, month] - there[:, month]}
+        if price is not None:
+            own |= {"revenue": price * there[:, month], "at_risk": price * (1 - there[:, month])}
+        frames.append(pl.DataFrame(own).with_columns(pl.lit(month + 1).alias("month")))
+    sums = (pl.len().alias("subscribers"), pl.exclude("month", "cohort").sum())
+    return pl.concat(frames).group_by("month", "cohort").agg(*sums).sort("month", "cohort")
 
 
 def simple_methods(

@@ -1,7 +1,6 @@
 """Series as windows, for `demand.py`: so many periods of the past and the next ones, with all that is known of each.
 
-A period is a day; a week where all days of a log are the same day of the week; a month where they are the same day of
-the month, or its last. A window at an origin o has the periods o - L + 1 to o + K. Columns of each:
+A window at an origin o has the periods o - L + 1 to o + K (days, weeks or months: periods.py). Columns of each:
 
     y, known              the value, where it lies in the past and is there; else 0 and 0
     season ago, its mask  the value so many whole seasons before, the fewest that reach into the past
@@ -28,13 +27,13 @@ from rnncore.marketing.beside import calendar
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples
+from rnncore.marketing.periods import SEASON, Clock
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Code = dict[str, Any]
-SEASON = {"day": 7, "week": 52, "month": 12}
 Y, KNOWN, AGO, AGO_KNOWN, AHEAD = range(5)
 FIRST = ("y", "known", "season ago", "season ago known", "ahead")
 PARTS = ("calendar", "past", "static")
@@ -67,46 +66,6 @@ class Facts(NamedTuple):
         y = np.expm1(np.minimum(y, 50.0)) if self.log else y
         y = y if self.least is None else np.maximum(y, self.least)
         return np.asarray(y / scale if scaled else y, np.float64)
-
-
-class Clock(NamedTuple):
-    """The periods of a log: "day", "week" or "month", and the day at which one begins."""
-
-    every: str
-    anchor: int
-
-    @classmethod
-    def of(cls, log: EventLog) -> Clock:
-        """The longest period that fits all days of the log."""
-        days = np.unique(log.day)
-        number = days.astype(np.int64)
-        month = days.astype("datetime64[M]")
-        of_month = (days - month.astype("datetime64[D]")).astype(np.int64)
-        if len(days) > 2:
-            last = ((month + 1).astype("datetime64[D]") - days).astype(np.int64) == 1
-            if (of_month == of_month[0]).all() or last.all():
-                return cls("month", 30 if last.all() else int(of_month[0]))
-            if (number % 7 == number[0] % 7).all():
-                return cls("week", int(number[0] % 7))
-        return cls("day", 0)
-
-    def at(self, days: NDArray[np.datetime64]) -> Ints:
-        """The number of the last period that has begun on each day."""
-        days = np.asarray(days, "datetime64[D]")
-        if self.every != "month":
-            return np.asarray((days.astype(np.int64) - self.anchor) // (7 if self.every == "week" else 1), np.int64)
-        month = days.astype("datetime64[M]").astype(np.int64)
-        return np.asarray(month - (days < self.day(month)), np.int64)
-
-    def day(self, period: Ints) -> NDArray[np.datetime64]:
-        """The day at which each period begins."""
-        period = np.asarray(period, np.int64)
-        if self.every != "month":
-            return (period * (7 if self.every == "week" else 1) + self.anchor).astype("datetime64[D]")
-        month = period.astype("datetime64[M]")
-        first, after = month.astype("datetime64[D]"), (month + 1).astype("datetime64[D]")
-        days: NDArray[np.datetime64] = np.minimum(first + self.anchor, after - 1)
-        return days
 
 
 def measure(log: EventLog, season: int | None, log_scale: bool) -> Code:

@@ -223,17 +223,8 @@ class Subscriptions(Task):
         """
         task, _, asked = self._asked(log, at)
         chances, facts = task._says(self._learned, asked), asked.facts
-        there = np.cumprod(chances, axis=1)
-        before = np.column_stack([np.ones(len(there)), there[:, :-1]])
         cohort = facts.payments.cohort[facts.asked].astype("datetime64[D]")
-        frames = []
-        for month in range(there.shape[1]):
-            own = {"cohort": cohort, "renewals": there[:, month], "cancellations": before[:, month] - there[:, month]}
-            if facts.log.value is not None:
-                own |= {"revenue": facts.price * there[:, month], "at_risk": facts.price * (1 - there[:, month])}
-            frames.append(pl.DataFrame(own).with_columns(pl.lit(month + 1).alias("month")))
-        sums = (pl.len().alias("subscribers"), pl.exclude("month", "cohort").sum())
-        return pl.concat(frames).group_by("month", "cohort").agg(*sums).sort("month", "cohort")
+        return renewals.at_risk(chances, cohort, None if facts.log.value is None else facts.price)
 
     def _asked(self, log: EventLog, at: Day | None) -> tuple[Subscriptions, EventLog, Examples]:
         task, work, day = self._ready(log, at)

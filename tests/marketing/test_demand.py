@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import Demand, EventLog, series
-from rnncore.marketing.series import Clock
+from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import ordinary
 
 START = datetime.date(2024, 1, 1)
