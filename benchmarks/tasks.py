@@ -41,8 +41,9 @@ Made by `python -m benchmarks.tasks`. Of the network: mean over the seeds, and t
 have no seed. "better by": loss of the method minus that of the network, of the first seed, with its 95 % interval from
 the paired bootstrap over customers. Everything after the test origin was unseen.
 
-Settings of `clv` and `subscriptions` (what a step holds, width, learning rate) were chosen at earlier origins:
-1997-07-03 and 1997-10-02, of CDNOW cut off at 1997-12-31; and the first twenty months of telco_churn.
+Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
+telco_churn; those of `clv` (what the network corrects, window of calibration, batch size, learning rate, intervals) at
+the origins 1997-05-16, 1997-06-02 and 1997-07-03 of CDNOW, all cut off at 1997-10-01.
 """
 
 

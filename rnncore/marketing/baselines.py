@@ -107,6 +107,12 @@ class BGNBD:
         log_odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * np.log((alpha + T) / (alpha + t_x))
         return np.where(x > 0, 1 / (1 + np.exp(np.minimum(log_odds, 700))), 1.0)
 
+    def rate(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> Floats:
+        """Expected purchases per unit of time at T, (N,): P(alive) (r + x) / (alpha + T)."""
+        x, _, T = customers(frequency, recency, age)
+        r, alpha, _, _ = self.parameters_
+        return np.asarray(self.probability_alive(frequency, recency, age) * (r + x) / (alpha + T), np.float64)
+
     def probability_of_return(self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, horizon: float) -> Floats:
         """P(at least one purchase in (T, T + horizon]), (N,).
 

@@ -1,10 +1,10 @@
 """CLV: what customers without a contract will buy and spend, from sampled futures of their weeks.
 
     history       weeks.py: a step per week since the first purchase
-    head, loss    GRU, after each week the law of the next: how many purchases, and what one is worth (zero-inflated
-                  log-normal); likelihood. As Valendin et al. (2022), International Journal of Research in Marketing
-                  39(4), 988-1018, and spend beside the counts
-    decoding      futures.py: futures drawn from the carried state; their means, and quantiles as intervals
+    head, loss    GRU, after each week the law of the next: how many purchases, as a correction of what BG/NBD expects,
+                  and what one is worth (zero-inflated log-normal); likelihood. As Valendin et al. (2022), International
+                  Journal of Research in Marketing 39(4), 988-1018, but for BG/NBD, and spend beside the counts
+    decoding      futures.py: futures drawn from the carried state; their means, and intervals that hold so many
     must beat     x/T*H, BG/NBD and Pareto/NBD with gamma-gamma, gradient boosting on RFM, and the mean of all
 
 The season is not told to the network: a log of a year holds each week of it once.
@@ -52,9 +52,10 @@ class CLV(Task):
 
     of: what is judged, "spend" or "purchases" (days with one; a log without amounts has these only). discount: the rate
     of a year; value is spend discounted from the middle of its week. futures: so many are drawn for a customer by each
-    network. interval: its probability, in the middle of the futures. `predict` gives purchases, spend, value, low and
-    high (of what is judged), and decile, 1 for the tenth with the highest expectation. After `fit`, `deciles_` has what
-    each tenth was expected to bring and brought, and `table_.reason` how many of the intervals held what came.
+    network. interval: its probability; a customer who is more likely than that to bring nothing has the interval from 0
+    to 0. `predict` gives purchases, spend, value, low and high (of what is judged), and decile, 1 for the tenth with
+    the highest expectation. After `fit`, `deciles_` has what each tenth was expected to bring and brought, and
+    `table_.reason` how many of the intervals held what came.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
@@ -83,10 +84,10 @@ class CLV(Task):
         futures: int = 30,
         interval: float = 0.8,
         units: int = 32,
-        epochs: int = 10,
+        epochs: int = 20,
         patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
+        batch_size: int | None = 128,
+        learning_rate: float = 5e-3,
         latest: int = 104,
         seed: int = 0,
         seeds: int = 1,
@@ -166,8 +167,8 @@ class CLV(Task):
         return dict(spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money))
 
     def explained(self, said: Array, asked: Examples) -> Array:
-        """Expected purchases of the next week, times the expected amount of one."""
-        law = weeks.law(said, asked.facts.code)
+        """Expected purchases of the next week, times the expected amount of one; BG/NBD's part is of the customer."""
+        law = weeks.law(said, asked.facts.code, weeks.prior(asked.facts.standing, asked.facts.code))
         return law.purchases * law.amount if self._money else law.purchases
 
     def inputs(self, code: Code) -> list[str]:
@@ -204,8 +205,7 @@ class CLV(Task):
         plan = futures.Plan(self.horizon, self.futures, self.discount, self.seed)
         model, facts = self.network(learned.code), asked.facts
         found = futures.sample(model, learned, asked.histories, facts.standing, plan)
-        tails = [(1 - self.interval) / 2, (1 + self.interval) / 2]
-        low, high = np.quantile(found.drawn[:, :, int(self._money)], tails, axis=1)
+        low, high = futures.interval(found.drawn[:, :, int(self._money)], self.interval)
         judged = found.spend if self._money else found.purchases
         return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 import rnncore as rc
 from rnncore.contract import Layer
@@ -93,7 +94,7 @@ def _roll(
     expected, drawn = np.zeros((3, n * S)), np.zeros((2, n * S))
     for week in range(-(-plan.days // 7)):
         share = min(1.0, plan.days / 7 - week)  # of the week that lies within the days
-        law = weeks.law(weeks.LEVEL.apply(y, learned.calibration), learned.code)
+        law = weeks.law(weeks.LEVEL.apply(y, learned.calibration), learned.code, weeks.prior(now, learned.code))
         spend = law.purchases * law.amount
         factor = (1 + plan.discount) ** (-7 * (week + 0.5) / YEAR)
         expected += share * np.stack([law.purchases, spend, factor * spend])
@@ -108,6 +109,35 @@ def _roll(
         y = y[0]
     purchases, money, value = expected.reshape(3, n, S).mean(axis=2)
     return Futures(purchases, money, value, np.moveaxis(drawn.reshape(2, n, S), 0, 2))
+
+
+def interval(drawn: Floats, probability: float) -> tuple[Floats, Floats]:
+    """Low and high (n,) of futures (n, S), between which so many of them lie.
+
+    A tail of (1 - probability) / 2 is left out below, or what is there of it: nothing where more futures than that are
+    0; the rest is left out above. Of futures that are equal half count as below their number (quantiles of the
+    mid-distribution: Ma, Genton and Parzen 2011), so that of the intervals of counts some hold more and some less than
+    they say.
+
+    >>> low, high = interval(np.repeat([[0.0, 1.0], [1.0, 2.0]], [10, 10], axis=1), 0.8)
+    >>> low.tolist(), high.tolist()
+    ([0.0, 1.0], [1.0, 2.0])
+    """
+    n, many = drawn.shape
+    rank = np.sort(rankdata(drawn, axis=1), axis=1) / (many + 1)
+    value = np.sort(drawn, axis=1)
+    low = _at(rank, value, np.full(n, (1 - probability) / 2))
+    below = (drawn < low[:, None]).sum(axis=1) / (many + 1)
+    return low, _at(rank, value, below + probability)
+
+
+def _at(rank: Floats, value: Floats, level: Floats) -> Floats:
+    """The value (n,) at the rank `level` (n,), on the line between its neighbours; rank and value (n, S), rising."""
+    right = np.minimum((rank < level[:, None]).sum(axis=1), value.shape[1] - 1)[:, None]
+    both = np.concatenate([np.maximum(right - 1, 0), right], axis=1)
+    (a, b), (x, y) = (np.take_along_axis(column, both, axis=1).T for column in (rank, value))
+    share = np.clip((level - a) / np.where(b > a, b - a, 1.0), 0.0, 1.0)
+    return np.asarray(x + share * (y - x), np.float64)
 
 
 def _uniform(keys: Keys, week: int) -> Floats:

@@ -4,12 +4,15 @@
     numbers   purchases in it, their amount; weeks since the latest; purchases so far, and the mean amount of one
     outputs   8 logits: 0 to 7 purchases next week; 3 numbers, the zero-inflated log-normal law of what one is worth
 
-A purchase is a day with one, so that a week has seven at most. Of purchases whose amount is not known the number counts
-and the amount does not. Amounts are in units of the median amount of a purchase. The age of a customer is not told: in
-the futures the oldest are older than anybody was in training, and the state counts weeks anyway.
+The network says how far the next week is from what BG/NBD expects of it: the logarithm of that is added to the logits
+of 1 to 7 purchases. Futures run to ages that nobody had reached in training. There a network that reads the weeks alone
+goes on as it likes (on CDNOW its rates rise, those of the customers fall); BG/NBD has the ages in its formula.
 
-LEVEL, the calibration, moves the odds of a purchase so that the weeks of the latest quarter of a horizon come out right
-in sum: the rate of a cohort falls as it ages.
+A purchase is a day with one, so that a week has seven at most. Of purchases whose amount is not known the number counts
+and the amount does not. Amounts are in units of the median amount of a purchase. The age of a customer is told
+by BG/NBD alone.
+
+LEVEL, the calibration, moves the odds of a purchase so that the weeks of the latest horizon come out right in sum.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import rnncore as rc
 from rnncore.errors import DataError
 from rnncore.losses import Pair
 from rnncore.marketing import features
+from rnncore.marketing.baselines import BGNBD, BGNBDParameters
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.events import EventLog
@@ -36,6 +40,7 @@ Code = dict[str, Any]
 MOST = 8  # classes of a week
 OUTPUTS = MOST + 3
 UNKNOWN = -1.0
+LEAST = 1e-5  # purchases a week
 
 
 class Standing(NamedTuple):
@@ -43,6 +48,8 @@ class Standing(NamedTuple):
 
     since: Floats
     """Weeks since the latest purchase."""
+    age: Floats
+    """Weeks since the first one."""
     purchases: Floats
     """So far."""
     known: Floats
@@ -54,7 +61,7 @@ class Standing(NamedTuple):
         """A week later, in which so many purchases came, at so much each."""
         since = np.where(count > 0, 0.0, self.since + 1)
         totals = self.purchases + count, self.known + count, self.paid + count * amount
-        return Standing(since, *totals)
+        return Standing(since, self.age + 1, *totals)
 
 
 class Law(NamedTuple):
@@ -108,8 +115,9 @@ def of(log: EventLog, end: np.datetime64) -> Weeks:
     )
     week = np.arange(n)
     latest = np.maximum.accumulate(np.where(count > 0, week, 0))  # a customer's first week has a purchase
+    since, age = ((week - own).astype(np.float64) for own in (latest, np.repeat(offsets[:-1], lengths)))
     so_far = [_so_far(column, offsets) for column in (count, known, paid)]
-    standing = Standing((week - latest).astype(np.float64), *so_far)
+    standing = Standing(since, age, *so_far)
     spend = np.where((count > 0) & (known == 0), np.nan, paid) if log.value is not None else paid
     amount = np.where(known > 0, paid / np.maximum(known, 1), UNKNOWN)
     return Weeks(columns(count, spend, standing), count, amount, standing, offsets)
@@ -128,9 +136,18 @@ def columns(count: Floats, spend: Floats, standing: Standing) -> Columns:
 
 
 def measure(weeks: Weeks) -> Code:
-    """Scales, and the unit of amounts."""
-    amounts = weeks.amount[weeks.amount > 0]
-    return {**features.measure(weeks.columns), "unit": float(np.median(amounts)) if len(amounts) else 1.0}
+    """Scales, the unit of amounts, and BG/NBD."""
+    amounts, last = weeks.amount[weeks.amount > 0], weeks.offsets[1:] - 1
+    model = BGNBD().fit(*_three(Standing(*(column[last] for column in weeks.standing))))
+    unit = float(np.median(amounts)) if len(amounts) else 1.0
+    return {**features.measure(weeks.columns), "unit": unit, "bg/nbd": [float(p) for p in model.parameters_]}
+
+
+def prior(standing: Standing, code: Code) -> Floats:
+    """The logarithm of the purchases that BG/NBD expects of the next week, at least LEAST, (n,)."""
+    model = BGNBD()
+    model.parameters_ = BGNBDParameters(*code["bg/nbd"])
+    return np.asarray(np.log(np.clip(model.rate(*_three(standing)), LEAST, MOST - 1)), np.float64)
 
 
 def asked(weeks: Weeks, code: Code, latest: int) -> tuple[Histories, Standing]:
@@ -141,10 +158,10 @@ def asked(weeks: Weeks, code: Code, latest: int) -> tuple[Histories, Standing]:
 
 
 def told(weeks: Weeks, code: Code, latest: int, horizon: int) -> tuple[Histories, Histories, NDArray[np.int64]]:
-    """All weeks but the last of each customer, what came in the week after each, (n, 3), and whose they are.
+    """All weeks but the last of each customer, what came in the week after each, (n, 4), and whose they are.
 
-    What came: the number of purchases; their mean amount in units, UNKNOWN where there is none; and how many quarters
-    of the horizon (days) ago it was. DataError where no customer is known for more than a week.
+    What came: the number of purchases; their mean amount in units, UNKNOWN where there is none; how many horizons (of
+    days) ago it was; and what BG/NBD had expected, see `prior`. DataError where nobody is known for more than a week.
     """
     lengths = np.diff(weeks.offsets)
     who = np.flatnonzero(lengths > 1)
@@ -156,8 +173,9 @@ def told(weeks: Weeks, code: Code, latest: int, horizon: int) -> tuple[Histories
     first[weeks.offsets[:-1]] = True
     offsets = np.concatenate([[0], np.cumsum(lengths[who] - 1)])
     amount = np.where(weeks.amount >= 0, weeks.amount / code["unit"], UNKNOWN)
-    ago = (np.repeat(weeks.offsets[1:], lengths) - 1 - np.arange(len(weeks.bought))) * 28 / horizon
+    ago = (np.repeat(weeks.offsets[1:], lengths) - 1 - np.arange(len(weeks.bought))) * 7 / horizon
     came = np.column_stack([weeks.bought, amount, ago]).astype(np.float32)[~first]
+    came = np.column_stack([came, prior(weeks.standing, code)[~last]]).astype(np.float32)
     read = features.encode(weeks.columns, code)[~last]
     return features.latest(read, offsets, latest), features.latest(came, offsets, latest), who
 
@@ -167,14 +185,15 @@ def likelihood(prediction: Array, target: Array, weight: Array | None = None) ->
 
         l = cross-entropy(count) + [amount known] ZILN(amount)
 
-    prediction (..., 11) and target (..., 3) as this file says.
+    prediction (..., 11) and target (..., 4) as this file says.
 
-    >>> value, d = likelihood(np.zeros((1, 1, 11)), np.array([[[0.0, UNKNOWN, 0.0]]]))
+    >>> value, d = likelihood(np.zeros((1, 1, 11)), np.array([[[0.0, UNKNOWN, 0.0, 0.0]]]))
     >>> round(value, 4), d.shape
     (2.0794, (1, 1, 11))
     """
     each = np.ones(target.shape[:-1]) if weight is None else np.broadcast_to(weight, target.shape[:-1])
-    value, dcount = rc.losses.softmax_cross_entropy(prediction[..., :MOST], target[..., 0].astype(np.int64), each)
+    logits = _moved(prediction, target[..., 3:4])[..., :MOST]
+    value, dcount = rc.losses.softmax_cross_entropy(logits, target[..., 0].astype(np.int64), each)
     known = np.where(target[..., 1] >= 0, each, 0.0)
     damount = np.zeros_like(prediction[..., MOST:])
     if known.any():
@@ -184,10 +203,10 @@ def likelihood(prediction: Array, target: Array, weight: Array | None = None) ->
     return value, np.concatenate([dcount, damount], axis=-1).astype(prediction.dtype)
 
 
-def law(outputs: Floats, code: Code) -> Law:
-    """What calibrated outputs (n, 11) say."""
+def law(outputs: Floats, code: Code, prior: Floats) -> Law:
+    """What calibrated outputs (n, 11) say, where BG/NBD says `prior` (n,), or (1,) for all."""
     mean, scale = outputs[:, MOST + 1] + np.log(code["unit"]), np.logaddexp(0.0, outputs[:, MOST + 2])
-    return Law(softmax(outputs[:, :MOST], axis=1), expit(outputs[:, MOST]), mean, scale)
+    return Law(softmax(_moved(outputs, prior[:, None])[:, :MOST], axis=1), expit(outputs[:, MOST]), mean, scale)
 
 
 def _so_far(column: Floats, offsets: NDArray[np.int64]) -> Floats:
@@ -197,9 +216,9 @@ def _so_far(column: Floats, offsets: NDArray[np.int64]) -> Floats:
 
 
 def _level(outputs: Floats, target: Floats) -> Floats:
-    """By how much to move the odds, (1,), so that the latest weeks come out right in sum; 0 where they cannot."""
+    """By how much to move the odds, (1,), so that the latest horizon comes out right in sum; 0 where it cannot."""
     recent = target[:, 2] < 1
-    said, came = outputs[recent], float(target[recent, 0].sum())
+    said, came = _moved(outputs[recent], target[recent, 3:4]), float(target[recent, 0].sum())
 
     def missing(move: float) -> float:
         moved = _moved(said, np.array([move]))
@@ -208,10 +227,16 @@ def _level(outputs: Floats, target: Floats) -> Floats:
     return np.array([brentq(missing, -30.0, 30.0) if came > 0 and missing(30.0) > 0 else 0.0])
 
 
-def _moved(outputs: Floats, numbers: Floats) -> Floats:
+def _moved(outputs: Floats, by: Floats) -> Floats:
+    """Outputs (..., 11) with the logits of 1 to 7 purchases moved by (..., 1) or (1,)."""
     moved = np.array(outputs, np.float64)
-    moved[:, 1:MOST] += numbers[0]
+    moved[..., 1:MOST] += by
     return moved
+
+
+def _three(standing: Standing) -> tuple[Floats, Floats, Floats]:
+    """Repeat purchases, weeks from the first to the last, and weeks since the first, as BG/NBD asks for them."""
+    return standing.purchases - 1, standing.age - standing.since, standing.age + 0.5  # the middle of the first week
 
 
 LEVEL = Calibration(_level, _moved, 1)

@@ -35,6 +35,13 @@ def published():
     return model
 
 
+def test_the_rate_now_is_what_is_expected_of_a_moment():
+    model = BGNBD()
+    model.parameters_ = PUBLISHED
+    three = [0, 2, 9], [0.0, 30.4, 20.0], [38.9, 38.9, 38.9]
+    assert model.rate(*three) == pytest.approx(model.expected_purchases(*three, 1e-4) / 1e-4, rel=1e-3)
+
+
 def test_the_published_parameters_come_out(model):
     assert model.parameters_ == pytest.approx(PUBLISHED, abs=6e-5)
 

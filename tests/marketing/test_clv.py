@@ -13,6 +13,7 @@ from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import CLV, EventLog, spend, weeks
 from rnncore.marketing import futures as sampled
+from rnncore.marketing.baselines import BGNBD, BGNBDParameters
 from rnncore.marketing.days import span
 from rnncore.marketing.encoding import summarise
 from rnncore.marketing.learning import Learned
@@ -37,12 +38,15 @@ def fitted(log):
     return CLV(horizon=30, futures=20, **SMALL).fit(log)
 
 
-def learned_of(outputs, futures=1):
-    """A network of one unit whose law is these outputs, whatever it reads."""
+def learned_of(outputs, futures=1, rate=None):
+    """A network of one unit that says these outputs, whatever it reads; rate: of purchases a week, by BG/NBD, the same
+    for everybody at all times (None: one a week).
+    """
     model = rc.Stack(rc.GRU(5, 1, backend="numpy"), rc.Dense(1, weeks.OUTPUTS))
     params = {name: np.zeros_like(a) for name, a in model.init(seed=0).items()}
     params["1.b"] = np.asarray(outputs, np.float32)
     code = weeks.measure(weeks.of(log_of([("a", 20, 20.0), ("a", 3, 20.0)]), END))
+    code["bg/nbd"] = [1e9, 1e9 / (1.0 if rate is None else rate), 1e-9, 1e9]
     return model, Learned((params,) * futures, np.zeros(1), code, [])
 
 
@@ -52,6 +56,7 @@ def test_weeks_end_on_the_day_of_the_origin_and_begin_with_the_first_purchase():
     assert found.bought.tolist() == [1, 1, 2, 1]
     assert found.amount.tolist() == [8, 4, 3, 1]
     assert found.standing.since.tolist() == [0, 0, 0, 0]
+    assert found.standing.age.tolist() == [0, 1, 2, 0]
     assert found.standing.purchases.tolist() == [1, 2, 4, 1]
     assert found.standing.paid.tolist() == [8, 12, 18, 1]
 
@@ -80,11 +85,13 @@ def test_the_likelihood_is_that_of_counts_and_amounts_and_its_derivative_is_righ
     rng = np.random.default_rng(0)
     z = rng.normal(size=(6, 3, weeks.OUTPUTS))
     count = rng.integers(0, weeks.MOST, (6, 3))
-    target = np.stack([count, np.where(count > 0, rng.gamma(2.0, size=(6, 3)), weeks.UNKNOWN), count], axis=-1)
+    amount, prior = np.where(count > 0, rng.gamma(2.0, size=(6, 3)), weeks.UNKNOWN), rng.normal(size=(6, 3))
+    target = np.stack([count, amount, count, prior], axis=-1)
     weight = rng.uniform(size=(6, 3))
     value, d = weeks.likelihood(z, target, weight)
     known = weight * (count > 0)
-    one = rc.losses.softmax_cross_entropy(z[..., : weeks.MOST], count, weight)[0]
+    logits = z[..., : weeks.MOST] + np.where(np.arange(weeks.MOST) > 0, prior[..., None], 0.0)
+    one = rc.losses.softmax_cross_entropy(logits, count, weight)[0]
     two = rc.losses.zero_inflated_lognormal(z[..., weeks.MOST :], target[..., 1], known)[0]
     assert value == pytest.approx(one + two * known.sum() / weight.sum(), rel=1e-12)
     slope = np.zeros_like(z)
@@ -99,10 +106,11 @@ def test_the_likelihood_is_that_of_counts_and_amounts_and_its_derivative_is_righ
 def test_the_calibration_makes_the_latest_weeks_come_out_right_and_leaves_amounts_alone():
     rng = np.random.default_rng(1)
     said = rng.normal(size=(500, weeks.OUTPUTS))
-    target = np.column_stack([rng.integers(0, 2, 500), np.ones(500), rng.uniform(0, 3, 500)])
+    prior = rng.normal(size=500)
+    target = np.column_stack([rng.integers(0, 2, 500), np.ones(500), rng.uniform(0, 3, 500), prior])
     moved = weeks.LEVEL.apply(said, weeks.LEVEL.fit(said, target))
     recent = target[:, 2] < 1
-    expected = weeks.law(moved[recent], {"unit": 1.0}).purchases.sum()
+    expected = weeks.law(moved[recent], {"unit": 1.0}, prior[recent]).purchases.sum()
     assert expected == pytest.approx(target[recent, 0].sum(), rel=1e-9)
     assert np.array_equal(moved[:, weeks.MOST :], said[:, weeks.MOST :])
 
@@ -120,13 +128,63 @@ def drawn(futures=400, days=28, networks=1, seed=0, customers=3):
 
 def test_futures_have_the_expectations_of_the_law():
     found, learned = drawn()
-    law = weeks.law(np.array([[*LAW, 1.0, 0.5, 0.0]]), learned.code)
+    law = weeks.law(np.array([[*LAW, 1.0, 0.5, 0.0]]), learned.code, np.zeros(1))
     assert found.purchases == pytest.approx(
         4 * law.purchases[0], rel=1e-5
     )  # without scatter: the law is the same in each week
     assert found.spend == pytest.approx(4 * law.purchases[0] * law.amount[0], rel=1e-5)
     assert found.drawn[..., 0].mean() == pytest.approx(4 * law.purchases[0], rel=0.1)
     assert found.drawn[..., 1].mean() == pytest.approx(found.spend[0], rel=0.15)
+
+
+def test_rolled_out_futures_of_a_constant_rate_come_to_that_rate_at_ages_that_nobody_had():
+    """One step ahead every customer buys 0.3 times a week; so they do in 60 weeks, each fed back to the next."""
+    flat = [0.0, 0.0, *[-50.0] * (weeks.MOST - 2), 0.0, 0.0, 0.0]  # 0 or 1 purchases: the odds are those of BG/NBD
+    log = log_of([(f"c{n}", 20 - n, 10.0) for n in range(3)])
+    model, learned = learned_of(flat, rate=0.3 / 0.7)
+    histories, now = weeks.asked(weeks.of(log, END), learned.code, 10)
+    found = sampled.sample(model, learned, histories, now, sampled.Plan(420, 100, 0.1, 0))
+    assert found.purchases == pytest.approx(60 * 0.3, rel=1e-5)
+    assert found.drawn[..., 0].mean(axis=1) == pytest.approx(np.full(3, 18.0), rel=0.1)
+
+
+def test_what_bgnbd_expects_is_read_at_the_end_of_each_week():
+    found = weeks.of(log_of([("a", 30, 8.0), ("a", 16, 4.0), ("b", 22, 4.0)]), END)
+    model = BGNBD().fit([1, 0], [2, 0], [4.5, 3.5])  # of a two weeks from the first purchase to the last, of b none
+    assert weeks.measure(found)["bg/nbd"] == list(model.parameters_)
+    model.parameters_ = BGNBDParameters(0.5, 5.0, 0.8, 2.5)
+    expected = model.rate([0, 0, 1, 1, 1], [0, 0, 2, 2, 2], [0.5, 1.5, 2.5, 3.5, 4.5])
+    assert np.exp(weeks.prior(found.standing, {"bg/nbd": [0.5, 5.0, 0.8, 2.5]}))[:5] == pytest.approx(expected)
+
+
+def test_a_fall_of_the_level_is_met_and_nothing_after_the_end_is_read():
+    """Customers of one rate, who buy half as often in the weeks of the latest horizon."""
+    rng = np.random.default_rng(2)
+    slow = np.repeat([0.3, 0.15], [30, 20])
+    rows = [
+        (f"c{n:03d}", 349 - 7 * w, 10.0) for n in range(150) for w in range(50) if w == 0 or rng.uniform() < slow[w]
+    ]
+    task = CLV(horizon=140, of="purchases", units=4, epochs=3, batch_size=16, backend="numpy").check()
+    before = log_of(rows)
+    after = log_of([*rows, *((f"c{n:03d}", -k, 10.0) for n in range(150) for k in range(1, 8))])
+    (code, told), (same, again) = (task.told(log, END) for log in (before, after))
+    learned, relearned = task.learned(code, told), task.learned(same, again)
+    assert learned.calibration == relearned.calibration
+    assert all(np.array_equal(learned.params[0][name], a) for name, a in relearned.params[0].items())
+    asked = task.asked(before, END, code)
+    said, plain = (task._says(own, asked)[:, 0] for own in (learned, learned._replace(calibration=np.zeros(1))))
+    came = 150 * 20 * 0.15
+    assert plain.sum() > 1.4 * came
+    assert said.sum() == pytest.approx(came, rel=0.25)  # that rates fall is what BG/NBD takes from such a past
+
+
+@pytest.mark.parametrize("mean", [1.0, 4.0, None])
+def test_intervals_of_known_laws_hold_what_they_say(mean):
+    rng = np.random.default_rng(3)
+    draw = rng.standard_normal if mean is None else lambda size: rng.negative_binomial(2, 2 / (2 + mean), size)
+    low, high = sampled.interval(np.asarray(draw((4000, 60)), float), 0.8)
+    came = draw(4000)
+    assert ((low <= came) & (came <= high)).mean() == pytest.approx(0.8, abs=0.03)
 
 
 def test_value_is_spend_discounted_from_the_middle_of_its_week():
@@ -137,7 +195,7 @@ def test_value_is_spend_discounted_from_the_middle_of_its_week():
 
 def test_part_of_a_week_counts_for_a_part():
     found, learned = drawn(days=10)
-    law = weeks.law(np.array([[*LAW, 1.0, 0.5, 0.0]]), learned.code)
+    law = weeks.law(np.array([[*LAW, 1.0, 0.5, 0.0]]), learned.code, np.zeros(1))
     assert found.purchases == pytest.approx(10 / 7 * law.purchases[0], rel=1e-5)
     assert found.drawn[..., 0].mean() == pytest.approx(found.purchases[0], rel=0.1)
 
