@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rnncore.gradcheck.planted_norm import NORMALISED
+from rnncore.gradcheck.planted_shared import Edit
 from rnncore.gradcheck.planted_time import GRUD, TIME_LSTM
 from rnncore.gradcheck.planted_variants import VARIANT_BRANCHES, VARIANTS
-
-Edit = tuple[str, str, str]
 
 _DH = "dh_t = dy[t, :n] + dh[:n]"
 _DSTATE = "dh, dc = (d.copy() for d in dstate_T)"

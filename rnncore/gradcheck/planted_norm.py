@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-_DSTATE = "dh, dc = (d.copy() for d in dstate_T)"
-_DH = "dh_t = dy[t, :n] + dh[:n]"
-_DA = "da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)"
-_LIVE = "n = live[t]\n        i, f, g, o"
-_STEPS = "for t in reversed(range(T))"
-_DC = "dc[:n] = dc_t * f"
+from rnncore.gradcheck.planted_shared import BLOCKS, MEMORY, NO_CARRY, SIGMOIDS, STATES, STEPS, Edit
+
 _DC_T = "dc_t = dc[:n] + dnormalise(da_r * gain_c, z_c[t, :n], s_c)"
 _DU = "du = dnormalise(da * gain_x, z_u, s_u)"
 _BLOCKS = "(np.split(a, 4, 1) for a in (da * gain_x, z_u))"
@@ -17,11 +13,8 @@ _DWH = 'grads["Wh"] += h[t, :n].T @ dv'
 _CARRY = "dh[:n] = dv @ Wh.T"
 _RETURN = "return grads, dx, (dh, dc)"
 
-LAYERNORM_LSTM: list[tuple[str, str, str]] = [
-    ("final-state gradient dh_T ignored", _DSTATE, f"{_DSTATE}; dh[:] = 0"),
-    ("final-state gradient dc_T ignored", _DSTATE, f"{_DSTATE}; dc[:] = 0"),
-    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
-    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+LAYERNORM_LSTM: list[Edit] = [
+    *STATES, *BLOCKS, *SIGMOIDS, *MEMORY, NO_CARRY,
     ("no carry of dc", _DC_T, _DC_T.replace("dc[:n] +", "(dc[:n] if t == T - 1 else 0) +")),
     ("no path from h through the norm to c", _DC_T, "dc_t = dc[:n]"),
     ("the norm of c taken as a scale", _DC_T, "dc_t = dc[:n] + da_r * gain_c * s_c"),
@@ -31,16 +24,6 @@ LAYERNORM_LSTM: list[tuple[str, str, str]] = [
     ("no derivative of tanh in da_r", "da_r = dr * dtanh(r)", "da_r = dr"),
     ("dgain_c reads c before its norm", "(da_r * z_c[t, :n]).sum(axis=0)", "(da_r * c[t + 1, :n]).sum(axis=0)"),
     ("dbias_c from the first sequence only", "da_r.sum(axis=0)", "da_r[:1].sum(axis=0)"),
-    ("di and dg swapped", "di, dg = dc_t * g, dc_t * i", "di, dg = dc_t * i, dc_t * g"),
-    ("c_{t-1} taken as c_t", "df = dc_t * c[t, :n]", "df = dc_t * c[t + 1, :n]"),
-    ("carry of dc uses i", _DC, "dc[:n] = dc_t * i"),
-    ("dc of a finished row is dropped", _DC, f"{_DC}; dc[n:] = 0"),
-    ("derivative of tanh as 1 - g", "da_g = dg * dtanh(g)", "da_g = dg * (1 - g)"),
-    ("derivative of the sigmoid misses 1 - s", "di * dsigmoid(i)", "di * i"),
-    ("df misses the sigmoid's derivative", "df * dsigmoid(f)", "df"),
-    ("do misses the sigmoid's derivative", "do * dsigmoid(o)", "do"),
-    ("i and f swapped", _DA, "da = np.concatenate([da_f, da_i, da_g, da_o], axis=1)"),
-    ("accumulated in float32", _DA, f"{_DA}.astype(np.float32)"),
     ("db from the first sequence only", 'grads["b"] += da.sum(axis=0)', 'grads["b"] += da[:1].sum(axis=0)'),
     ("dgain_x and dgain_h swapped", "(da * z_u).sum(axis=0)", "(da * z_v).sum(axis=0)"),
     ("dgain_h misses its gate", "(da * z_v).sum(axis=0)", "z_v.sum(axis=0)"),
@@ -57,8 +40,6 @@ LAYERNORM_LSTM: list[tuple[str, str, str]] = [
     ("dh passes by the norm", _CARRY, "dh[:n] = da @ Wh.T"),
     ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3; dc[:] *= t != T - 3"),
     ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
-    ("rows go on past their end", _LIVE, _LIVE.replace("live[t]", "N")),
-    ("the first step is skipped", _STEPS, "for t in reversed(range(1, T))"),
     ("dh_0 and dc_0 swapped", _RETURN, "return grads, dx, (dc, dh)"),
     ("scale error 1e-6", _RETURN, 'grads["gain_h"] *= 1 + 1e-6; return grads, dx, (dh, dc)'),
 ]  # fmt: skip
@@ -76,7 +57,7 @@ _G_RETURN = "return grads, dx, (dh,)"
 _G_6 = "dz, dn = dh_t * (h[t, :m] - n), dh_t * (1 - z)"
 _G_5 = "dq_n, dr = dp_n * r, dp_n * q_n"
 
-LAYERNORM_GRU: list[tuple[str, str, str]] = [
+LAYERNORM_GRU: list[Edit] = [
     ("final-state gradient dh_T ignored", _G_DSTATE, "dh = 0 * dstate_T[0]"),
     ("dy only at the last step", _G_DH, "dh_t = (dy[t, :m] if t == T - 1 else 0) + dh[:m]"),
     ("no carry of dh", _G_DH, "dh_t = dy[t, :m] + (dh[:m] if t == T - 1 else 0)"),
@@ -109,7 +90,7 @@ LAYERNORM_GRU: list[tuple[str, str, str]] = [
     ("truncated after 3 steps", _G_CARRY, f"{_G_CARRY}; dh[:] *= t != T - 3"),
     ("finished rows lose their gradient", _G_CARRY, f"{_G_CARRY}; dh[m:] = 0"),
     ("rows go on past their end", _G_LIVE, _G_LIVE.replace("live[t]", "N")),
-    ("the first step is skipped", _STEPS, "for t in reversed(range(1, T))"),
+    ("the first step is skipped", STEPS, "for t in reversed(range(1, T))"),
     ("no dh_0", _G_RETURN, "return grads, dx, (0 * dh,)"),
     ("scale error 1e-6", _G_RETURN, 'grads["gain_x"] *= 1 + 1e-6; return grads, dx, (dh,)'),
 ]

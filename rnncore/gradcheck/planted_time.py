@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-_DSTATE = "dh, dc = (d.copy() for d in dstate_T)"
-_DH = "dh_t = dy[t, :n] + dh[:n]"
-_DWH = "dWh += h[t, :n].T @ da"
-_CARRY = "dh[:n] = da @ Wh.T"
+from rnncore.gradcheck.planted_shared import BLOCKS, IN_TIME, SIGMOIDS, STATES, WEIGHTS, Edit
+
 _CARRY_C = "dc[:n] = dm + da_s @ Wd.T"
-_DA = "da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)"
-_LIVE = "n = live[t]\n        i, f, g, o"
 _RETURN = 'return {"Wx": dWx, "Wh": dWh, "b": db, "Wd": dWd, "bd": dbd}, dx, (dh, dc)'
 _DK = "dk = (dm * s_t).sum(axis=1, keepdims=True)"
 _DE = "dx[t, :n, -1:] = dk * slope"
 _DWD = "dWd += c[t, :n].T @ da_s"
 
-TIME_LSTM: list[tuple[str, str, str]] = [
-    ("final-state gradient dh_T ignored", _DSTATE, f"{_DSTATE}; dh[:] = 0"),
-    ("final-state gradient dc_T ignored", _DSTATE, f"{_DSTATE}; dc[:] = 0"),
-    ("dy only at the last step", _DH, "dh_t = (dy[t, :n] if t == T - 1 else 0) + dh[:n]"),
-    ("no carry of dh", _DH, "dh_t = dy[t, :n] + (dh[:n] if t == T - 1 else 0)"),
+TIME_LSTM: list[Edit] = [
+    *STATES,
+    *IN_TIME,
+    *WEIGHTS,
+    *BLOCKS,
+    *SIGMOIDS,
     ("no carry of dc", "dc_t = dc[:n] + dh_t", "dc_t = (dc[:n] if t == T - 1 else 0) + dh_t"),
     ("do uses c, not tanh(c)", "do = dh_t * r", "do = dh_t * c[t + 1, :n]"),
     ("no derivative of tanh(c)", "dh_t * o * dtanh(r)", "dh_t * o"),
@@ -26,19 +23,7 @@ TIME_LSTM: list[tuple[str, str, str]] = [
     ("df uses the memory before the decay", "dc_t * m, dc_t * f", "dc_t * c[t, :n], dc_t * f"),
     ("dm misses the forget gate", "dc_t * m, dc_t * f", "dc_t * m, dc_t"),
     ("di and dg swapped", "dc_t * g, dc_t * i", "dc_t * i, dc_t * g"),
-    ("derivative of tanh as 1 - g", "da_g = dg * dtanh(g)", "da_g = dg * (1 - g)"),
-    ("derivative of the sigmoid misses 1 - s", "di * dsigmoid(i)", "di * i"),
-    ("df misses the sigmoid's derivative", "df * dsigmoid(f)", "df"),
-    ("do misses the sigmoid's derivative", "do * dsigmoid(o)", "do"),
-    ("i and f swapped", _DA, "da = np.concatenate([da_f, da_i, da_g, da_o], axis=1)"),
     ("dWx overwritten, not summed", "dWx += x[t, :n, :-1].T @ da", "dWx[:] = x[t, :n, :-1].T @ da"),
-    ("h_0 missing in dWh", _DWH, f"{_DWH} if t else 0"),
-    ("dWh uses h_t", _DWH, "dWh += h[t + 1, :n].T @ da"),
-    ("db from the first sequence only", "db += da.sum(axis=0)", "db += da[:1].sum(axis=0)"),
-    ("truncated after 3 steps", _CARRY, f"{_CARRY}; dh[:] *= t != T - 3; dc[:] *= t != T - 3"),
-    ("finished rows lose their gradient", _CARRY, f"{_CARRY}; dh[n:] = 0"),
-    ("rows go on past their end", _LIVE, _LIVE.replace("live[t]", "N")),
-    ("the first step is skipped", "for t in reversed(range(T))", "for t in reversed(range(1, T))"),
     ("the short-term part is not decayed", "ds = dm * (k - 1)", "ds = dm * k"),
     ("the long-term part keeps the short-term one", "ds = dm * (k - 1)", "ds = dm * (k + 1)"),
     ("no derivative by the elapsed time", _DE, "pass"),
@@ -74,7 +59,7 @@ _GD_WGX = 'dparams["Wgx"] += (e * da_x).sum(axis=0)'
 _GD_DE = "de[:] = da_h @ Wgh.T + da_x * Wgx"
 _GD_RETURN = "return dparams, dx, (dh, du)"
 
-GRUD: list[tuple[str, str, str]] = [
+GRUD: list[Edit] = [
     ("final-state gradient dh_T ignored", _GD_STATE, f"{_GD_STATE}; dh[:] = 0"),
     ("final-state gradient du_T ignored", _GD_STATE, f"{_GD_STATE}; du[:] = 0"),
     ("rows go on past their end", _GD_LIVE, _GD_LIVE.replace("live[t]", "N")),
