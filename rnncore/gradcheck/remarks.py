@@ -48,7 +48,7 @@ def in_float32(inputs: Mapping[str, Array], outputs: Sequence[Array], grads: Map
     given = [f"input {name} is {a.dtype}: give it in float64" for name, a in inputs.items() if is_short(a)]
     if given:
         return given
-    advice = "compute in float64 throughout, then compare float32 with it (`precision`)"
+    advice = "compute in float64, then compare the two (`precision`)"
     found = [f"output {k}" for k, y in enumerate(outputs) if is_short(y) or fits_float32(y)]
     found = found or [f"the gradient of {name}" for name, g in grads.items() if is_short(g) or fits_float32(g)]
     return [f"{', '.join(found)}: computed in float32, right to seven digits at most; {advice}"] if found else []
