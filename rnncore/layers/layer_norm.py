@@ -1,4 +1,4 @@
-"""Layer normalisation (Ba et al. 2016, eq. 4): every step of every row by itself, over its own features.
+"""Layer normalisation (Ba et al. 2016, eq. 15 and 16, with eps): every step of every row by itself, over its own features.
 
     m = mean(x),  s = 1 / sqrt(mean((x - m)^2) + eps)      (1)
     z = (x - m) * s                                        (2)
