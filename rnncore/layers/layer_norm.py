@@ -1,10 +1,10 @@
-"""Layer normalisation (Ba et al. 2016, eq. 15 and 16, with eps): every step of every row by itself, over its own features.
+"""Layer normalisation (Ba et al. 2016, eq. 15 and 16): every step of every row by itself, over its own features.
 
     m = mean(x),  s = 1 / sqrt(mean((x - m)^2) + eps)      (1)
     z = (x - m) * s                                        (2)
     y = z * gain + bias                                    (3)
 
-The means are over the last axis. Shapes: x, z, y (T, N, D) or (N, D), s with 1 in place of D, gain and bias (D,). With
+The means are over the last axis; the paper has no eps. Shapes: x, z, y (T, N, D) or (N, D), s with 1 in place of D, gain and bias (D,). With
 `lengths`, y is zero past a row's end.
 """
 

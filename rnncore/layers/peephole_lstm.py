@@ -9,7 +9,7 @@
     h_t = o * tanh(c_t)                                    (7)   the output is y_t = h_t
 
 With P = 0 this is the LSTM. The equations are those of Greff et al. (2017, section II.A) and of TensorFlow's LSTMCell;
-the 2002 paper has squashing functions of its own in place of the tanh of (4) and (7), and may share the gates between
+the 2002 paper has other functions, or none, in place of the tanh of (4) and (7), and may share the gates between
 several memory cells.
 
 The gradient is exact (Greff et al. 2017, section II.B). With gradient="truncated" it is the one that the 2002 paper
