@@ -4,8 +4,8 @@
     z = (x - m) * s                                        (2)
     y = z * gain + bias                                    (3)
 
-The means are over the last axis; the paper has no eps. Shapes: x, z, y (T, N, D) or (N, D), s with 1 in place of D, gain and bias (D,). With
-`lengths`, y is zero past a row's end.
+The means are over the last axis; the paper has no eps. Shapes: x, z, y (T, N, D) or (N, D), s with 1 in place of D,
+gain and bias (D,). With `lengths`, y is zero past a row's end.
 """
 
 from __future__ import annotations
