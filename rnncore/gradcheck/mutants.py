@@ -21,10 +21,11 @@ from rnncore import checks
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import CELLS, Cell, Layer
 from rnncore.feedforward import Last, LayerNorm, Prototypes
-from rnncore.gradcheck.planted import BRANCHES, PLANTED, Edit
+from rnncore.gradcheck.planted import BRANCHES, PLANTED
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
 from rnncore.gradcheck.planted_onnx import ONNX, ONNX_BRANCHES
+from rnncore.gradcheck.planted_shared import Edit
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncore.gradcheck.planted import Edit
+from rnncore.gradcheck.planted_shared import Edit
 from rnncore.gradcheck.planted_dropout import RECURRENT_DROPOUT
 
 _HALVES = "dy_f, dy_b = np.split(dy, 2, axis=-1)"

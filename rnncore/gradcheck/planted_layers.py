@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnncore.gradcheck.planted import Edit
+from rnncore.gradcheck.planted_shared import Edit
 
 _TURNED = "d = turned(self.layer, dy, cache.lengths)"
 REVERSED: list[Edit] = [
