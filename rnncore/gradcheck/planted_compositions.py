@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnncore.gradcheck.planted_shared import Edit
 from rnncore.gradcheck.planted_dropout import RECURRENT_DROPOUT
+from rnncore.gradcheck.planted_shared import Edit
 
 _HALVES = "dy_f, dy_b = np.split(dy, 2, axis=-1)"
 _TURN_DY = "turned(self.layer, dy_b, cache.lengths)"
