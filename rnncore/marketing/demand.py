@@ -2,7 +2,7 @@
 
     history       series.py: a window of periods, the last of which lie ahead; a customer of the log is a series
     head, loss    GRU, a dense layer on every step, quantiles of the value; pinball loss in the periods ahead
-    decoding      shifted by the errors in the latest windows, sorted, and brought back into units of the series
+    decoding      bands.py: widened or narrowed by the errors in the latest windows, and back in units of the series
     must beat     last value, seasonal naive and with drift, moving average, ridge and boosting with all columns
 
 Judged at rolling origins: in the last `horizon` days `ahead` periods at a time are forecast, each time from all values
@@ -12,6 +12,7 @@ in units of each series' own mean absolute change over a season in the past, so 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,27 +25,22 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import calibration, features, measures, series
+from rnncore.marketing import bands, features, measures, rolling, series, series_effects
 from rnncore.marketing import explain as explaining
-from rnncore.marketing.days import Day, span
+from rnncore.marketing.calibration import Calibration
+from rnncore.marketing.days import Day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, outputs
+from rnncore.marketing.learning import Examples, Learned
 from rnncore.marketing.periods import Clock
-from rnncore.marketing.series_effects import Effect, ordinary
-from rnncore.marketing.series_rivals import shifts, simple_methods
+from rnncore.marketing.series_effects import Effect
+from rnncore.marketing.series_rivals import simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.wording import counted
-from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)
-SHIFTS = calibration.Calibration(
-    lambda outputs, target: shifts(np.asarray(target)[:, None] - outputs, LEVELS),
-    lambda outputs, numbers: outputs + numbers,
-    len(LEVELS),
-)
-JUDGED, TAUGHT, FEW = 5_000, 20_000, 20
+FEW = 20
 
 
 class Demand(Task):
@@ -78,7 +74,6 @@ class Demand(Task):
     uses = ("value", "extras")
     fewest = 1
     measure = measures.SCALED_QUANTILES
-    calibration = SHIFTS
     reference = "last value"
     loss = staticmethod(rc.losses.quantile)
 
@@ -138,72 +133,34 @@ class Demand(Task):
         """`horizon` days before the log ends; DataError where there are not as many before it, or where they do not
         hold the periods ahead: twice for fewer than 20 series, so that windows can be drawn anew.
         """
-        test, clock = log.last_day - span(self.horizon), Clock.of(log)
-        begin, last = (int(period) for period in clock.at(np.array([test, log.last_day])))
-        held, need = last - begin, self.ahead * (1 if len(log.customers) >= FEW else 2)
-        if held < need:
-            days = int((log.last_day - clock.day(np.array(last - need))).astype(np.int64))
-            raise DataError(
-                f"the log has a value per {clock.every}: a horizon of {counted(self.horizon, 'day')} judges "
-                f"{counted(held, clock.every)}, and {self.ahead} are forecast at a time, which must come "
-                f"{'once' if need == self.ahead else 'twice'}: choose a horizon of at least {days} days, or a smaller "
-                "ahead"
-            )
-        if test - span(self.horizon) < log.first_day:
-            raise DataError(
-                f"the log runs from {log.first_day} to {log.last_day}: two horizons of "
-                f"{counted(self.horizon, 'day')} do not fit; choose a shorter one"
-            )
-        return test
+        return rolling.origin(self, log, 1 if len(log.customers) >= FEW else 2)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """Windows at all origins until `end`, at most 20,000; those of the latest days are watched and calibrate."""
-        log = log.until(end)
-        if len(log) == 0:
-            raise DataError(f"no value is known until {end}")
-        code = series.measure(log, self.season, self.scale == "log")
-        first, last = series.first_and_last(log, code)
-        clock = Clock(code["every"], code["anchor"])
-        back = int(last - clock.at(clock.day(np.array(last)) - span(self.horizon)))
-        watched = max(self.ahead, min(back, int(last - first.min()) // 5))
-        old = self._origins(first, int(first.min()), last - watched - self.ahead + 1, 1, TAUGHT)
-        new = self._origins(first, last - watched, last, self.ahead, JUDGED)
-        if not len(old[0]):
-            raise DataError(f"no series is known for {2 * self.ahead} periods until {end}; choose a smaller ahead")
-        who, origin = (np.concatenate(pair) for pair in zip(old, new, strict=True))
-        newest = np.arange(len(who)) >= len(old[0])
-        scale = series.scales(log, code)
-        whole = series.encode(log, code, who, origin, self.latest, self.ahead, scale)._replace(newest=newest)
-        if self.strategy == "direct":
-            return code, whole._replace(facts=whole)
-        one = series.encode(log, code, who, origin, self.latest, 1, scale)
-        return code, one._replace(newest=newest, facts=whole)
+        return rolling.told(self, log, end)
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Windows at rolling origins from `origin` on, `ahead` periods apart, of the series known by then."""
-        first, last = series.first_and_last(log, code)
-        begin = int(Clock(code["every"], code["anchor"]).at(np.array(origin)))
-        who, at = self._origins(first, begin, last, self.ahead, JUDGED)
-        if not len(who):
-            raise DataError(f"no series is known on {origin}")
-        known = log.population(origin)
-        scale = np.ones(len(first))
-        scale[known] = series.scales(log.until(origin), code)
-        asked = series.encode(log, code, who, at, self.latest, self.ahead, scale)
-        if not asked.weight.values.any():
-            raise DataError(f"nothing came after {origin}: there is nothing to judge")
-        came = asked.facts.units(asked.target.values.reshape(len(who), -1), scaled=True)
-        return asked._replace(target=Histories(came.ravel(), asked.target.offsets))
+        return rolling.judged(self, log, origin, code)
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """The next periods of each series known at `at`."""
-        index, log = log.population(at), log.until(at)
-        begin = np.full(len(index), Clock(code["every"], code["anchor"]).at(np.array(at)))
         if features.names(code["calendar"]) and log.calendar is not None:
-            log.calendar.require(self._last_ahead(code["every"], code["anchor"], at), log.customers)
-        who, scale = np.arange(len(index)), np.ones(len(index))
-        asked = series.encode(log, code, who, begin, self.latest, self.ahead, scale)
-        return asked._replace(group=index, target=None, weight=None)
+            log.calendar.require(self._last_ahead(code["every"], code["anchor"], at), log.customers[log.population(at)])
+        return rolling.asked(self, log, at, code)
+
+    def learned(
+        self, code: Code, told: Examples, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Learned:
+        """As in `Task`; what calibrates where too few windows are known is measured on the newest."""
+        found = super().learned(code, told, progress=progress, checkpoint=checkpoint)
+        return found._replace(calibration=bands.usual(self, found, told, LEVELS))
+
+    @property
+    def calibration(self) -> Calibration:  # type: ignore[override]
+        """What is added to the quantiles of each period ahead, (K * Q,); an explanation, of the median, needs none."""
+        size = self.ahead * len(LEVELS)
+        return Calibration(lambda outputs, target: np.zeros(size), lambda outputs, numbers: outputs, size)
 
     def require_answers(self, log: EventLog) -> None:
         """DataError where the calendar ends before the days to be forecast from the end of the log."""
@@ -290,15 +247,7 @@ class Demand(Task):
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The effects of the calendar."""
         found = self.effects(log)
-        if not found:
-            return {}
-        table = {
-            "what": [effect.what for effect in found],
-            "forecasts": [str(effect.days) for effect in found],
-            "change of the median": [f"{effect.change:+.4g} ({effect.share:+.1%})" for effect in found],
-            "of 80 % of them": [f"{effect.low:+.4g} to {effect.high:+.4g}" for effect in found],
-        }
-        return {"What the calendar changes in the forecasts": table}
+        return {"What the calendar changes in the forecasts": series_effects.table(found)} if found else {}
 
     def effects(self, log: EventLog) -> list[Effect]:
         """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.
@@ -306,48 +255,11 @@ class Demand(Task):
         Every period that has it is forecast as it is and as if it did not, from the values before.
         """
         task, work, _ = self._ready(log, None)
-        return task._effects(self._learned, work)
-
-    def _effects(self, learned: Learned, log: EventLog) -> list[Effect]:
-        first, last = series.first_and_last(log, learned.code)
-        who, at = self._origins(first, int(first.min()) + 1, last, self.ahead, JUDGED)
-        scale = np.ones(len(first))
-
-        def median(log: EventLog) -> tuple[Array, Array]:
-            asked = series.encode(log, learned.code, who, at, self.latest, self.ahead, scale)._replace(target=None)
-            said = self._says(learned, asked).reshape(len(who), -1, len(LEVELS))
-            return said[:, -self.ahead :, len(LEVELS) // 2].ravel(), asked.facts.days.ravel()
-
-        asit, days = median(log)
-        found = []
-        for what, on, without in ordinary(log, days, np.repeat(who, self.ahead)):
-            found.append(Effect.of(what, asit[on], median(without)[0][on]))
-        return found
+        return series_effects.of_calendar(task, self._learned, work)
 
     def _says(self, learned: Learned, asked: Examples) -> Array:
-        """Quantiles at each step; a recursive network is asked again and again, about the period after its median."""
-        if self.strategy == "direct":
-            return super()._says(learned, asked)
-        model, many = self.network(learned.code), len(asked.group)
-        x = asked.histories.values.reshape(many, -1, asked.histories.values.shape[1]).copy()
-        said = np.zeros((*x.shape[:2], len(LEVELS)))
-        offsets = np.arange(many + 1) * (self.latest + 1)
-        for now in range(self.latest, x.shape[1]):
-            x[:, :now, series.AHEAD], x[:, now, series.AHEAD] = 0.0, 1.0
-            window = Histories(x[:, now - self.latest : now + 1].reshape(-1, x.shape[2]), offsets)
-            told = outputs(model, learned.params, window).reshape(many, -1, len(LEVELS))[:, -1]
-            said[:, now] = self.calibration.apply(told, learned.calibration)
-            x[:, now, series.Y], x[:, now, series.KNOWN] = np.sort(said[:, now], axis=1)[:, len(LEVELS) // 2], 1.0
-        return self.decode(said.reshape(-1, len(LEVELS)), asked)
-
-    def _origins(self, first: Array, begin: int, end: int, apart: int, most: int) -> tuple[Array, Array]:
-        """Series (N,) and origins (N,) from `begin` to before `end` at which each is known; at most `most`, drawn."""
-        origins = np.arange(begin, end, apart)
-        who, place = np.nonzero(first[:, None] <= origins)
-        if len(who) > most:
-            keep = np.sort(np.random.default_rng(self.seed).choice(len(who), most, replace=False))
-            who, place = who[keep], place[keep]
-        return who, origins[place]
+        """Quantiles at each step; those of the past are 0."""
+        return self.decode(bands.said(self, learned, asked, LEVELS), asked)
 
     def _compare(
         self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
@@ -357,6 +269,6 @@ class Demand(Task):
         inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
         words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
         words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
-        effects = self._effects(learned, log.until(origin))
+        effects = series_effects.of_calendar(self, learned, log.until(origin))
         words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
         return replace(table, reason=" ".join([table.reason, *words])), held

@@ -57,6 +57,10 @@ class Facts(NamedTuple):
     log: bool
     least: float | None
     """0 where no value of the past is below it, else None."""
+    origin: Ints
+    """The period after which each window looks ahead, (N,)."""
+    recent: Any = None
+    """Windows that were complete before, which calibrate (`bands.Recent`)."""
 
     def units(self, z: Floats, scaled: bool) -> Floats:
         """Numbers of the windows (N, K, ...) in units of the series, or of its scale."""
@@ -146,7 +150,7 @@ def encode(log: EventLog, code: Code, who: Ints, origin: Ints, latest: int, step
         group=who,
         target=Histories(np.where(came, z, 0.0).ravel().astype(np.float32), offsets),
         weight=Histories(came.ravel().astype(np.float32), offsets),
-        facts=Facts(level, spread, scale[who], days[:, latest:], steps, season, code["log"], code["least"]),
+        facts=Facts(level, spread, scale[who], days[:, latest:], steps, season, code["log"], code["least"], origin),
     )
 
 

@@ -8,13 +8,18 @@ That is what the network makes of the mark, not what the day caused.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncore.marketing import rolling, series
 from rnncore.marketing.columns import Category, Columns
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import Learned
+
+if TYPE_CHECKING:
+    from rnncore.marketing.demand import Demand
 
 Array = NDArray[Any]
 MOST_LEVELS = 20
@@ -70,3 +75,31 @@ def ordinary(log: EventLog, days: Array, who: Array) -> list[tuple[str, Array, E
     return [
         (what, on, log.with_calendar(replace(log.calendar, columns=changed))) for what, on, changed in found if on.any()
     ]
+
+
+def of_calendar(task: Demand, learned: Learned, log: EventLog) -> list[Effect]:
+    """The effect of each mark of the log's calendar on the medians of a network."""
+    first, last = series.first_and_last(log, learned.code)
+    who, at = rolling.origins(task.seed, first, int(first.min()) + 1, last, task.ahead)
+    scale = np.ones(len(first))
+
+    def median(log: EventLog) -> tuple[Array, Array]:
+        asked = series.encode(log, learned.code, who, at, task.latest, task.ahead, scale)._replace(target=None)
+        said = task._says(learned, asked).reshape(len(who), task.latest + task.ahead, -1)
+        return said[:, -task.ahead :, said.shape[2] // 2].ravel(), asked.facts.days.ravel()
+
+    asit, days = median(log)
+    found = []
+    for what, on, without in ordinary(log, days, np.repeat(who, task.ahead)):
+        found.append(Effect.of(what, asit[on], median(without)[0][on]))
+    return found
+
+
+def table(found: list[Effect]) -> dict[str, list[str]]:
+    """The effects as columns of text, for the report."""
+    return {
+        "what": [effect.what for effect in found],
+        "forecasts": [str(effect.days) for effect in found],
+        "change of the median": [f"{effect.change:+.4g} ({effect.share:+.1%})" for effect in found],
+        "of 80 % of them": [f"{effect.low:+.4g} to {effect.high:+.4g}" for effect in found],
+    }

@@ -5,8 +5,8 @@
     ridge, boosting         (Hoerl and Kennard 1970; scikit-learn) from the latest values, the value a season ago, and
                             all that is known of the period: dates, calendar, static columns; boosting by quantile loss
 
-Each works in the numbers of the window (`series.py`). To get quantiles, for each level the quantile of y - prediction
-in the latest windows is added, of which ridge and boosting have learned nothing.
+Each works in the numbers of the window (`series.py`), and is calibrated as the network is (`bands.py`), by windows of
+which ridge and boosting have learned nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from rnncore.marketing import bands
 from rnncore.marketing.learning import Examples
 from rnncore.marketing.series import AGO, KNOWN, Y
 
@@ -34,22 +35,26 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
     """Quantiles (M, K, Q) of the windows asked, by method, in the numbers of their windows."""
     new = told.newest
     assert new is not None
-    facts = told.facts
-    rows = {"old": told.select(~new), "new": told.select(new), "asked": asked}
-    x, y = {}, {}
-    for name, part in rows.items():
-        x[name] = _windows(part)
-        y[name] = part.target.values.reshape(len(part.group), -1)[:, -facts.steps :].astype(np.float64)
-        y[name][part.weight.values.reshape(y[name].shape[0], -1)[:, -facts.steps :] == 0] = np.nan
+    facts, recent = told.facts, asked.facts.recent
+    rows = {"old": told.select(~new), "new": told.select(new)}
+    came = {name: bands.came(own._replace(facts=facts)) for name, own in rows.items()}
+    rows |= {"asked": asked} | ({} if recent is None else {"recent": recent.windows})
+    x = {name: _windows(part) for name, part in rows.items()}
+
+    def calibrated(said: dict[str, Floats]) -> Floats:
+        """From points or quantiles (..., K, 1 or Q) of "new", "asked" and "recent"."""
+        wide = {k: np.broadcast_to(own, (*own.shape[:2], len(levels))) for k, own in said.items()}
+        usual = bands.shifts(came["new"][..., None] - wide["new"], levels)
+        return bands.calibrated(wide["asked"], asked.facts.origin, recent, wide.get("recent"), usual, levels)
+
     found = {}
     for name, method in _NAIVE.items():
-        points = {k: method(x[k], facts.steps, facts.season)[..., None] for k in ("new", "asked")}
-        found[name] = _corrected(points["asked"], y["new"][..., None] - points["new"], levels)
+        found[name] = calibrated({k: method(own, facts.steps, facts.season)[..., None] for k, own in x.items()})
     columns = {name: _columns(own, facts.steps) for name, own in x.items()}
-    there = np.flatnonzero(~np.isnan(y["old"]).ravel())
+    there = np.flatnonzero(~np.isnan(came["old"]).ravel())
     if len(there) > MOST:
         there = np.sort(np.random.default_rng(seed).choice(there, MOST, replace=False))
-    told_x, told_y = columns["old"][there], y["old"].ravel()[there]
+    told_x, told_y = columns.pop("old")[there], came["old"].ravel()[there]
     ridge = [make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))]
     stops = len(told_y) >= 1000
     boosting = [
@@ -58,23 +63,9 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
     for name, models in {"ridge": ridge, "boosting": boosting}.items():
         with threadpool_limits(1):  # sums depend on how many share them
             fitted = [model.fit(told_x, told_y) for model in models]
-            said = {k: np.stack([m.predict(columns[k]) for m in fitted], axis=-1) for k in ("new", "asked")}
-        said = {k: a.reshape(*y[k].shape, -1) for k, a in said.items()}
-        found[name] = _corrected(said["asked"], y["new"][..., None] - said["new"], levels)
+            said = {k: np.stack([m.predict(own) for m in fitted], axis=-1) for k, own in columns.items()}
+        found[name] = calibrated({k: own.reshape(len(x[k]), facts.steps, -1) for k, own in said.items()})
     return found
-
-
-def shifts(errors: Floats, levels: Sequence[float]) -> Floats:
-    """For each level the quantile of the errors (n, Q or 1) of that column, (Q,); 0 where there are none."""
-    if len(errors) == 0:
-        return np.zeros(len(levels))
-    each = np.broadcast_to(errors, (len(errors), len(levels)))
-    return np.array([np.quantile(each[:, k], q) for k, q in enumerate(levels)])
-
-
-def _corrected(points: Floats, errors: Floats, levels: Sequence[float]) -> Floats:
-    known = errors[~np.isnan(errors[..., 0])]
-    return points + shifts(known, levels)
 
 
 def _windows(part: Examples) -> Floats:
