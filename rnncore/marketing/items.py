@@ -78,8 +78,8 @@ def cut(ids: Ints, low: Ints, high: Ints) -> Histories:
 
 def counted_in(histories: Histories, V: int) -> sparse.csr_array:
     """How often each of V items is in each history, (N, V)."""
-    ones = np.ones(len(histories.values))
-    found = sparse.csr_array((ones, histories.values, histories.offsets), shape=(len(histories), V))
+    ones, items = np.ones(len(histories.values)), histories.values.copy()  # which the next lines sort in their place
+    found = sparse.csr_array((ones, items, histories.offsets.copy()), shape=(len(histories), V))
     found.sum_duplicates()
     return found
 

@@ -100,15 +100,16 @@ def learn(
     code: dict[str, Any],
     told: Examples,
     *,
+    loss: Any = None,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Learned:
-    """Train and calibrate; the same task and examples give the same network, bit by bit."""
+    """Train, by the task's loss unless another is given, and calibrate; equal arguments give equal bits."""
     model = task.network(code)
     params, history = [], []
     for k in range(task.seeds):
         file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
-        own, records = train(task, model, task.loss, told, k, progress=progress, checkpoint=file)
+        own, records = train(task, model, loss or task.loss, told, k, progress=progress, checkpoint=file)
         params.append(own)
         history += [{"seed": k, **record} for record in records]
     newest = told if told.newest is None else told.select(told.newest)

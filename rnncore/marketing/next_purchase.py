@@ -1,7 +1,8 @@
 """NextPurchase: which item comes next, ranked among all items; also next best action and content recommendation.
 
     history       the ids of the customer's latest items, strictly before the one that is asked about
-    head, loss    embedding, GRU, its last output, scores by the same embedding; softmax cross-entropy over all items
+    head, loss    embedding, GRU, its last output, scores by the same embedding; softmax cross-entropy over all items,
+                  or over some drawn by popularity
     decoding      probabilities at the temperature of the latest window; where it is known what came, its rank
     must beat     popularity, Markov-1, window-Markov (pairs at most five steps apart), item-kNN (cosine)
 
@@ -9,12 +10,14 @@ Items are numbered by popularity, the most frequent first, those of one frequenc
 number ranks first: ties are in the order of popularity, for the network and its rivals alike. Items seen fewer than
 `least` times are OTHER = 0: read, but never asked about. Events of one time have no order of their own, so none of
 them is in the history of another, unless the log was read with a column `order`. What is judged is at most 5,000
-events, drawn by the seed.
+events, drawn by the seed; fewer where there are more than 4,000 items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,24 +28,41 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import calibration, measures
+from rnncore.marketing.columns import OTHER
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.items import Ints, Items, cut, items_of, rank, simple_scores
-from rnncore.marketing.learning import Examples
+from rnncore.marketing.learning import Examples, Learned, learn
 from rnncore.marketing.task import Code, Task, Told
 from rnncore.marketing.wording import counted
+from rnncore.sequences import Histories
 
 Array = NDArray[Any]
-JUDGED, TAUGHT = 5_000, 100_000  # events, at most: a row of scores over all items is held for each that is judged
+JUDGED, TAUGHT = 5_000, 100_000  # events, at most
+CELLS = 20_000_000  # scores, of rows times items, that are in memory at a time; at least 200 rows are judged
+FULL = 10_000  # items up to which the loss is over all of them, unless `candidates` says otherwise
 
 
 class Choice(NamedTuple):
-    """What each row can be answered with."""
+    """What each of N rows can be answered with."""
 
-    barred: NDArray[np.bool_]
-    """Which of the V items cannot come, (N, V); OTHER never can."""
+    shut: NDArray[np.bool_]
+    """Which of the V items are not on offer, (V,); OTHER never is."""
     names: list[str]
     """Of items 1 to V - 1."""
+    had: Histories
+    """The items that cannot come in each row because the customer has had them."""
+
+    @property
+    def barred(self) -> NDArray[np.bool_]:
+        """Which items cannot come, (N, V)."""
+        barred = np.repeat(self.shut[None], len(self.had), axis=0)
+        barred[np.repeat(np.arange(len(self.had)), self.had.lengths), self.had.values] = True
+        return barred
+
+    def some(self, rows: NDArray[np.bool_]) -> Choice:
+        """That of the rows with True, (N,)."""
+        return self._replace(had=self.had.select(rows))
 
 
 class NextPurchase(Task):
@@ -50,7 +70,9 @@ class NextPurchase(Task):
 
     k: so many items are in the answer. least: items that occur more rarely are not told apart. session: days without
     an event after which a history begins anew; None: never. exclude: "none", or "seen" to leave out what the customer
-    had before. available: the items that can come; None: all. `predict` gives item_1 to item_k and probability_1 to
+    had before. available: the items that can come; None: all. candidates: so many items, drawn by popularity, stand in
+    the loss against the right one, corrected for how often they are drawn (`losses.drawn_softmax`); 0: all items; None:
+    all up to 10,000, and 1,000 of more. `predict` gives item_1 to item_k and probability_1 to
     probability_k; where fewer can come, the item is empty and its probability 0.
 
     >>> import polars as pl
@@ -83,6 +105,7 @@ class NextPurchase(Task):
         session: float | None = None,
         exclude: str = "none",
         available: Sequence[str] | None = None,
+        candidates: int | None = None,
         units: int = 32,
         epochs: int = 10,
         patience: int = 2,
@@ -106,11 +129,14 @@ class NextPurchase(Task):
             backend=backend,
         )
         self.k, self.least, self.session, self.exclude, self.available = k, least, session, exclude, available
+        self.candidates = candidates
 
     def check(self) -> NextPurchase:
         """As in `Task`, and the arguments of its own."""
         checks.size("k", self.k)
         checks.size("least", self.least)
+        if self.candidates is not None:
+            checks.size("candidates", self.candidates, least=0)
         checks.one_of("exclude", self.exclude, ("none", "seen"))
         if self.session is not None:
             checks.number("session", self.session, open_left=True)
@@ -139,7 +165,7 @@ class NextPurchase(Task):
             raise DataError(
                 f"the {counted(self.horizon, 'day')} until {end}, and the time before, need an item after another"
             )
-        old, late = self._drawn(past.askable[~new], TAUGHT), self._drawn(past.askable[new], JUDGED)
+        old, late = self._drawn(past.askable[~new], TAUGHT), self._drawn(past.askable[new], _most(code))
         told = self._examples(past, np.concatenate([old, late]))
         return code, told._replace(newest=np.arange(len(told.group)) >= len(old), facts=past)
 
@@ -149,13 +175,13 @@ class NextPurchase(Task):
         log, index = log.until(last), log.population(last)
         found = items_of(log, code["items"], self.session)
         asked = found.askable
-        asked = self._drawn(asked[log.day[asked] > origin], JUDGED)
+        asked = self._drawn(asked[log.day[asked] > origin], _most(code))
         choice = self._choice(found, asked, found.high[asked], code)
         can = ~choice.barred[np.arange(len(asked)), found.ids[asked]]
         if not can.any():
             raise DataError(f"after {origin} no item that can be ranked comes after another one: nothing to judge")
-        rows, choice = self._examples(found, asked[can]), choice._replace(barred=choice.barred[can])
-        return rows._replace(group=index[rows.group], facts=choice)
+        rows = self._examples(found, asked[can])
+        return rows._replace(group=index[rows.group], facts=choice.some(can))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`: what comes after their last event."""
@@ -170,6 +196,26 @@ class NextPurchase(Task):
         """A GRU between an embedding of the items and their scores, after the last item."""
         gru = rc.GRU(self.units, self.units, backend=self.backend)
         return rc.Tied(rc.Stack(gru, rc.Last()), len(code["items"]) + 1)
+
+    def learned(
+        self, code: Code, told: Examples, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None
+    ) -> Learned:
+        """By the loss over all items, or over those drawn."""
+        V, many = len(code["items"]) + 1, self.candidates
+        many = (0 if V <= FULL else 1000) if many is None else many
+        loss = self.loss
+        if many:
+            sold = np.bincount(told.facts.ids, minlength=V).astype(np.float64)
+            sold[OTHER] = 0.0  # it never comes
+            loss = partial(rc.losses.drawn_softmax, popularity=sold, candidates=many)
+        return learn(self, code, told, loss=loss, progress=progress, checkpoint=checkpoint)
+
+    def parts(self, asked: Examples) -> Iterator[Examples]:
+        """So many rows at a time that their scores of all items fit."""
+        rows, size = np.arange(len(asked.group)), max(1, CELLS // len(asked.facts.shut))
+        for begin in range(0, len(rows), size):
+            now = (rows >= begin) & (rows < begin + size)
+            yield asked.select(now)._replace(facts=asked.facts.some(now))
 
     @property
     def live_(self) -> Layer:
@@ -186,17 +232,18 @@ class NextPurchase(Task):
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """The k best items and their probabilities."""
-        names = np.array(["", *asked.facts.names], object)
-        order = np.argsort(-np.where(asked.facts.barred, -1.0, prediction), axis=1, kind="stable")[:, : self.k]
+        names, barred = np.array(["", *asked.facts.names], object), asked.facts.barred
+        order = np.argsort(-np.where(barred, -1.0, prediction), axis=1, kind="stable")[:, : self.k]
         sure = np.take_along_axis(prediction, order, axis=1)
-        item = np.where(np.take_along_axis(asked.facts.barred, order, axis=1), "", names[order])
+        item = np.where(np.take_along_axis(barred, order, axis=1), "", names[order])
         found = {f"item_{k + 1}": item[:, k] for k in range(order.shape[1])}
         return found | {f"probability_{k + 1}": sure[:, k] for k in range(order.shape[1])}
 
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Ranks by the simple methods."""
-        scores = simple_scores(told.facts, asked.histories, asked.facts.barred.shape[1])
-        return {name: rank(own, asked.facts.barred, asked.target) for name, own in scores.items()}
+        barred = asked.facts.barred
+        scores = simple_scores(told.facts, asked.histories, barred.shape[1])
+        return {name: rank(own, barred, asked.target) for name, own in scores.items()}
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The item that is ranked first."""
@@ -220,11 +267,12 @@ class NextPurchase(Task):
     def _choice(self, found: Items, events: Ints, until: Ints, code: Code) -> Choice:
         """What cannot come in the place of each event: not on offer, or had by the customer before `until`."""
         names = code["items"]
-        barred = np.zeros((len(events), len(names) + 1), bool)
-        barred[:, 0] = True
-        if self.available is not None:
-            barred[:, 1:] |= ~np.isin(names, [str(name) for name in self.available])
-        if self.exclude == "seen":
-            seen = cut(found.ids, found.start[events], until)
-            barred[np.repeat(np.arange(len(events)), seen.lengths), seen.values] = True
-        return Choice(barred, names)
+        shut = np.ones(len(names) + 1, bool)
+        shut[1:] = False if self.available is None else ~np.isin(names, [str(name) for name in self.available])
+        start = found.start[events] if self.exclude == "seen" else until
+        return Choice(shut, names, cut(found.ids, start, until))
+
+
+def _most(code: Code) -> int:
+    """So many events are judged, at most: a row of scores over all items is held for each."""
+    return int(np.clip(CELLS // (len(code["items"]) + 1), 200, JUDGED))

@@ -175,6 +175,10 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """The columns of `predict`, beside the customer."""
         raise NotImplementedError
 
+    def parts(self, asked: Examples) -> Iterator[Examples]:
+        """What is asked, as many rows at a time as `answer` can take: here all of them."""
+        yield asked
+
     def whose(self, asked: Examples) -> Array:
         """Whose each row of `answer` is: positions among the customers of the log."""
         return asked.group
@@ -298,7 +302,10 @@ class Task(BaseEstimator):  # type: ignore[misc]
         """
         task, work, origin = self._ready(log, at)
         asked = task.asked(work, origin, self._learned.code)
-        return work.frame(task.answer(task._says(self._learned, asked), asked), task.whose(asked))
+        answers = [task.answer(task._says(self._learned, part), part) for part in task.parts(asked)]
+        if len(answers) > 1:
+            answers = [{name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}]
+        return work.frame(answers[0], task.whose(asked))
 
     def score(self, log: EventLog) -> float:
         """The headline of the measure (AUROC for yes and no) on the last `horizon` days of the log; higher is better.

@@ -149,6 +149,17 @@ def test_what_is_judged_is_what_would_have_been_said_on_that_day(case):
         assert np.array_equal(one, other)
 
 
+def test_simple_methods_leave_what_is_asked_as_it_was(case):
+    task, origin = clone(case.task), case.task.held_out_.origin
+    work = task.prepare(case.log)
+    code, told = task.told(work, origin)
+    asked = task.judged(work, origin, code)
+    before = [part.histories.values.copy() for part in (told, asked)]
+    task.rivals(told, asked)
+    for part, values in zip((told, asked), before, strict=True):
+        assert np.array_equal(part.histories.values, values)
+
+
 def fits(task, log):
     """Whether the log is long enough."""
     try:

@@ -1,13 +1,20 @@
 """NextPurchase: what is in a history, ranks by hand, what cannot come, and scores from a carried state."""
 
+from contextlib import suppress
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import SMALL, purchases
+from sklearn.base import clone
 
 import rnncore as rc
-from rnncore.errors import ContractError
-from rnncore.marketing import EventLog, NextPurchase
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog, NextPurchase, next_purchase
+from rnncore.marketing.days import span
 from rnncore.marketing.items import cut, items_of, rank, simple_scores
 
 WORDS = {"customer": "who", "time": "when", "item": "what"}
@@ -85,15 +92,115 @@ def test_only_what_is_available_is_named_and_its_probabilities_add_up_to_one(log
 
 
 def test_a_wrong_word_is_named(log):
-    for wrong in ({"exclude": "all"}, {"available": "i01"}, {"k": 0}, {"session": -1.0}):
+    for wrong in ({"exclude": "all"}, {"candidates": -1}, {"available": "i01"}, {"k": 0}, {"session": -1.0}):
         with pytest.raises(ContractError, match=next(iter(wrong))):
             NextPurchase(**wrong).fit(log)
 
 
 def test_scores_from_a_carried_state_are_those_of_the_whole_history(fitted):
     ids = np.random.default_rng(0).integers(0, 12, 30)
-    stream = rc.Stream(fitted.live_, fitted.params_[0])
+    live, whole = (network.using(dtype="float64") for network in (fitted.live_, fitted.network_))
+    params = {name: a.astype(np.float64) for name, a in fitted.params_[0].items()}
+    stream = rc.Stream(live, params)
     for n, item in enumerate(ids, 1):
         carried = stream.step("ann", int(item))
-        whole = fitted.network_.forward(fitted.params_[0], ids[:n, None])[0][0]
-        assert np.allclose(carried, whole, rtol=1e-5, atol=1e-6)
+        assert np.allclose(carried, whole.forward(params, ids[:n, None])[0][0], rtol=0, atol=1e-12)
+
+
+def test_in_float32_they_are_bitwise_those_of_the_steps_of_one_pass(fitted):
+    ids = np.random.default_rng(1).integers(0, 12, 30)
+    stream = rc.Stream(fitted.live_, fitted.params_[0])
+    whole = rc.predict(fitted.live_, fitted.params_[0], ids[:, None])[0][:, 0]
+    assert all(np.array_equal(stream.step("ann", int(item)), y) for item, y in zip(ids, whole, strict=True))
+
+
+def test_equal_scores_are_answered_in_the_order_of_popularity_and_then_of_names(log, fitted):
+    day = log.last_day
+    asked = fitted.asked(fitted.prepare(log), day, fitted.code_)
+    level = np.full((len(asked.group), len(fitted.code_["items"]) + 1), 0.5)
+    found = fitted.answer(level, asked)
+    item = log.category("item")
+    counts = np.bincount(item.codes, minlength=len(item.levels))
+    order = sorted(range(len(counts)), key=lambda k: (-counts[k], item.levels[k]))
+    assert [found[f"item_{k + 1}"][0] for k in range(12)] == [item.levels[k] for k in order]
+
+
+@given(seed=st.integers(0, 10**6), seen=st.booleans(), few=st.booleans())
+def test_what_cannot_come_is_never_answered_judged_or_ranked_before_anything(log, fitted, seed, seen, few):
+    available = ["i01", "i05", "i07", "never heard of"] if few else None
+    task = clone(fitted).set_params(exclude="seen" if seen else "none", available=available, k=13)
+    work, rng = task.prepare(log), np.random.default_rng(seed)
+    origin = log.last_day - span(int(rng.integers(20, 60)))
+    questions = [task.asked(work, origin, fitted.code_)]
+    with suppress(DataError):  # all that came had been had before
+        questions.append(task.judged(work, origin, fitted.code_))
+    for asked in questions:
+        score = rng.integers(0, 3, (len(asked.group), 13)) / 2  # many ties
+        barred, item = asked.facts.barred, work.category("item")
+        answer = task.answer(score, asked._replace(target=None))
+        names = ["", *fitted.code_["items"]]
+        for row, who in enumerate(asked.group):
+            said = [answer[f"item_{k + 1}"][row] for k in range(13)]
+            can = [k for k in range(13) if not barred[row, k]]
+            assert said == [names[k] for k in sorted(can, key=lambda k: -score[row, k])] + [""] * (13 - len(can))
+            before = work.offsets[who] + np.searchsorted(work.day[slice(*work.offsets[who : who + 2])], origin, "right")
+            if seen:
+                assert not set(item.levels[item.codes[work.offsets[who] : before]]) & set(said)
+            if few:
+                assert set(said) <= {"", *available}
+        if asked.target is not None:
+            ranks = rank(score, barred, asked.target)
+            assert not barred[np.arange(len(ranks)), asked.target].any()
+            assert (ranks <= (~barred).sum(axis=1)).all()
+
+
+def test_answers_of_a_few_rows_at_a_time_are_those_of_all(log, fitted, monkeypatch):
+    whole = pl.DataFrame(fitted.predict(log))
+    monkeypatch.setattr(next_purchase, "CELLS", 13 * 7)
+    parts = pl.DataFrame(fitted.predict(log))
+    assert len(list(fitted.parts(fitted.asked(log, log.last_day, fitted.code_)))) == -(-len(log.customers) // 7)
+    assert whole.select(pl.col("^item_.*$")).equals(parts.select(pl.col("^item_.*$")))
+    numbers = pl.col("^probability_.*$")
+    assert np.allclose(whole.select(numbers).to_numpy(), parts.select(numbers).to_numpy(), rtol=1e-5)
+
+
+def chains(customers=60, length=25, items=12):
+    """The item after item k is k + 1, three times in four; the first ones are the popular ones."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in range(customers):
+        k = 0
+        for d in range(length):
+            rows.append((n, f"2024-01-{d + 1:02d}", f"i{k:02d}"))
+            k = (k + 1) % items if rng.uniform() < 0.75 else int(rng.zipf(1.5) % items)
+    return EventLog(pl.DataFrame(rows, schema=["who", "when", "what"], orient="row"), **WORDS)
+
+
+def test_a_loss_over_drawn_items_learns_what_comes_next_and_is_the_default_of_many_items(monkeypatch):
+    log, words = chains(), {"horizon": 6, "least": 1, "units": 16, "epochs": 8, "learning_rate": 0.03, "latest": 4}
+    fit = partial(NextPurchase, **words, patience=12, backend="numpy", batch_size=32)
+    drawn, whole = fit(candidates=6).fit(log), fit().fit(log)
+    assert drawn.params_[0]["E"].tobytes() != whole.params_[0]["E"].tobytes()
+    score = {name: (1 / p).mean() for name, p in drawn.held_out_.prediction.items()}
+    assert score["rnn"] > score["popularity"] + 0.3
+    assert score["rnn"] > (1 / whole.held_out_.prediction["rnn"]).mean() - 0.1
+    monkeypatch.setattr(next_purchase, "FULL", 12)
+    few = fit(epochs=1).fit(log)
+    assert few.params_[0]["E"].tobytes() == fit(epochs=1, candidates=1000).fit(log).params_[0]["E"].tobytes()
+
+
+def test_items_are_drawn_as_often_as_they_came_and_other_never(log, monkeypatch):
+    caught = {}
+
+    def learn(task, code, told, *, loss, **words):
+        caught.update(loss=loss, told=told, code=code)
+
+    monkeypatch.setattr(next_purchase, "learn", learn)
+    task = NextPurchase(horizon=30, least=30, candidates=7, **SMALL)
+    work = task.prepare(log)
+    task.learned(*task.told(work, log.last_day))
+    popularity = caught["loss"].keywords["popularity"]
+    item = log.category("item")
+    count = dict(zip(item.levels, np.bincount(item.codes, minlength=len(item.levels)), strict=True))
+    assert popularity.tolist() == [0.0, *(float(count[name]) for name in caught["code"]["items"])]
+    assert caught["loss"].keywords["candidates"] == 7 and caught["loss"].func is rc.losses.drawn_softmax
