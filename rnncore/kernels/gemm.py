@@ -1,4 +1,4 @@
-"""The two matrix products of a recurrent network, c += a W and C += a^T b, on a register tile of explicit vectors.
+"""The products of a recurrent network, c = b + a W, c += a W and C += a^T b, on a register tile of explicit vectors.
 
 Why not BLAS: a time step is too small for one (it re-packs the weights in every call: 105 to 120 GFLOP/s measured, the
 tile below twice as much on the same core), its number of threads is one setting for the whole process,
@@ -36,7 +36,7 @@ _NEXT = np.int64(1)  # like FIRST
 
 
 class _Tile:
-    """Writes the machine code of one tile: load c, add a[r, k] * panel[k, :] for all k, store c."""
+    """Writes the machine code of one tile: load `start`, add a[r, k] * panel[k, :] for all k, store it as c."""
 
     def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int) -> None:
         self.builder, self.rows, self.panels = builder, rows, panels
@@ -75,7 +75,7 @@ class _Tile:
 
     def write(
         self, live: Any, depth: Any, a: Any, a_row: Any, a_k: Any, panel: Any, next_panel: Any,
-        c: Any, c_row: Any, columns: Any
+        start: Any, start_row: Any, c: Any, c_row: Any, columns: Any
     ) -> None:  # fmt: skip
         """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
         builder, last = self.builder, self.builder.sub(live, self.integer(1))
@@ -88,6 +88,7 @@ class _Tile:
         rows = [builder.select(builder.icmp_signed("<", self.integer(r), live), self.integer(r), last)
                 for r in range(self.rows)]  # fmt: skip
         a_rows = [self.at(a, builder.mul(r, a_row)) for r in rows]
+        starts = [self.vectors(self.at(start, builder.mul(r, start_row)), along) for r in rows]
         addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), along) for r in rows]
         masks = [
             lanes_below(builder, self.type, builder.sub(builder.sub(columns, j), self.integer(v * self.lanes)))
@@ -95,7 +96,7 @@ class _Tile:
             for v in self.each
         ]
         totals = [[cgutils.alloca_once_value(builder, self.load_some(v, m)) for v, m in zip(row, masks, strict=True)]
-                  for row in addresses]  # fmt: skip
+                  for row in starts]  # fmt: skip
         with cgutils.for_range(builder, depth) as loop:
             b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, width)), steps)]
             step = builder.mul(loop.index, a_k)
@@ -114,24 +115,26 @@ def _tile(rows: int, vectors: int, count: int = 1) -> Any:
     @intrinsic
     def tile(
         typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
-        panels_next: Any, c: Any, c_0: Any, c_row: Any, columns: Any
+        panels_next: Any, start: Any, start_0: Any, start_row: Any, c: Any, c_0: Any, c_row: Any, columns: Any
     ) -> Any:  # fmt: skip
-        """Add a tile, `vectors` of each of `count` panels; a_0, panels_0, c_0 are offsets into the arrays."""
+        """One tile, `vectors` of each of `count` panels; a_0, panels_0, start_0, c_0 are offsets into the arrays."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, c, c_0, c_row, columns = values
+            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, *rest = values
+            start, start_0, start_row, c, c_0, c_row, columns = rest
 
             def data(type_: Any, array: Any, offset: Any) -> Any:
                 return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
 
             kinds = signature.args
             tile = _Tile(builder, kinds[2].dtype, rows, vectors, count)
-            a, panel, c = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0), data(kinds[9], c, c_0)
-            tile.write(live, depth, a, a_row, a_k, panel, panels_next, c, c_row, columns)
+            a, panel = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0)
+            start, c = data(kinds[9], start, start_0), data(kinds[12], c, c_0)
+            tile.write(live, depth, a, a_row, a_k, panel, panels_next, start, start_row, c, c_row, columns)
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, n, a, n, n, n, panels, n, n, c, n, n, n), generate
+        return types.void(n, n, a, n, n, n, panels, n, n, start, n, n, c, n, n, n), generate
 
     return tile
 
@@ -143,45 +146,72 @@ _tile_wide, _tile_narrow = _tile(1, _VECTORS, 8 // _VECTORS), _tile(1, _VECTORS,
 @part
 def _panel(
     rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, a_tile: Any, panels: Any, panels_0: Any,
-    c: Any, c_0: Any, width: Any, far: bool
+    start: Any, start_0: Any, start_row: Any, c: Any, c_0: Any, width: Any, far: bool
 ) -> None:  # fmt: skip
-    """Add a times one panel to `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile.
+    """start + a times one panel: `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile.
 
     far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %).
     """
     c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
     for i in range(0, rows, _ROWS):
-        live, a_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, c_0 + i * c_row
+        live, a_i, s_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, start_0 + i * start_row, c_0 + i * c_row
         if far:
             for r in range(_ROWS, 2 * _ROWS):
                 for j in range(0, width, 64 // c.itemsize):
                     prefetch(c, FIRST, c_i + r * c_row + j)
         if width > _VECTORS // 2 * lane:
-            _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+            _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                       width)  # fmt: skip
         elif width > lane:
-            _tile_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+            _tile_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                       width)  # fmt: skip
         else:
-            _tile_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, c, c_i, c_row, width)
+            _tile_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                       width)  # fmt: skip
 
 
 @part
 def _row(
-    back: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, c: Any, c_0: Any, n: Any
+    back: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, start: Any, start_0: Any,
+    c: Any, c_0: Any, n: Any
 ) -> None:  # fmt: skip
-    """Add one row of a times all panels to one row of c, eight vectors at a time, if `back` the last ones first."""
+    """start + one row of a times all panels: one row of c, eight vectors at a time, if `back` the last ones first."""
     full, wide = _VECTORS * lanes(c), 8 * lanes(c)
     count = (n + wide - 1) // wide
     for g in range(count):
         j = (count - 1 - g if back else g) * wide
         at = panels_0 + j // full * panels_next
+        s_0 = start_0 + j
         if n - j >= wide:  # full, which is known when this is compiled: no masks (8 to 20 ns a tile)
-            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, wide)
+            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
+                       _NEXT, wide)  # fmt: skip
         elif n - j > wide // 2:
-            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
+            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
+                       _NEXT, n - j)  # fmt: skip
         elif n - j == wide // 2:
-            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, wide // 2)
+            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
+                         _NEXT, wide // 2)  # fmt: skip
         else:
-            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, c, c_0 + j, _NEXT, n - j)
+            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
+                         _NEXT, n - j)  # fmt: skip
+
+
+@part
+def _product(
+    rows: Any, a: Any, a_start: Any, k_0: Any, depth: Any, k: Any, panels: Any, start: Any, start_0: Any,
+    start_row: Any, c: Any, c_start: Any, n: Any, odd: Any
+) -> None:  # fmt: skip
+    """c = start + a W for `depth` of the k from k_0 on, a's row 0 at a_start; of a few rows, odd ones go backwards."""
+    a_row, c_row, full = a.shape[1], c.shape[1], _PANEL_BYTES // c.itemsize
+    if rows <= _FEW:
+        for i in range(rows):
+            a_0, s_0, c_0 = a_start + k_0 + i * a_row, start_0 + i * start_row, c_start + i * c_row
+            _row((odd + i) & 1 == 1, depth, a, a_0, panels, k_0 * full, k * full, start, s_0, c, c_0, n)
+    else:
+        for j in range(0, n, full):
+            width, first = min(full, n - j), j * k + k_0 * full
+            _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, first, start, start_0 + j, start_row,
+                   c, c_start + j, width, False)  # fmt: skip
 
 
 @part
@@ -193,54 +223,115 @@ def add_product(
     One by one, every other row goes backwards through W, so that it first reads what the cache still holds from the row
     or step before: 17 to 31 % of a step with 64 units.
     """
-    a_row, c_row, full = a.shape[1], c.shape[1], _PANEL_BYTES // c.itemsize
-    a_start, c_start = a_first * a_row + a_column, c_first * c_row + c_column
+    a_start, c_start = a_first * a.shape[1] + a_column, c_first * c.shape[1] + c_column
     for k_0 in range(0, k, _DEPTH):
         depth = min(_DEPTH, k - k_0)
-        if rows <= _FEW:
-            for i in range(rows):
-                a_0, c_0, back = a_start + k_0 + i * a_row, c_start + i * c_row, ((a_first | c_first) + i) & 1 == 1
-                _row(back, depth, a, a_0, panels, k_0 * full, k * full, c, c_0, n)
-        else:
-            for j in range(0, n, full):
-                width, start = min(full, n - j), j * k + k_0 * full
-                _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, start, c, c_start + j, width, False)
+        _product(rows, a, a_start, k_0, depth, k, panels, c, c_start, c.shape[1], c, c_start, n, a_first | c_first)
+
+
+@part
+def affine(
+    rows: Any, a: Any, a_first: Any, k: Any, panels: Any, b: Any, c: Any, c_first: Any, n: Any
+) -> None:  # fmt: skip
+    """c[c_first + i, j] = b[0, j] + sum over k of a[a_first + i, k] W[k, j]; i < rows, j < n; W packed.
+
+    The tile begins with b: 2 to 4 % of a GRU of 32 units over a pass that first writes b into each row of c.
+    """
+    a_start, c_start, odd = a_first * a.shape[1], c_first * c.shape[1], a_first | c_first
+    depth = min(_DEPTH, k)
+    _product(rows, a, a_start, FIRST, depth, k, panels, b, FIRST, FIRST, c, c_start, n, odd)
+    for k_0 in range(depth, k, _DEPTH):
+        depth = min(_DEPTH, k - k_0)
+        _product(rows, a, a_start, k_0, depth, k, panels, c, c_start, c.shape[1], c, c_start, n, odd)
+
+
+@intrinsic
+def _move(
+    typing_context: Any, source: Any, row: Any, column: Any, left: Any, group: Any, place: Any
+) -> Any:  # fmt: skip
+    """left[group, place : place + _ROWS] = source[row, column : column + _ROWS], as one short vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        element = context.get_data_type(source.dtype)
+        short, align = ir.VectorType(element, _ROWS), source.dtype.bitwidth // 8
+
+        def address(type_: Any, matrix: Any, i: Any, j: Any) -> Any:
+            array = context.make_array(type_)(context, builder, matrix)
+            width = cgutils.unpack_tuple(builder, array.shape)[1]
+            place = builder.gep(array.data, [builder.add(builder.mul(i, width), j)])
+            return builder.bitcast(place, short.as_pointer())
+
+        numbers = builder.load(address(source, *values[:3]))
+        numbers.align = align
+        builder.store(numbers, address(left, *values[3:])).align = align
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(source, n, n, left, n, n), generate
+
+
+@part
+def groups(width: Any) -> Any:
+    """How many groups of _ROWS columns, the rows of a tile, hold `width` columns."""
+    return (width + _ROWS - 1) // _ROWS
+
+
+def whole_groups(width: int) -> int:
+    """The columns of the groups that hold `width` columns."""
+    return -(-width // _ROWS) * _ROWS
+
+
+@part
+def room(space: Any, count: Any, like: Any) -> Any:
+    """Ones, for `space` rows of the left side of an outer product: `count` groups of columns, one behind another.
+
+    8 rows more than are used, since groups a multiple of 4 kB apart would share sets of the L1 cache.
+    """
+    return np.ones((count, (space + 8) * _ROWS), like.dtype)
+
+
+@part
+def keep_row(source: Any, row: Any, column: Any, width: Any, left: Any, r: Any, group: Any) -> None:
+    """Write `width` numbers of a row, from `column` on, as row r of the left side, in the groups from `group` on."""
+    full = width // _ROWS
+    for g in range(full):
+        _move(source, row, column + g * _ROWS, left, group + g, r * _ROWS)
+    for q in range(width - full * _ROWS):
+        left[group + full, r * _ROWS + q] = source[row, column + full * _ROWS + q]
+
+
+@part
+def add_kept(
+    first: Any, k: Any, left: Any, group: Any, m: Any, b: Any, b_column: Any, n: Any, c: Any, c_first: Any,
+    c_column: Any
+) -> None:  # fmt: skip
+    """c[c_first + i, c_column + j] += sum over k rows r from `first` on of left's [r, i] b[r, b_column + j].
+
+    i < m, j < n; left's column 0 begins the group. b is packed too: its rows lie one page apart, and do not fit the
+    table of pages (135 to 165 GFLOP/s without, 190 with).
+    """
+    full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // _ROWS
+    right = np.empty((min(k, _DEPTH), full), c.dtype)
+    for k_0 in range(first, first + k, _DEPTH):
+        depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * _ROWS
+        for j in range(0, n, full):
+            width, c_0 = min(full, n - j), c_first * c.shape[1] + c_column + j
+            for r in range(depth):
+                for q in range(0, full, lanes(b)):
+                    store(right, r, q, lanes(b), load(b, k_0 + r, b_column + j + q, width - q))
+            _panel(m, depth, left, a_0, _NEXT, FIRST + _ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
+                   c, c_0, width, True)  # fmt: skip
 
 
 @part
 def add_outer(
     k: Any, a: Any, a_column: Any, m: Any, b: Any, b_column: Any, n: Any, c: Any, c_first: Any, c_column: Any
 ) -> None:  # fmt: skip
-    """c[c_first + i, c_column + j] += sum over rows r < k of a[r, a_column + i] b[r, b_column + j]; i < m, j < n.
-
-    Both sides are packed: their rows lie one page apart, and do not fit the table of pages (135 to 165
-    GFLOP/s without, 190 with).
-    """
-    full = _PANEL_BYTES // c.itemsize
-    most = min(k, _DEPTH)
-    left, right = np.empty((m + _ROWS) * most, c.dtype), np.zeros((most, full), c.dtype)
-    for k_0 in range(0, k, _DEPTH):
-        depth = min(_DEPTH, k - k_0)
-        _pack_left(depth, a, k_0, a_column, m, left)
-        for j in range(0, n, full):
-            width = min(full, n - j)
-            for r in range(depth):
-                for q in range(0, width, lanes(b)):
-                    store(right, r, q, width - q, load(b, k_0 + r, b_column + j + q, width - q))
-            c_0 = c_first * c.shape[1] + c_column + j
-            _panel(m, depth, left, FIRST, _NEXT, FIRST + _ROWS, depth, right.reshape(-1), FIRST, c, c_0, width, True)
-
-
-@part
-def _pack_left(depth: Any, a: Any, first: Any, column: Any, m: Any, left: Any) -> None:
-    """Put _ROWS columns of a side by side, all rows of them one after another, then the next _ROWS columns."""
-    for i in range(0, m - m % _ROWS, _ROWS):
-        for r in range(depth):
-            for q in range(_ROWS):  # known to the compiler: one vector
-                left[i * depth + r * _ROWS + q] = a[first + r, column + i + q]
-    for r in range(depth):
-        for i in range(m - m % _ROWS, m):
-            left[(m - m % _ROWS) * (depth - 1) + r * _ROWS + i] = a[first + r, column + i]
+    """c[c_first + i, c_column + j] += sum over rows r < k of a[r, a_column + i] b[r, b_column + j]; i < m, j < n."""
+    left = room(k, groups(m), c)
+    for r in range(k):
+        keep_row(a, r, a_column, m, left, r, FIRST)
+    add_kept(FIRST, k, left, FIRST, m, b, b_column, n, c, c_first, c_column)
 
 
 @part

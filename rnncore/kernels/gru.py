@@ -2,7 +2,7 @@
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
 lie in the order n r z v, where v is the q of (4) with reset="after", so that x's products take the first three blocks
-and h's the last three, as one product each; dWx and dbx are put back into the order r z n at the end.
+and h's the last three, as one product each.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
-from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, fill_rows, live_rows, steps_ahead
+from rnncore.kernels.gemm import add_kept, add_outer, add_product, affine, groups, keep_row, pack, room
+from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
-@part
+@inlined
 def reset_gate(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
     """Equations (3), (4) and what of (5) comes before tanh, for row r of the batch; its pre-activations: row n of a."""
     H = h.shape[1]
@@ -35,7 +35,7 @@ def reset_gate(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) 
             store(q, r, j, rest, reset * load(h, r, j, rest))
 
 
-@part
+@inlined
 def update_gate(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out: Any) -> None:
     """The rest of (5), and (6), from row n of a and the rows r to the rows `after` of h and `out` of y."""
     H = h.shape[1]
@@ -65,12 +65,10 @@ def forward_rows(
         at = t % ahead * N
         if at == 0:
             some = rows if ahead == 1 else min(ahead, live.size - t) * N
-            fill_rows(a, FIRST, some, b)
-            add_product(some, x, row, FIRST, D, Wx, a, FIRST, FIRST, 3 * H)  # (1)
+            affine(some, x, row, D, Wx, b, a, FIRST, 3 * H)  # (1)
         add_product(rows, h, old, FIRST, H, Wh_rz, a, at, FIRST, 2 * H)  # (2)
         if after:
-            fill_rows(q, old, rows, bh_n)
-            add_product(rows, h, old, FIRST, H, Wh_n, q, old, FIRST, H)
+            affine(rows, h, old, H, Wh_n, bh_n, q, old, H)
         for n in range(rows):
             reset_gate(a, at + n, old + n, h, after, gates, q)
         if not after:
@@ -146,7 +144,7 @@ def predict(
     return _run(params, x, lengths, 0, h, gates, q, reset == "after"), (h,)
 
 
-@part
+@inlined
 def dupdate_gate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
     """Equations (6') and the tanh of (5') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
     H = dh.shape[1]
@@ -159,7 +157,7 @@ def dupdate_gate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, 
         store(dh, n, j, rest, dh_t * z)  # (6')
 
 
-@part
+@inlined
 def dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
     """The rest of (5'), (4') and (3'), for row r of the batch: blocks r and v of da."""
     H = q.shape[1]
@@ -170,7 +168,7 @@ def dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
         store(da, row, 3 * H + j, rest, da_n * reset)
 
 
-@part
+@inlined
 def dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
     """The rest of (5'), (4') and (3'), for row r of the batch: block r of da, and dh's part through q."""
     H = dh.shape[1]
@@ -192,45 +190,62 @@ def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -
         add_outer(used, left, D + H + 2, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
 
 
+@part
+def _outer(first: Any, used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
+    """`outer` of the rows from `first` on, as `keep_row` keeps them. dW (D + H + 2, 3H)."""
+    of_h, of_q = groups(D + 1), groups(D + 1) + groups(H + 1)
+    add_kept(first, used, left, FIRST, D + 1, da, FIRST, H, dW, FIRST, 2 * H)
+    add_kept(first, used, left, FIRST, D + 1, da, H, 2 * H, dW, FIRST, FIRST)
+    if after:
+        add_kept(first, used, left, of_h, H + 1, da, H, 3 * H, dW, D + 1, FIRST)
+    else:
+        add_kept(first, used, left, of_h, H + 1, da, H, 2 * H, dW, D + 1, FIRST)
+        add_kept(first, used, left, of_q, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
+
+
 @kernel
 def _backward(
-    x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, Wh_n_T: Any,
-    after: bool, dy: Any, dh: Any, dx: Any, dW: Any
+    x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx_T: Any, Wh_T: Any,
+    Wh_n_T: Any, after: bool, dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
     """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked."""
     D, H = x.shape[1], h.shape[1]
+    of_h, of_q = groups(D + 1), groups(D + 1) + groups(H + 1)
     space = max(BLOCK, last - first)
-    left, da = np.ones((space, D + 2 * H + 3 + PAD), x.dtype), np.empty((space, 4 * H + PAD), x.dtype)
+    left, da = room(space, of_q + groups(H + 1), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x 1 h 1 q 1
     dq = np.empty((last - first, H), x.dtype)
-    used = FIRST
+    free = FIRST + space
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
-        if used + rows > space:
-            outer(used, left, da, D, H, after, dW)
-            used = FIRST
+        if rows > free:
+            _outer(free, space - free, left, da, D, H, after, dW)
+            free = FIRST + space
+        free -= rows
         for n in range(rows):
-            r, new = row + n, used + n
+            r, new = row + n, free + n
             dupdate_gate(gates, r, h, dy, dh, first + n, da, new)
-            copy_row(x, r, left, new, FIRST, D)
-            copy_row(h, r, left, new, D + 1, H)
+            keep_row(x, r, FIRST, D, left, new, FIRST)
+            keep_row(h, r, FIRST, H, left, new, of_h)
             if after:
                 dreset_after(gates, r, q, da, new)
             else:
-                copy_row(q, r, left, new, D + H + 2, H)
+                keep_row(q, r, FIRST, H, left, new, of_q)
                 copy_row(da, new, da, new, 3 * H, H)  # v is n
                 dq[n] = 0
         for matrix in (gates, q, h, dy):
             fetch_rows(matrix, row - N, rows * (t > 0))
         if after:
-            add_product(rows, da, used, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (4'), (2')
+            add_product(rows, da, free, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (4'), (2')
         else:
-            add_product(rows, da, used, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (5')
+            add_product(rows, da, free, 3 * H, H, Wh_n_T, dq, FIRST, FIRST, H)  # (5')
             for n in range(rows):
-                dreset_before(gates, row + n, h, dq, n, dh, first + n, da, used + n)
-            add_product(rows, da, used, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
-        add_product(rows, da, used, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
-        used += rows
-    outer(used, left, da, D, H, after, dW)
+                dreset_before(gates, row + n, h, dq, n, dh, first + n, da, free + n)
+            add_product(rows, da, free, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
+        if ahead == 1:
+            add_product(rows, da, free, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
+        elif t == 0 or rows > free:
+            add_product(space - free, da, free, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)
+    _outer(free, space - free, left, da, D, H, after, dW)
 
 
 def unstacked(total: Array, D: int) -> Grads:
@@ -255,9 +270,12 @@ def backward(
     weights = packed_transposes(params, after)
     rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
     dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
+    ahead = steps_ahead(N, cache.lengths)
 
     def task(s: int) -> None:
-        _backward(*rows, live, N, bounds[s], bounds[s + 1], *weights, after, dy_rows, dh, dx_rows, dW[s])
+        _backward(*rows, live, N, bounds[s], bounds[s + 1], ahead, *weights, after, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
-    return unstacked(dW.sum(axis=0), D), dx, (dh,)
+    total = dW[0] if len(dW) == 1 else dW.sum(axis=0)
+    of_x, of_h = total[: D + 1], total[D + 1 :]
+    return {"Wx": of_x[:D], "Wh": of_h[:H], "bx": of_x[D], "bh": of_h[H]}, dx, (dh,)

@@ -1,7 +1,8 @@
 """The fast twin of `rnncore/layers/rnn.py`: same equations, names, arguments, results and cache; read them together.
 
 The tricks are those of `lstm.py`, which says what each one pays. The pre-activation needs no array of its own: it is
-computed in the place of y_t.
+computed in the place of y_t. The activation runs through all rows of a step as if they were one, so that only the last
+register has lanes to spare: 17 % of the forward with 50 units.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate
-from rnncore.kernels.gemm import add_outer, add_product, pack
+from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_row, pack, room, whole_groups
 from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, fill_rows, live_rows, steps_ahead
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -34,14 +35,12 @@ def forward_rows(
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
         if t % ahead == 0:
             some = rows if ahead == 1 else min(ahead, live.size - t) * N
-            fill_rows(y, row, some, b)  # (1)
-            add_product(some, x, row, FIRST, D, Wx, y, row, FIRST, H)
+            affine(some, x, row, D, Wx, b, y, row, H)  # (1)
         add_product(rows, h, old, FIRST, H, Wh, y, row, FIRST, H)
-        for n in range(rows):
-            for j in range(0, H, lanes(h)):
-                h_t = activate(load(y, row + n, j, H - j), relu)  # (2)
-                store(h, old + n + stride, j, H - j, h_t)
-                store(y, row + n, j, H - j, h_t)
+        for j in range(0, rows * H, lanes(h)):  # rows lie one behind another
+            h_t = activate(load(y, row, j, rows * H - j), relu)  # (2)
+            store(h, old + stride, j, rows * H - j, h_t)
+            store(y, row, j, rows * H - j, h_t)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -87,34 +86,38 @@ def predict(
 
 @kernel
 def _backward(
-    x: Any, h: Any, live: Any, N: int, first: int, last: int, Wx_T: Any, Wh_T: Any, relu: bool,
+    x: Any, h: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx_T: Any, Wh_T: Any, relu: bool,
     dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW (D + 1 + H, H) receives dWx, db and dWh, stacked."""
-    D, H = x.shape[1], h.shape[1]
+    """Walk back over the rows first to last - 1; dW receives dWx, dWh and db, stacked as in `backward`."""
+    D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
+    m = dW.shape[0]
     space = max(BLOCK, last - first)
-    left, da = np.ones((space, D + 1 + H + PAD), x.dtype), np.empty((space, H + PAD), x.dtype)  # left: x 1 h
-    used = FIRST
+    left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h 1
+    free = FIRST + space
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
-        if used + rows > space:
-            add_outer(used, left, FIRST, D + 1 + H, da, FIRST, H, dW, FIRST, FIRST)  # (1')
-            used = FIRST
+        if rows > free:
+            add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST)  # (1')
+            free = FIRST + space
+        free -= rows
         for n in range(rows):
-            r, old, new = row + n, first + n, used + n
+            r, new = row + n, free + n
             for j in range(0, H, lanes(dh)):
                 rest = H - j
-                dh_t = load(dy, r, j, rest) + load(dh, old, j, rest)
+                dh_t = load(dy, r, j, rest) + load(dh, first + n, j, rest)
                 store(da, new, j, rest, dh_t * dactivate(load(h, r + N, j, rest), relu))  # (2')
-                store(dh, old, j, rest, 0.0)
-            copy_row(x, r, left, new, FIRST, D)
-            copy_row(h, r, left, new, D + 1, H)
+                store(dh, first + n, j, rest, 0.0)
+            keep_row(x, r, FIRST, D, left, new, FIRST)
+            keep_row(h, r, FIRST, H, left, new, G)
         for matrix in (h, dy):
             fetch_rows(matrix, row - N, rows * (t > 0))
-        add_product(rows, da, used, FIRST, H, Wx_T, dx, row, FIRST, D)
-        add_product(rows, da, used, FIRST, H, Wh_T, dh, first, FIRST, H)
-        used += rows
-    add_outer(used, left, FIRST, D + 1 + H, da, FIRST, H, dW, FIRST, FIRST)
+        add_product(rows, da, free, FIRST, H, Wh_T, dh, first, FIRST, H)
+        if ahead == 1:
+            add_product(rows, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
+        elif t == 0 or rows > free:
+            add_product(space - free, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
+    add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST)
 
 
 def backward(
@@ -123,20 +126,20 @@ def backward(
     """Given dLoss/dy (T, N, H) and dLoss/dstate_T, return the gradients of params, x and state_0."""
     T, N, D = cache.x.shape
     H = len(params["Wh"])
-    bounds = shard_bounds(N, cache.lengths, (D + 1 + H) * H)
+    at_h = whole_groups(D)  # dW: the rows of Wx up to a whole group, those of Wh, and b
+    bounds = shard_bounds(N, cache.lengths, (at_h + H + 1) * H)
     live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
     dx = np.zeros((T, N, D), dh.dtype)
-    dW = np.zeros((len(bounds) - 1, D + 1 + H, H), dh.dtype)
+    dW = np.zeros((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
 
     Wx_T, Wh_T = (pack(as_rows(params[name], H), transpose=True) for name in ("Wx", "Wh"))
     x, h, dy_rows, dx_rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(dy, H), as_rows(dx, D)
+    ahead, relu = steps_ahead(N, cache.lengths), activation == "relu"
 
     def task(s: int) -> None:
-        _backward(
-            x, h, live, N, bounds[s], bounds[s + 1], Wx_T, Wh_T, activation == "relu", dy_rows, dh, dx_rows, dW[s]
-        )
+        _backward(x, h, live, N, bounds[s], bounds[s + 1], ahead, Wx_T, Wh_T, relu, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 2 * H)
-    total = dW.sum(axis=0)
-    return {"Wx": total[:D].copy(), "Wh": total[D + 1 :].copy(), "b": total[D].copy()}, dx, (dh,)
+    total = dW[0] if len(dW) == 1 else dW.sum(axis=0)
+    return {"Wx": total[:D], "Wh": total[at_h:-1], "b": total[-1]}, dx, (dh,)

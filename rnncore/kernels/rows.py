@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnncore.kernels.jit import part
+from rnncore.kernels.jit import inlined, part
 from rnncore.kernels.vectors import lanes, load, prefetch, store
 from rnncore.typing import Array, Lengths
 
@@ -58,7 +58,7 @@ def fetch_rows(matrix: Any, first: Any, rows: Any) -> None:
         prefetch(matrix, first, j)
 
 
-@part
+@inlined
 def copy_row(source: Any, row: Any, target: Any, target_row: Any, column: Any, width: Any) -> None:
     """Copy the first `width` numbers of a row to target[target_row, column:]."""
     for j in range(0, width, lanes(source)):
