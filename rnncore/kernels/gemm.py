@@ -283,42 +283,50 @@ def whole_groups(width: int) -> int:
 
 @part
 def room(space: Any, count: Any, like: Any) -> Any:
-    """Ones, for `space` rows of the left side of an outer product: `count` groups of columns, one behind another.
+    """Zeros, for `space` rows of the left side of an outer product: `count` groups of columns, one behind another.
 
     8 rows more than are used, since groups a multiple of 4 kB apart would share sets of the L1 cache.
     """
-    return np.ones((count, (space + 8) * _ROWS), like.dtype)
+    return np.zeros((count, (space + 8) * _ROWS), like.dtype)
 
 
 @part
-def keep_row(source: Any, row: Any, column: Any, width: Any, left: Any, r: Any, group: Any) -> None:
-    """Write `width` numbers of a row, from `column` on, as row r of the left side, in the groups from `group` on."""
+def keep_rows(rows: Any, source: Any, row: Any, column: Any, width: Any, left: Any, r: Any, group: Any) -> None:
+    """Write `width` numbers, from `column` on, of each row as rows r, r + 1, ... of the left side, from `group` on."""
     full = width // _ROWS
     for g in range(full):
-        _move(source, row, column + g * _ROWS, left, group + g, r * _ROWS)
+        for n in range(rows):
+            _move(source, row + n, column + g * _ROWS, left, group + g, (r + n) * _ROWS)
     for q in range(width - full * _ROWS):
-        left[group + full, r * _ROWS + q] = source[row, column + full * _ROWS + q]
+        for n in range(rows):
+            left[group + full, (r + n) * _ROWS + q] = source[row + n, column + full * _ROWS + q]
 
 
 @part
 def add_kept(
     first: Any, k: Any, left: Any, group: Any, m: Any, b: Any, b_column: Any, n: Any, c: Any, c_first: Any,
-    c_column: Any
+    c_column: Any, sums: Any
 ) -> None:  # fmt: skip
     """c[c_first + i, c_column + j] += sum over k rows r from `first` on of left's [r, i] b[r, b_column + j].
 
-    i < m, j < n; left's column 0 begins the group. b is packed too: its rows lie one page apart, and do not fit the
-    table of pages (135 to 165 GFLOP/s without, 190 with).
+    i < m, j < n; left's column 0 begins the group. The sum of b's rows is added to row `sums` of c, if that is not
+    negative: it comes while b is packed, where a column of ones on the left would cost a tile's rows. b is packed
+    because its rows lie one page apart, and do not fit the table of pages (135 to 165 GFLOP/s without, 190 with).
     """
     full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // _ROWS
     right = np.empty((min(k, _DEPTH), full), c.dtype)
     for k_0 in range(first, first + k, _DEPTH):
         depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * _ROWS
         for j in range(0, n, full):
-            width, c_0 = min(full, n - j), c_first * c.shape[1] + c_column + j
-            for r in range(depth):
-                for q in range(0, full, lanes(b)):
-                    store(right, r, q, lanes(b), load(b, k_0 + r, b_column + j + q, width - q))
+            width, column, c_0 = min(full, n - j), c_column + j, c_first * c.shape[1] + c_column + j
+            for q in range(0, full, lanes(b)):
+                there = width - q if sums >= 0 else FIRST
+                total = load(c, sums, column + q, there)
+                for r in range(depth):
+                    numbers = load(b, k_0 + r, b_column + j + q, width - q)
+                    store(right, r, q, lanes(b), numbers)
+                    total = total + numbers
+                store(c, sums, column + q, there, total)
             _panel(m, depth, left, a_0, _NEXT, FIRST + _ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
                    c, c_0, width, True)  # fmt: skip
 
@@ -329,9 +337,8 @@ def add_outer(
 ) -> None:  # fmt: skip
     """c[c_first + i, c_column + j] += sum over rows r < k of a[r, a_column + i] b[r, b_column + j]; i < m, j < n."""
     left = room(k, groups(m), c)
-    for r in range(k):
-        keep_row(a, r, a_column, m, left, r, FIRST)
-    add_kept(FIRST, k, left, FIRST, m, b, b_column, n, c, c_first, c_column)
+    keep_rows(k, a, FIRST, a_column, m, left, FIRST, FIRST)
+    add_kept(FIRST, k, left, FIRST, m, b, b_column, n, c, c_first, c_column, FIRST - 1)
 
 
 @part

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
-from rnncore.kernels.gemm import add_kept, add_outer, add_product, affine, groups, keep_row, pack, room
+from rnncore.kernels.gemm import add_kept, add_outer, add_product, affine, groups, keep_rows, pack, room
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
@@ -192,15 +192,15 @@ def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -
 
 @part
 def _outer(first: Any, used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """`outer` of the rows from `first` on, as `keep_row` keeps them. dW (D + H + 2, 3H)."""
-    of_h, of_q = groups(D + 1), groups(D + 1) + groups(H + 1)
-    add_kept(first, used, left, FIRST, D + 1, da, FIRST, H, dW, FIRST, 2 * H)
-    add_kept(first, used, left, FIRST, D + 1, da, H, 2 * H, dW, FIRST, FIRST)
+    """`outer` of the rows from `first` on, as `keep_rows` keeps them. dW (D + H + 2, 3H)."""
+    of_h, of_q, bx, bh = groups(D), groups(D) + groups(H), D, D + H + 1
+    add_kept(first, used, left, FIRST, D, da, FIRST, H, dW, FIRST, 2 * H, bx)
+    add_kept(first, used, left, FIRST, D, da, H, 2 * H, dW, FIRST, FIRST, bx)
     if after:
-        add_kept(first, used, left, of_h, H + 1, da, H, 3 * H, dW, D + 1, FIRST)
+        add_kept(first, used, left, of_h, H, da, H, 3 * H, dW, D + 1, FIRST, bh)
     else:
-        add_kept(first, used, left, of_h, H + 1, da, H, 2 * H, dW, D + 1, FIRST)
-        add_kept(first, used, left, of_q, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
+        add_kept(first, used, left, of_h, H, da, H, 2 * H, dW, D + 1, FIRST, bh)
+        add_kept(first, used, left, of_q, H, da, 3 * H, H, dW, D + 1, 2 * H, bh)
 
 
 @kernel
@@ -210,9 +210,9 @@ def _backward(
 ) -> None:  # fmt: skip
     """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked."""
     D, H = x.shape[1], h.shape[1]
-    of_h, of_q = groups(D + 1), groups(D + 1) + groups(H + 1)
+    of_h, of_q = groups(D), groups(D) + groups(H)
     space = max(BLOCK, last - first)
-    left, da = room(space, of_q + groups(H + 1), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x 1 h 1 q 1
+    left, da = room(space, of_q + groups(H), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h q
     dq = np.empty((last - first, H), x.dtype)
     free = FIRST + space
     for t in range(live.size - 1, -1, -1):
@@ -224,14 +224,15 @@ def _backward(
         for n in range(rows):
             r, new = row + n, free + n
             dupdate_gate(gates, r, h, dy, dh, first + n, da, new)
-            keep_row(x, r, FIRST, D, left, new, FIRST)
-            keep_row(h, r, FIRST, H, left, new, of_h)
             if after:
                 dreset_after(gates, r, q, da, new)
             else:
-                keep_row(q, r, FIRST, H, left, new, of_q)
                 copy_row(da, new, da, new, 3 * H, H)  # v is n
                 dq[n] = 0
+        keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
+        keep_rows(rows, h, row, FIRST, H, left, free, of_h)
+        if not after:
+            keep_rows(rows, q, row, FIRST, H, left, free, of_q)
         for matrix in (gates, q, h, dy):
             fetch_rows(matrix, row - N, rows * (t > 0))
         if after:

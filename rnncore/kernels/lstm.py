@@ -7,7 +7,7 @@ What is different, and what it pays (see `gemm.py` and `activations.py` for the 
 * the pre-activations of a step stay in the L2 cache until they are gates, and the large arrays are written once: the
   forward is 8 % faster at H = 256 than with products into the array of the gates;
 * the gradients of the pre-activations live for 256 rows only, while they are in the L2 cache; they then go into dWx, db
-  and dWh as one product, with [x h 1] on the left: 3 products and a sum over T steps become one per 256 rows. What
+  and dWh as one product, with [x h] on the left: 3 products and a sum over T steps become one per 256 rows. What
   stands on the left is written as the product reads it, four columns side by side: 3 to 11 % of forward + backward;
 * for few sequences dx is one product of 16 rows or more (backward of one sequence: GRU 1.36, RNN 1.24 times as fast);
 * what the step before has kept is fetched while the products of this one are computed: 2 to 8 % of the backward;
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
-from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_row, pack, room, whole_groups
+from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, room, whole_groups
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
@@ -173,20 +173,20 @@ def _backward(
     ahead: above 1 the kept rows are those of steps one after another, and dx is one product of them all.
     """
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
-    m = dW.shape[0]
+    m = dW.shape[0] - 1
     space = max(BLOCK, last - first)
-    left, da = room(space, groups(m), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h 1
+    left, da = room(space, groups(m), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h
     free = FIRST + space  # filled from the end, so that the rows stand in the order of time
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if rows > free:
-            add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST)  # (1')
+            add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m)  # (1')
             free = FIRST + space
         free -= rows
         for n in range(rows):
             dlstm_cell(gates, c, row + n, N, relu, dy, dh, dc, first + n, da, free + n)
-            keep_row(x, row + n, FIRST, D, left, free + n, FIRST)
-            keep_row(h, row + n, FIRST, H, left, free + n, G)
+        keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
+        keep_rows(rows, h, row, FIRST, H, left, free, G)
         for matrix in (gates, c, h, dy):
             fetch_rows(matrix, row - N, rows * (t > 0))
         add_product(rows, da, free, FIRST, 4 * H, Wh_T, dh, first, FIRST, H)
@@ -194,7 +194,7 @@ def _backward(
             add_product(rows, da, free, FIRST, 4 * H, Wx_T, dx, row, FIRST, D)
         elif t == 0 or rows > free:
             add_product(space - free, da, free, FIRST, 4 * H, Wx_T, dx, row, FIRST, D)
-    add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST)
+    add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m)
 
 
 def backward(

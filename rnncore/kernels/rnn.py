@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import activate, dactivate
-from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_row, pack, room, whole_groups
+from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, room, whole_groups
 from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
@@ -91,14 +91,14 @@ def _backward(
 ) -> None:  # fmt: skip
     """Walk back over the rows first to last - 1; dW receives dWx, dWh and db, stacked as in `backward`."""
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
-    m = dW.shape[0]
+    m = dW.shape[0] - 1
     space = max(BLOCK, last - first)
-    left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h 1
+    left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h
     free = FIRST + space
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if rows > free:
-            add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST)  # (1')
+            add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m)  # (1')
             free = FIRST + space
         free -= rows
         for n in range(rows):
@@ -108,8 +108,8 @@ def _backward(
                 dh_t = load(dy, r, j, rest) + load(dh, first + n, j, rest)
                 store(da, new, j, rest, dh_t * dactivate(load(h, r + N, j, rest), relu))  # (2')
                 store(dh, first + n, j, rest, 0.0)
-            keep_row(x, r, FIRST, D, left, new, FIRST)
-            keep_row(h, r, FIRST, H, left, new, G)
+        keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
+        keep_rows(rows, h, row, FIRST, H, left, free, G)
         for matrix in (h, dy):
             fetch_rows(matrix, row - N, rows * (t > 0))
         add_product(rows, da, free, FIRST, H, Wh_T, dh, first, FIRST, H)
@@ -117,7 +117,7 @@ def _backward(
             add_product(rows, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
         elif t == 0 or rows > free:
             add_product(space - free, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
-    add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST)
+    add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m)
 
 
 def backward(
