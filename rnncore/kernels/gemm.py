@@ -18,129 +18,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
 
-from rnncore.kernels.jit import intrinsic, kernel, part
+from rnncore.kernels.jit import kernel, part
 from rnncore.kernels.rows import FIRST
-from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes, lanes_below, llvm_call, load, prefetch, spread, store
+from rnncore.kernels.tile import ROWS, VECTORS, move, tile
+from rnncore.kernels.vectors import VECTOR_BYTES, lanes, load, prefetch, store
 from rnncore.typing import Array
 
-_ROWS, _VECTORS = (4, 4) if VECTOR_BYTES == 64 else (6, 2)  # 4 x 4 + 4 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
-_PANEL_BYTES = _VECTORS * VECTOR_BYTES
+_PANEL_BYTES = VECTORS * VECTOR_BYTES
 _DEPTH = 512
 _FEW = 2  # rows that are computed one by one
 
 _NEXT = np.int64(1)  # like FIRST
 
-
-class _Tile:
-    """Writes the machine code of one tile: load `start`, add a[r, k] * panel[k, :] for all k, store it as c."""
-
-    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int) -> None:
-        self.builder, self.rows, self.panels = builder, rows, panels
-        self.each = range(vectors)  # of a panel
-        self.type = vector = Vector(element)
-        self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
-        self.align = ir.Constant(ir.IntType(32), self.bytes)
-
-    def integer(self, value: int) -> Any:
-        return ir.Constant(ir.IntType(64), value)
-
-    def at(self, pointer: Any, *offsets: Any) -> Any:
-        for offset in offsets:
-            pointer = self.builder.gep(pointer, [offset])
-        return pointer
-
-    def vectors(self, pointer: Any, steps: list[Any]) -> list[Any]:
-        """Addresses of the vectors that begin at each of these steps from the pointer, one for each panel."""
-        starts = [self.at(pointer, step) for step in steps]
-        places = (self.at(start, self.integer(v * self.lanes)) for start in starts for v in self.each)
-        return [self.builder.bitcast(address, self.vector.as_pointer()) for address in places]
-
-    def load(self, address: Any) -> Any:
-        value = self.builder.load(address)
-        value.align = self.bytes  # rows of a user's array begin anywhere
-        return value
-
-    def fused(self, total: Any, a: Any, b: Any) -> Any:
-        product = self.builder.fmul(a, b, flags=("contract",))
-        return self.builder.fadd(total, product, flags=("contract",))
-
-    def load_some(self, address: Any, mask: Any) -> Any:
-        zeros = ir.Constant(self.vector, None)
-        name = f"llvm.masked.load.{self.type.suffix}.p0{self.type.suffix}"
-        return llvm_call(self.builder, name, self.vector, [address, self.align, mask, zeros])
-
-    def write(
-        self, live: Any, depth: Any, a: Any, a_row: Any, a_k: Any, panel: Any, next_panel: Any,
-        start: Any, start_row: Any, c: Any, c_row: Any, columns: Any
-    ) -> None:  # fmt: skip
-        """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
-        builder, last = self.builder, self.builder.sub(live, self.integer(1))
-        width, none = self.integer(_VECTORS * self.lanes), self.integer(0)
-        along = [self.integer(_VECTORS * self.lanes * p) for p in range(self.panels)]
-        present = [builder.icmp_signed("<", j, columns) for j in along]  # a panel that is not there is the first one
-        steps = [
-            builder.select(there, builder.mul(self.integer(p), next_panel), none) for p, there in enumerate(present)
-        ]
-        rows = [builder.select(builder.icmp_signed("<", self.integer(r), live), self.integer(r), last)
-                for r in range(self.rows)]  # fmt: skip
-        a_rows = [self.at(a, builder.mul(r, a_row)) for r in rows]
-        starts = [self.vectors(self.at(start, builder.mul(r, start_row)), along) for r in rows]
-        addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), along) for r in rows]
-        masks = [
-            lanes_below(builder, self.type, builder.sub(builder.sub(columns, j), self.integer(v * self.lanes)))
-            for j in along
-            for v in self.each
-        ]
-        totals = [[cgutils.alloca_once_value(builder, self.load_some(v, m)) for v, m in zip(row, masks, strict=True)]
-                  for row in starts]  # fmt: skip
-        with cgutils.for_range(builder, depth) as loop:
-            b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, width)), steps)]
-            step = builder.mul(loop.index, a_k)
-            for row, totals_of_row in zip(a_rows, totals, strict=True):
-                factor = spread(builder, self.vector, builder.load(self.at(row, step)))
-                for total, column in zip(totals_of_row, b, strict=True):
-                    builder.store(self.fused(builder.load(total), factor, column), total)
-        for places, totals_of_row in zip(addresses, totals, strict=True):
-            for address, total, mask in zip(places, totals_of_row, masks, strict=True):
-                arguments = [builder.load(total), address, self.align, mask]
-                name = f"llvm.masked.store.{self.type.suffix}.p0{self.type.suffix}"
-                llvm_call(builder, name, ir.VoidType(), arguments)
-
-
-def _tile(rows: int, vectors: int, count: int = 1) -> Any:
-    @intrinsic
-    def tile(
-        typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
-        panels_next: Any, start: Any, start_0: Any, start_row: Any, c: Any, c_0: Any, c_row: Any, columns: Any
-    ) -> Any:  # fmt: skip
-        """One tile, `vectors` of each of `count` panels; a_0, panels_0, start_0, c_0 are offsets into the arrays."""
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, *rest = values
-            start, start_0, start_row, c, c_0, c_row, columns = rest
-
-            def data(type_: Any, array: Any, offset: Any) -> Any:
-                return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
-
-            kinds = signature.args
-            tile = _Tile(builder, kinds[2].dtype, rows, vectors, count)
-            a, panel = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0)
-            start, c = data(kinds[9], start, start_0), data(kinds[12], c, c_0)
-            tile.write(live, depth, a, a_row, a_k, panel, panels_next, start, start_row, c, c_row, columns)
-            return context.get_dummy_value()
-
-        n = types.intp
-        return types.void(n, n, a, n, n, n, panels, n, n, start, n, n, c, n, n, n), generate
-
-    return tile
-
-
-_tile_full, _tile_half, _tile_slim = _tile(_ROWS, _VECTORS), _tile(_ROWS, _VECTORS // 2), _tile(_ROWS, 1)
-_tile_wide, _tile_narrow = _tile(1, _VECTORS, 8 // _VECTORS), _tile(1, _VECTORS, 4 // _VECTORS)  # of one row
+_tile_full, _tile_half, _tile_slim = tile(ROWS, VECTORS), tile(ROWS, VECTORS // 2), tile(ROWS, 1)
+_tile_wide, _tile_narrow = tile(1, VECTORS, 8 // VECTORS), tile(1, VECTORS, 4 // VECTORS)  # of one row
 
 
 @part
@@ -153,13 +45,13 @@ def _panel(
     far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %).
     """
     c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
-    for i in range(0, rows, _ROWS):
-        live, a_i, s_i, c_i = min(_ROWS, rows - i), a_0 + i * a_tile, start_0 + i * start_row, c_0 + i * c_row
+    for i in range(0, rows, ROWS):
+        live, a_i, s_i, c_i = min(ROWS, rows - i), a_0 + i * a_tile, start_0 + i * start_row, c_0 + i * c_row
         if far:
-            for r in range(_ROWS, 2 * _ROWS):
+            for r in range(ROWS, 2 * ROWS):
                 for j in range(0, width, 64 // c.itemsize):
                     prefetch(c, FIRST, c_i + r * c_row + j)
-        if width > _VECTORS // 2 * lane:
+        if width > VECTORS // 2 * lane:
             _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
                        width)  # fmt: skip
         elif width > lane:
@@ -176,7 +68,7 @@ def _row(
     c: Any, c_0: Any, n: Any
 ) -> None:  # fmt: skip
     """start + one row of a times all panels: one row of c, eight vectors at a time, if `back` the last ones first."""
-    full, wide = _VECTORS * lanes(c), 8 * lanes(c)
+    full, wide = VECTORS * lanes(c), 8 * lanes(c)
     count = (n + wide - 1) // wide
     for g in range(count):
         j = (count - 1 - g if back else g) * wide
@@ -245,40 +137,15 @@ def affine(
         _product(rows, a, a_start, k_0, depth, k, panels, c, c_start, c.shape[1], c, c_start, n, odd)
 
 
-@intrinsic
-def _move(
-    typing_context: Any, source: Any, row: Any, column: Any, left: Any, group: Any, place: Any
-) -> Any:  # fmt: skip
-    """left[group, place : place + _ROWS] = source[row, column : column + _ROWS], as one short vector."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        element = context.get_data_type(source.dtype)
-        short, align = ir.VectorType(element, _ROWS), source.dtype.bitwidth // 8
-
-        def address(type_: Any, matrix: Any, i: Any, j: Any) -> Any:
-            array = context.make_array(type_)(context, builder, matrix)
-            width = cgutils.unpack_tuple(builder, array.shape)[1]
-            place = builder.gep(array.data, [builder.add(builder.mul(i, width), j)])
-            return builder.bitcast(place, short.as_pointer())
-
-        numbers = builder.load(address(source, *values[:3]))
-        numbers.align = align
-        builder.store(numbers, address(left, *values[3:])).align = align
-        return context.get_dummy_value()
-
-    n = types.intp
-    return types.void(source, n, n, left, n, n), generate
-
-
 @part
 def groups(width: Any) -> Any:
-    """How many groups of _ROWS columns, the rows of a tile, hold `width` columns."""
-    return (width + _ROWS - 1) // _ROWS
+    """How many groups of ROWS columns, the rows of a tile, hold `width` columns."""
+    return (width + ROWS - 1) // ROWS
 
 
 def whole_groups(width: int) -> int:
     """The columns of the groups that hold `width` columns."""
-    return -(-width // _ROWS) * _ROWS
+    return -(-width // ROWS) * ROWS
 
 
 @part
@@ -287,19 +154,19 @@ def room(space: Any, count: Any, like: Any) -> Any:
 
     8 rows more than are used, since groups a multiple of 4 kB apart would share sets of the L1 cache.
     """
-    return np.zeros((count, (space + 8) * _ROWS), like.dtype)
+    return np.zeros((count, (space + 8) * ROWS), like.dtype)
 
 
 @part
 def keep_rows(rows: Any, source: Any, row: Any, column: Any, width: Any, left: Any, r: Any, group: Any) -> None:
     """Write `width` numbers, from `column` on, of each row as rows r, r + 1, ... of the left side, from `group` on."""
-    full = width // _ROWS
+    full = width // ROWS
     for g in range(full):
         for n in range(rows):
-            _move(source, row + n, column + g * _ROWS, left, group + g, (r + n) * _ROWS)
-    for q in range(width - full * _ROWS):
+            move(source, row + n, column + g * ROWS, left, group + g, (r + n) * ROWS)
+    for q in range(width - full * ROWS):
         for n in range(rows):
-            left[group + full, (r + n) * _ROWS + q] = source[row + n, column + full * _ROWS + q]
+            left[group + full, (r + n) * ROWS + q] = source[row + n, column + full * ROWS + q]
 
 
 @part
@@ -313,10 +180,10 @@ def add_kept(
     negative: it comes while b is packed, where a column of ones on the left would cost a tile's rows. b is packed
     because its rows lie one page apart, and do not fit the table of pages (135 to 165 GFLOP/s without, 190 with).
     """
-    full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // _ROWS
+    full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // ROWS
     right = np.empty((min(k, _DEPTH), full), c.dtype)
     for k_0 in range(first, first + k, _DEPTH):
-        depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * _ROWS
+        depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * ROWS
         for j in range(0, n, full):
             width, column, c_0 = min(full, n - j), c_column + j, c_first * c.shape[1] + c_column + j
             for q in range(0, full, lanes(b)):
@@ -327,7 +194,7 @@ def add_kept(
                     store(right, r, q, lanes(b), numbers)
                     total = total + numbers
                 store(c, sums, column + q, there, total)
-            _panel(m, depth, left, a_0, _NEXT, FIRST + _ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
+            _panel(m, depth, left, a_0, _NEXT, FIRST + ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
                    c, c_0, width, True)  # fmt: skip
 
 

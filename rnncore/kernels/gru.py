@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
-from rnncore.kernels.gemm import add_kept, add_outer, add_product, affine, groups, keep_rows, pack, room
+from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, room
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
@@ -180,19 +180,11 @@ def dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, 
 
 
 @part
-def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """The weights' part of (5') or (4'), (2') and (1'): add the kept rows to dW. left: x 1 h 1 q 1, da: n r z v."""
-    add_outer(used, left, FIRST, D + 1, da, FIRST, 3 * H, dW, FIRST, FIRST)
-    if after:
-        add_outer(used, left, D + 1, H + 1, da, H, 3 * H, dW, D + 1, FIRST)
-    else:
-        add_outer(used, left, D + 1, H + 1, da, H, 2 * H, dW, D + 1, FIRST)
-        add_outer(used, left, D + H + 2, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
-
-
-@part
 def _outer(first: Any, used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """`outer` of the rows from `first` on, as `keep_rows` keeps them. dW (D + H + 2, 3H)."""
+    """The weights' part of (5') or (4'), (2') and (1'): add the rows kept from `first` on to dW (D + H + 2, 3H).
+
+    left: x h q, as `keep_rows` writes them; da: n r z v.
+    """
     of_h, of_q, bx, bh = groups(D), groups(D) + groups(H), D, D + H + 1
     add_kept(first, used, left, FIRST, D, da, FIRST, H, dW, FIRST, 2 * H, bx)
     add_kept(first, used, left, FIRST, D, da, H, 2 * H, dW, FIRST, FIRST, bx)
@@ -201,6 +193,17 @@ def _outer(first: Any, used: Any, left: Any, da: Any, D: Any, H: Any, after: boo
     else:
         add_kept(first, used, left, of_h, H, da, H, 2 * H, dW, D + 1, FIRST, bh)
         add_kept(first, used, left, of_q, H, da, 3 * H, H, dW, D + 1, 2 * H, bh)
+
+
+@part
+def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
+    """`_outer` of a matrix left: x 1 h 1 q 1."""
+    kept = room(used, groups(D) + 2 * groups(H), dW)
+    keep_rows(used, left, FIRST, FIRST, D, kept, FIRST, FIRST)
+    keep_rows(used, left, FIRST, D + 1, H, kept, FIRST, groups(D))
+    if not after:
+        keep_rows(used, left, FIRST, D + H + 2, H, kept, FIRST, groups(D) + groups(H))
+    _outer(FIRST, used, kept, da, D, H, after, dW)
 
 
 @kernel
@@ -250,9 +253,8 @@ def _backward(
 
 
 def unstacked(total: Array, D: int) -> Grads:
-    """Return the gradients that dW (D + H + 2, 3H) holds, by name; those of x lie in the order n r z."""
-    of_x, of_h = np.roll(total[: D + 1], -(total.shape[1] // 3), axis=1), total[D + 1 :]
-    return {"Wx": of_x[:-1].copy(), "Wh": of_h[:-1].copy(), "bx": of_x[-1].copy(), "bh": of_h[-1].copy()}
+    """Return the gradients that dW (D + H + 2, 3H) holds, by name."""
+    return {"Wx": total[:D], "Wh": total[D + 1 : -1], "bx": total[D], "bh": total[-1]}
 
 
 def backward(
@@ -277,6 +279,4 @@ def backward(
         _backward(*rows, live, N, bounds[s], bounds[s + 1], ahead, *weights, after, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
-    total = dW[0] if len(dW) == 1 else dW.sum(axis=0)
-    of_x, of_h = total[: D + 1], total[D + 1 :]
-    return {"Wx": of_x[:D], "Wh": of_h[:H], "bx": of_x[D], "bh": of_h[H]}, dx, (dh,)
+    return unstacked(dW[0] if len(dW) == 1 else dW.sum(axis=0), D), dx, (dh,)
