@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncore.compose import Stack
 from rnncore.contract import ContractError
 from rnncore.errors import DataError, ModelFileError, NonFiniteError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
+from rnncore.feedforward import Dense, Embedding, LayerNorm, Prototypes
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import (
     GRU,
@@ -25,6 +25,7 @@ from rnncore.recurrent import (
     TimeLSTM,
 )
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.wrappers import Bidirectional, LearnedState, Masked, Repeated, Residual, Reversed, Tied, WithStatic
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
+from rnncore.feedforward import Dense, Embedding, LayerNorm, Prototypes
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import (
@@ -30,6 +30,7 @@ from rnncore.recurrent import (
     TimeLSTM,
 )
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Grads, Lengths, Params, State
 from rnncore.wrappers import (
     Bidirectional,

@@ -1,4 +1,4 @@
-"""Dense, LayerNorm, Prototypes, Embedding, Last and Dropout as layers: what stands around the recurrent ones."""
+"""Dense, LayerNorm, Prototypes and Embedding as layers: what has parameters and stands around the recurrent ones."""
 
 from __future__ import annotations
 
@@ -9,19 +9,45 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.layers import dense, dropout, embedding, last, layer_norm, prototypes
+from rnncore.layers import dense, embedding, layer_norm, prototypes
 from rnncore.layers.elementary import valid_steps
 from rnncore.recurrent_layer import glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
-class Dense(Layer):
+class _EveryStep(Layer):
+    """A map of the D features of every step, or of a matrix (N, D), that a module of `rnncore.layers` computes."""
+
+    module: Any
+    options: dict[str, float] = {}  # noqa: RUF012 - read only
+    D: int
+
+    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
+        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
+        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
+
+    def _forward(
+        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
+    ) -> tuple[Array, State, Any]:
+        if lengths is not None and x.ndim == 2:
+            raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
+        y, cache = self.module.forward(params, x, lengths, **self.options)
+        return y, (), cache
+
+    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
+        dparams, dx = self.module.backward(params, cache, dy)
+        return dparams, dx, ()
+
+
+class Dense(_EveryStep):
     """Affine map y = x W + b of every step, or of a matrix (N, D); parameters W (D, H), b (H,).
 
     >>> layer = Dense(3, 2)
     >>> layer.forward(layer.init(seed=0), np.ones((5, 4, 3), np.float32))[0].shape
     (5, 4, 2)
     """
+
+    module = dense
 
     def __init__(self, D: int, H: int, *, dtype: str = "float32") -> None:
         self.D, self.H = checks.size("D", D), checks.size("H", H)
@@ -44,27 +70,12 @@ class Dense(Layer):
     def _init(self, rng: np.random.Generator) -> Grads:
         return {"W": glorot(rng, self.D, self.H), "b": np.zeros(self.H)}
 
-    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
-        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
-
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, dense.DenseCache)
         return (*cache.x.shape[:-1], self.H)
 
-    def _forward(
-        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
-    ) -> tuple[Array, State, Any]:
-        check_matrix(x, lengths)
-        y, cache = dense.forward(params, x, lengths)
-        return y, (), cache
 
-    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        dparams, dx = dense.backward(params, cache, dy)
-        return dparams, dx, ()
-
-
-class LayerNorm(Layer):
+class LayerNorm(_EveryStep):
     """Layer normalisation (Ba et al. 2016) of every step, or of a matrix (N, D), over its features.
 
     The mean of the D features is taken off, they are divided by sqrt(variance + eps), and `gain` (D,) and `bias` (D,)
@@ -75,10 +86,12 @@ class LayerNorm(Layer):
     array([[[-1.,  1.]]])
     """
 
+    module = layer_norm
+
     def __init__(self, D: int, eps: float = 1e-5, *, dtype: str = "float32") -> None:
         self.D, self.eps = checks.size("D", D), checks.number("eps", eps, open_left=True)
         checks.one_of("dtype", dtype, checks.DTYPES)
-        self.dtype = dtype
+        self.dtype, self.options = dtype, {"eps": self.eps}
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
@@ -96,27 +109,12 @@ class LayerNorm(Layer):
     def _init(self, rng: np.random.Generator) -> Grads:
         return {"gain": np.ones(self.D), "bias": np.zeros(self.D)}
 
-    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
-        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
-
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, layer_norm.LayerNormCache)
         return tuple(cache.z.shape)
 
-    def _forward(
-        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
-    ) -> tuple[Array, State, Any]:
-        check_matrix(x, lengths)
-        y, cache = layer_norm.forward(params, x, lengths, eps=self.eps)
-        return y, (), cache
 
-    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        dparams, dx = layer_norm.backward(params, cache, dy)
-        return dparams, dx, ()
-
-
-class Prototypes(Layer):
+class Prototypes(_EveryStep):
     """The nearness -log(1 + squared distance) of every step, or of a matrix (N, D), to K learned points M (K, D).
 
     Its softmax is the soft assignment of Deep Embedded Clustering (Xie, Girshick and Farhadi 2016).
@@ -126,6 +124,8 @@ class Prototypes(Layer):
     >>> layer.forward(points, np.zeros((1, 2)))[0].round(4)
     array([[-0.    , -0.6931, -2.3026]])
     """
+
+    module = prototypes
 
     def __init__(self, D: int, K: int, *, dtype: str = "float32") -> None:
         self.D, self.K = checks.size("D", D), checks.size("K", K)
@@ -148,30 +148,9 @@ class Prototypes(Layer):
     def _init(self, rng: np.random.Generator) -> Grads:
         return {"M": glorot(rng, self.K, self.D)}
 
-    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        shape = ("N", self.D) if getattr(x, "ndim", 3) == 2 else ("T", "N", self.D)
-        checks.array("x", x, shape, dtype, f"{self.D} features in the last axis")
-
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, prototypes.PrototypesCache)
         return tuple(cache.d.shape)
-
-    def _forward(
-        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
-    ) -> tuple[Array, State, Any]:
-        check_matrix(x, lengths)
-        y, cache = prototypes.forward(params, x, lengths)
-        return y, (), cache
-
-    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        dparams, dx = prototypes.backward(params, cache, dy)
-        return dparams, dx, ()
-
-
-def check_matrix(x: Array, lengths: Lengths | None) -> None:
-    """Require that a matrix (N, D) comes without lengths."""
-    if lengths is not None and x.ndim == 2:
-        raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
 
 
 class Embedding(Layer):
@@ -226,97 +205,3 @@ class Embedding(Layer):
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, None, State]:
         dparams, dx = embedding.backward(params, cache, dy)
         return dparams, dx, ()
-
-
-class _Shaping(Layer):
-    """A layer without parameters: it takes whatever number of features comes."""
-
-    def describe(self) -> dict[str, Any]:
-        """Return the JSON-able description of this layer."""
-        return {"layer": type(self).__name__}
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return nothing: there are no parameters."""
-        return {}
-
-    def _init(self, rng: np.random.Generator) -> Grads:
-        return {}
-
-
-class Pooling(_Shaping):
-    """A layer that gives one vector (N, D) for all steps of a row."""
-
-    @property
-    def streamable(self) -> bool:
-        """False: there is one output for the whole sequence."""
-        return False
-
-    @property
-    def keeps_time(self) -> bool:
-        """False: the output has no time axis."""
-        return False
-
-    @property
-    def needs_time(self) -> bool:
-        """True: there must be steps to take it from."""
-        return True
-
-    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        checks.array("x", x, ("T", "N", "D"), dtype, "time-major: T steps, N sequences, D features")
-
-
-class Last(Pooling):
-    """The output (N, D) of each row's own last step; zeros for a row of length 0.
-
-    >>> Last().forward({}, np.arange(6.0).reshape(3, 2, 1), lengths=[3, 1])[0].ravel()
-    array([4., 1.])
-    """
-
-    def _output_shape(self, cache: Any) -> tuple[int, ...]:
-        checks.cache(cache, last.LastCache)
-        _, N, D = cache.shape
-        return N, D
-
-    def _forward(
-        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
-    ) -> tuple[Array, State, Any]:
-        y, cache = last.forward(x, lengths)
-        return y, (), cache
-
-    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        return {}, last.backward(cache, dy), ()
-
-
-class Dropout(_Shaping):
-    """Inverted dropout (Srivastava et al. 2014) where `rng` is given, the identity where it is None; 0 <= rate < 1.
-
-    `per` "step" draws a mask for each step, "sequence" one for each sequence, the same at every step (variational
-    dropout, Gal and Ghahramani 2016); where x has no time axis they are the same.
-
-    >>> Dropout(0.5).forward({}, np.ones((1, 1, 4)), rng=np.random.default_rng(0))[0].ravel()
-    array([2., 0., 0., 0.])
-    """
-
-    def __init__(self, rate: float, per: str = "step") -> None:
-        self.rate, self.per = checks.number("rate", rate, below=1), per
-        checks.one_of("per", per, ("step", "sequence"))
-
-    def describe(self) -> dict[str, Any]:
-        """Return the JSON-able description of this layer."""
-        return {"layer": "Dropout", "rate": self.rate, "per": self.per}
-
-    def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        checks.array("x", x, ("N", "D") if getattr(x, "ndim", 3) == 2 else ("T", "N", "D"), dtype, "features last")
-
-    def _output_shape(self, cache: Any) -> tuple[int, ...]:
-        checks.cache(cache, dropout.DropoutCache)
-        return tuple(cache.mask.shape)
-
-    def _forward(
-        self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
-    ) -> tuple[Array, State, Any]:
-        y, cache = dropout.forward(x, self.rate, lengths, rng, per=self.per)
-        return y, (), cache
-
-    def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        return {}, dropout.backward(cache, dy), ()

@@ -1,4 +1,4 @@
-"""From the steps of a row to one vector: `Attention`, `MeanPool`, `MaxPool`, beside `Last` of `rnncore.feedforward`."""
+"""From the steps of a row to one vector: `Attention`, `MeanPool`, `MaxPool`, beside `Last` of `rnncore.shaping`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from rnncore import checks
-from rnncore.feedforward import Pooling
 from rnncore.layers import attention, pooling
 from rnncore.recurrent_layer import glorot
+from rnncore.shaping import Pooling
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 SCORES = ("additive", "dot")

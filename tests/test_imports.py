@@ -32,6 +32,7 @@ OBJECTS = {
     "recurrent",
     "recurrent_dropout",
     "feedforward",
+    "shaping",
     "pooling",
     "wrappers",
     "compose",
@@ -53,11 +54,14 @@ ARROWS = {
     "recurrent": ({"cells", "recurrent_layer"}, set()),
     "recurrent_dropout": (GROUND | {"layers", "contract", "recurrent"}, set()),
     "feedforward": (GROUND | {"layers", "contract", "recurrent_layer"}, set()),
-    "pooling": (GROUND | {"layers", "recurrent_layer", "feedforward"}, set()),
+    "shaping": (GROUND | {"layers", "contract"}, set()),
+    "pooling": (GROUND | {"layers", "recurrent_layer", "shaping"}, set()),
     "wrappers": (GROUND | {"wrappers", "layers", "contract", "feedforward"}, set()),
     "initialisation": (GROUND | {"contract", "recurrent_layer", "recurrent_dropout"}, set()),
     "compose": (
-        GROUND | {"contract", "onnx_layers", "recurrent", "recurrent_dropout", "feedforward", "pooling", "wrappers"},
+        GROUND
+        | {"contract", "wrappers", "onnx_layers", "recurrent", "recurrent_dropout"}
+        | {"feedforward", "shaping", "pooling"},
         set(),
     ),
     "gradcheck": (GROUND | OBJECTS | {"gradcheck", "training"}, {"torch", "matplotlib"}),

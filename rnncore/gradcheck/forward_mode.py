@@ -19,7 +19,7 @@ import numpy as np
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm, Prototypes
+from rnncore.feedforward import Dense, Embedding, LayerNorm, Prototypes
 from rnncore.gradcheck import forward_layers, forward_onnx
 from rnncore.gradcheck.dual import Dual, add, multiply
 from rnncore.gradcheck.forward_cells import STEPS
@@ -27,6 +27,7 @@ from rnncore.gradcheck.forward_dropout import Step, run_recurrent_dropout
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Lengths
 from rnncore.wrappers import Reversed
 

@@ -20,7 +20,7 @@ from typing import Any
 from rnncore import checks
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import CELLS, Cell, Layer
-from rnncore.feedforward import Last, LayerNorm, Prototypes
+from rnncore.feedforward import LayerNorm, Prototypes
 from rnncore.gradcheck.planted import BRANCHES, PLANTED
 from rnncore.gradcheck.planted_compositions import COMPOSED
 from rnncore.gradcheck.planted_layers import WRAPPED, WRAPPED_BRANCHES
@@ -30,6 +30,7 @@ from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import GRU, LSTM, RNN, Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Last
 from rnncore.wrappers import Composition, LearnedState, Masked, Repeated, Residual, Reversed, Tied, WithStatic
 
 _WORDS: dict[str, Any] = {"backend": "numpy", "dtype": "float64"}

@@ -12,12 +12,13 @@ import numpy as np
 from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.feedforward import Dense, Embedding
 from rnncore.gradcheck.forward_dropout import masks
 from rnncore.gradcheck.oracles import Estimates, Index, Inputs, Oracle
 from rnncore.gradcheck.torch_variants import VARIANTS
 from rnncore.recurrent import Recurrent
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Lengths
 
 Torch = Any  # torch ships types, but is not there for everybody

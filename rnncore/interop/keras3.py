@@ -32,11 +32,11 @@ from rnncore import checks
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dropout, Last
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.onnx_words import Word, activation
 from rnncore.recurrent import GRU, LSTM, RNN
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Grads, Params
 from rnncore.wrappers import Bidirectional, Reversed
 

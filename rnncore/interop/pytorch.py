@@ -25,8 +25,8 @@ from rnncore import checks
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dropout
 from rnncore.recurrent import GRU, LSTM, RNN, ProjectedLSTM, Recurrent
+from rnncore.shaping import Dropout
 from rnncore.typing import Array, Grads, Params
 from rnncore.wrappers import Bidirectional
 

@@ -41,7 +41,7 @@ def backward(params: Params, cache: DenseCache, dy: Array) -> tuple[Grads, Array
     x, lengths = cache
     if lengths is None:
         rows, drows = x.reshape(-1, len(W)), dy.reshape(-1, W.shape[1])
-        return {"W": rows.T @ drows, "b": drows.sum(axis=0)}, dy @ W.T  # (1')
+        return {"W": rows.T @ drows, "b": drows.sum(axis=0)}, (drows @ W.T).reshape(x.shape)  # (1')
     T, N, _ = x.shape
     dW, db, dx = np.zeros_like(W), np.zeros_like(params["b"]), np.zeros_like(x)
     for t, n in enumerate(live_rows(lengths, T, N)):

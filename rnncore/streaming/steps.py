@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from rnncore.compose import Stack
 from rnncore.contract import CELLS, Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.feedforward import Dense, Embedding
 from rnncore.recurrent import Recurrent
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Grads, Params
 
 Rows = NDArray[np.int64]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rnncore.errors import ModelFileError
-from rnncore.feedforward import Dense, Last
+from rnncore.feedforward import Dense
 from rnncore.interop import models, safetensors
 from rnncore.recurrent import GRU, LSTM
+from rnncore.shaping import Last
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 
 from rnncore.compose import Bidirectional, Stack
 from rnncore.errors import ContractError, ModelFileError, NonFiniteError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last
+from rnncore.feedforward import Dense, Embedding
 from rnncore.interop import models, safetensors
 from rnncore.recurrent import GRU, LSTM, RNN
+from rnncore.shaping import Dropout, Last
 
 LAYERS = [
     RNN(3, 2, activation="relu", backend="numpy"),

@@ -21,7 +21,7 @@ from rnncore import checks
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.feedforward import Dense, Dropout, Embedding, Last, LayerNorm
+from rnncore.feedforward import Dense, Embedding, LayerNorm
 from rnncore.interop.atomic import replacing
 from rnncore.interop.onnx.emit import Emitter
 from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
@@ -41,6 +41,7 @@ from rnncore.recurrent import (
     TimeLSTM,
 )
 from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.shaping import Dropout, Last
 from rnncore.typing import Params
 from rnncore.wrappers import Bidirectional, LearnedState, Masked, Residual, Reversed, Tied, WithStatic
 from rnncore.wrappers.base import unmerged
