@@ -239,7 +239,8 @@ RUNS = {
 # judged here was seen
 CHOSEN = {
     "demand, bike_sharing": "Scale, latest and learning rate were chosen among 8 at the origin 2012-03-14, a day "
-    "ahead. The calendar holds the weather of the day itself, as if it had been forecast without an error.",
+    "ahead; how bands are calibrated among 18 at that origin, by their coverage. The calendar holds the weather of the "
+    "day itself, as if it had been forecast without an error.",
     "demand, air_passengers": "Latest, units and epochs were chosen among 8 at the origin 1954-12-02.",
     "demand, orange_juice": "Latest and units were chosen among 4 at the origin 1992-04-16. Prices, deals and "
     "features are taken to be planned four weeks ahead.",
