@@ -1,6 +1,7 @@
-"""What the notebooks share: pictures with alt text, and a grader that names the first wrong place."""
+"""What the notebooks share: pictures with alt text, and graders that name the first wrong place."""
 
 import base64
+import copy
 import io
 from collections.abc import Callable, Mapping
 
@@ -9,6 +10,8 @@ import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from rnncore.gradcheck import check, random_problem
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -52,6 +55,20 @@ def grade(
     print(
         "PASS, with the library's own numbers: now write yours" if mine is right else f"PASS, all {len(right)} numbers"
     )
+
+
+def check_backward(layer: object, mine: Callable, by_library: bool) -> None:
+    """Put `mine` in the place of the layer's backward pass and check every entry, with random states and gradients.
+
+    mine(params, cache, dy, dstate_T) returns dparams, dx and a tuple of state gradients, as `layer.backward` does.
+    AssertionError is the report: which arrays are wrong, and from which step and gate on.
+    """
+    own = copy.copy(layer)
+    own.__class__ = type("Mine", (type(layer),), {"_backward": lambda self, *words: mine(*words)})
+    p = random_problem(own, T=5, N=2, ragged=False)
+    report = check(own, p.params, p.x, p.state_0)
+    assert report.ok, f"\n{report}"
+    print(f"PASS, {'with the library: now write yours' if by_library else 'every entry to 1e-12'}")
 
 
 def near(got: float, number: float, tolerance: float) -> bool:

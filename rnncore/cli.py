@@ -113,7 +113,8 @@ def learn(
     elif to is None:
         for lesson in parts.lessons():
             print(f"{lesson.number}  {lesson.question}\n    you need {lesson.need}; {lesson.time}")
-        print("\nrnncore learn 01 opens one, rnncore learn --to FOLDER copies them all")
+        print("\nIn which order, for a student, a researcher, an engineer, an analyst: README.md, beside the copies.")
+        print("rnncore learn 01 opens one, rnncore learn --to FOLDER copies them all")
 
 
 @command()

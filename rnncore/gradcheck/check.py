@@ -95,6 +95,8 @@ def check(
         layer, methods, outputs, inputs, upstream, rows, dropout_seed
     )
     report, upstream = measure(*as_pair(layer, rows, dropout_seed), inputs, make, seed, entries, repr(layer))
+    called = {f"upstream[{k + 1}]": f"dstate_T[{k}]" for k in range(len(layer.state_sizes))} | {"upstream[0]": "dy"}
+    report = report.having(changed=tuple(called.get(name, name) for name in report.changed))
     return report if report.verdict != "fail" else blame(layer, report, inputs, upstream, rows, dropout_seed)
 
 

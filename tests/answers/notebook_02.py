@@ -54,7 +54,15 @@ WRONG = [
         ),
         "writes into dy": (
             with_slip(BACKWARD, "da = (dy[t] + dh)", "dy[t] += dh; da = dy[t]"),
-            "an argument was changed: upstream\\[0\\]",
+            "an argument was changed: dy",
+        ),
+        "adds into dstate_T": (
+            with_slip(BACKWARD, "da = (dy[t] + dh)", "dh += dy[t]; da = dh"),
+            r"an argument was changed: dstate_T\[0\]",
+        ),
+        "the slope at h_{t-1}": (
+            with_slip(BACKWARD, "(1 - h[t + 1] ** 2)", "(1 - h[t] ** 2)"),
+            "looks like the known error: derivative taken at h_{t-1}",
         ),
         "h_t for h_{t-1}": (
             with_slip(BACKWARD, '"nk,nh->kh", h[t], da', '"nk,nh->kh", h[t + 1], da'),

@@ -29,9 +29,9 @@ def my_check(layer):
 """
 WRONG = [
     {
-        "two mixed up": (f"mine = {HUNT | {'A': 1, 'D': 4}}", "A: error 1 would not show.*Wh step 0"),
-        "another gate": (f"mine = {HUNT | {'C': 3, 'F': 2}}", "C: error 3 would not show.*Wx step 5 g"),
-        "half done": ("mine = {'A': 4, 'B': 0}", "C: error None"),
+        "two mixed up": (f"mine = {HUNT | {'A': 1, 'D': 4}}", "A: you say 'dc_0 misses f'.*Wh step 0"),
+        "another gate": (f"mine = {HUNT | {'C': 3, 'F': 2}}", "C: you say 'do uses c.*Wx step 5 g"),
+        "half done": ("mine = {'A': 4, 'B': 0}", "C: you say 'nothing yet'.*Wx step 5 g"),
     },
     {
         "zero initial state": ("my_check = lambda layer: feed(layer, zero=True).ok", "h_0 missing in dWh"),

@@ -30,6 +30,10 @@ WRONG = [
         ),
         "h for its square": (with_slip(FACTORS, "h**2", "h"), r"step 1 back, line \(2'\)"),
         "each step starts from the loss": (with_slip(FACTORS, "dh = back", "pass"), r"step 2 back, line \(2'\)"),
+        "the first step first": (
+            with_slip(FACTORS, "np.array(first), np.array(second)", "np.array(first)[::-1], np.array(second)[::-1]"),
+            r"step 1 back, line \(2'\)",
+        ),
         "both lines in one factor": (
             with_slip(
                 FACTORS, "np.linalg.norm(back) / np.linalg.norm(da)", "np.linalg.norm(back) / np.linalg.norm(dh)"
@@ -40,6 +44,11 @@ WRONG = [
     {
         "orthogonal for all": ("my_gains = dict.fromkeys([0, 0.1, 1], 1.0)", "input 0.1: norm .* too small"),
         "too large without input": (with_slip(GAINS, "0: 1.01", "0: 1.1"), "input 0: norm .* too large"),
+        "one over the factor of line (2')": (
+            "my_gains = {0: 1.0, 0.1: 1.064, 1: 1.56}",
+            "input 0.1: norm .* too small",
+        ),
+        "one size left out": ("my_gains = {0: 1.0, 0.1: 1.25}", "input 1: norm .* too small"),
         "too small for large input": (with_slip(GAINS, "1.86", "1.4"), "input 1: norm .* too small"),
     },
 ]

@@ -50,6 +50,14 @@ WRONG = [
             with_slip(CLIP, "(max_norm / norm if", "(2 * max_norm / norm if"),
             r"after clipping is 2\.000",
         ),
+        "the norm after clipping": (
+            with_slip(CLIP, "}, norm", "}, min(norm, max_norm)"),
+            "the norm before clipping is 3.67",
+        ),
+        "divides by a norm of zero": (
+            with_slip(CLIP, "max_norm / norm if norm > max_norm else 1.0", "min(1, max_norm / norm)"),
+            "a gradient of zeros stays zero",
+        ),
         "NaN taken for zero": (
             with_slip(CLIP, "vector = ", "grads = {n: np.nan_to_num(g) for n, g in grads.items()}; vector = "),
             "NaN went in and numbers came out",

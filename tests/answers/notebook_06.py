@@ -42,10 +42,14 @@ WRONG = [
             with_slip(BACKWARD, "[da_i, da_f, da_g, da_o]", "[da_f, da_i, da_g, da_o]"),
             "FAIL +b .* 4 +i f ",
         ),
+        "c_t for c_{t-1}": (
+            with_slip(BACKWARD, "dc * c[t] * f", "dc * c[t + 1] * f"),
+            "known error: c_{t-1} taken as c_t",
+        ),
         "slope of tanh at g forgotten": (with_slip(BACKWARD, "dc * i * (1 - g**2)", "dc * i"), "FAIL +b .* 4 +g "),
         "writes into dy": (
             with_slip(BACKWARD, "dh = dy[t] + dh", "dy[t] += dh; dh = dy[t]"),
-            r"an argument was changed: upstream\[0\]",
+            "an argument was changed: dy",
         ),
     },
     {
@@ -53,16 +57,21 @@ WRONG = [
             with_slip(CANDIDATE, "h, params", "r * h, params").replace("r * q", "q"),
             "this is reset before",
         ),
-        "no reset": (with_slip(CANDIDATE, "r * q", "q"), "n is wrong: .*bias bh inside q"),
+        "no reset": (with_slip(CANDIDATE, "r * q", "q"), "n is wrong: in .4. bh is inside q"),
         "bh outside the gate": (
             with_slip(CANDIDATE, ' + params["bh"][n]', "").replace("r * q", 'r * q + params["bh"][n]'),
-            "n is wrong: .*bias bh inside q",
+            "n is wrong: in .4. bh is inside q",
+        ),
+        "the first block": (
+            with_slip(CANDIDATE, "slice(2 * h.shape[1], None)", "slice(0, h.shape[1])"),
+            "blocks r z n",
         ),
         "not a number": ("my_candidate = lambda params, x, h, r: np.nan * h", "n is wrong"),
     },
     {
-        "the gate itself": ("my_bias = 0.966", "f = 0.724, half-life 2.1: too short"),
-        "ln 20, which is a time constant": ("my_bias = np.log(20)", "half-life 14.2: too short"),
-        "too long": ("my_bias = 4", "half-life 38.2: too long"),
+        "the gate itself": ("my_bias = 0.966", "= 0.724 has a half-life of 2.1 steps"),
+        "ln 20, which is a time constant": ("my_bias = np.log(20)", "half-life of 14.2 steps, not of 20"),
+        "the sign turned round": ("my_bias = np.log(2 ** (1 / 20) - 1)", "= 0.034 has a half-life of 0.2 steps"),
+        "too long": ("my_bias = 4", "half-life of 38.2 steps, not of 20"),
     },
 ]

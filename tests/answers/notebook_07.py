@@ -29,6 +29,7 @@ WRONG = [
         "the diagonal forgotten": (f"mine = {COUNTED | {'k1 = 4, k2 = 4': 18}}", "k2 = 4: .*reaches its own step too"),
         "chunks for every loss": (f"mine = {COUNTED | {'k1 = 1, k2 = 4': 30}}", "k1 = 1.*that is chunks of 4"),
         "something before the first block": (f"mine = {COUNTED | {'k1 = 4, k2 = 8': 78}}", "k2 = 8.*nothing before it"),
+        "chunks of k2": (f"mine = {COUNTED | {'k1 = 4, k2 = 8': 46}}", "k2 = 8.*that is chunks of 8"),
         "half done": ("mine = {'k1 = 4, k2 = 4': 30}", "k1 = 1, k2 = 4 is empty"),
     },
     {

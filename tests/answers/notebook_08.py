@@ -38,6 +38,11 @@ WRONG = [
             with_slip(GATES, "x = float(a[n, k])", "x = 40.0 if not a[n, k] < 40 else float(a[n, k])"),
             "NaN in must give NaN out; column 0 gives",
         ),
+        "all of fastmath": (GATES.replace("@numba.njit", "@numba.njit(fastmath=True)"), "NaN in must give NaN out"),
+        "tanh as a sigmoid": (
+            with_slip(GATES, "math.tanh(x) if", "2 / (1 + np.exp(np.float32(-2 * x))) - np.float32(1) if"),
+            r"column 2 \(g\) at a = .* units of the last place",
+        ),
         "sigmoid by way of tanh": (
             with_slip(GATES, "e / (1 + e)", "0.5 * np.float32(math.tanh(0.5 * x)) + 0.5"),
             r"column \d \([ifo]\) at a = -\d.* units of the last place",

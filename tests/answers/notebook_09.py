@@ -22,6 +22,10 @@ WRONG = [
             "my_column = past.sum(axis=0) / past.sum()",
             r"column mine: alone .* AUROC of 0\.\d+.*no leak",
         ),
+        "a scale of the future, shared by all": (
+            "my_column = (x - counts.sum(axis=0).mean()) / counts.sum(axis=0).std()",
+            "no leak; is the scale the customer's own",
+        ),
         "noise": ("my_column = np.random.default_rng(0).normal(size=len(x))", r"AUROC of 0\.\d+.*no leak"),
         "not a number": ("my_column = np.full(len(x), np.nan)", r"AUROC of 0\.\d+.*no leak"),
     },
@@ -29,6 +33,14 @@ WRONG = [
         "the truth": ("my_forecast = lambda past: truth", "it has read the future"),
         "the customer's own rate": (
             "my_forecast = lambda past: (past.sum(axis=0) - 1) / (38 - (past > 0).argmax(axis=0)) * 39",
+            "squared error: better by .* not above 0",
+        ),
+        "the same in whole weeks": (
+            "my_forecast = lambda past: (past.sum(axis=0) - 1) / (39 - (past > 0).argmax(axis=0)) * 39",
+            "squared error: better by 0.15, interval 0.10 to 0.21, not above 0.5",
+        ),
+        "the last quarter": (
+            "my_forecast = lambda past: past[-13:].sum(axis=0) * 3",
             "squared error: better by .* not above 0",
         ),
         "nobody": ("my_forecast = lambda past: np.zeros(past.shape[1])", "squared error: better by .* not above 0"),
