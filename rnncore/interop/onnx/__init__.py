@@ -24,6 +24,9 @@ Where the text of the specification leaves room, or ONNX Runtime 1.32 does other
 * **A sequence of length zero** gives zeros in Y, Y_h and Y_c, whatever the initial state, as in the runtime.
 * **sequence_lens** may be int32, as the specification says, or int64.
 * **input_forget=1** is f = 1 - i: the blocks f of W, R, B and P are not used, and their gradient is zero.
+* **Squeeze with an empty list of axes** takes none away where the list is an input (opset 13), all where it is an
+  attribute; the runtime takes all.
+* **Softmax before opset 13** sums over all axes from `axis` on; an axis beyond the last is refused.
 * At a corner (of Relu, of the clip ...) the derivative is the one that `rnncore.layers.onnx_activations` states.
 """
 

@@ -39,10 +39,15 @@ def binary(f: Callable[..., Array], df: Callable[..., tuple[Array, Array]] | Non
     def value(node: Node, a: Array, b: Array) -> Array:
         b = _aligned(node, a, b)
         try:
-            np.broadcast_shapes(a.shape, b.shape)
+            shape = np.broadcast_shapes(a.shape, b.shape)
         except ValueError:
             node.refuse("inputs", "shapes that broadcast", f"{a.shape} and {b.shape}", "correct the graph")
-        return f(a, b)
+        if node.version < 7 and shape != a.shape:
+            node.refuse("inputs", "a second that broadcasts to the first", f"{a.shape} and {b.shape}", "as of opset 7")
+        try:
+            return f(a, b)
+        except ZeroDivisionError:
+            node.refuse("input 'B'", "integers other than 0", "0", "divide floats")
 
     def slopes(node: Node, dy: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
         assert df is not None
@@ -54,7 +59,11 @@ def binary(f: Callable[..., Array], df: Callable[..., tuple[Array, Array]] | Non
 
 
 def _where(node: Node, yes: Array, a: Array, b: Array) -> Array:
-    return np.where(yes, a, b)
+    try:
+        return np.where(yes, a, b)
+    except ValueError:
+        shapes = f"{yes.shape}, {a.shape} and {b.shape}"
+        node.refuse("inputs", "shapes that broadcast", shapes, "correct the graph")
 
 
 def _dwhere(node: Node, dy: Array, y: Array, yes: Array, a: Array, b: Array) -> tuple[Array | None, ...]:
@@ -62,6 +71,8 @@ def _dwhere(node: Node, dy: Array, y: Array, yes: Array, a: Array, b: Array) -> 
 
 
 def _range(node: Node, start: Array, limit: Array, delta: Array) -> Array:
+    if not start.size == limit.size == delta.size == 1:
+        node.refuse("inputs", "one number each", f"{start.shape}, {limit.shape} and {delta.shape}", "correct the graph")
     if not delta.item():
         node.refuse("input 'delta'", "a step other than 0", "0", "the range would not end")
     count = max(0, int(np.ceil((limit.item() - start.item()) / delta.item())))
@@ -71,6 +82,8 @@ def _range(node: Node, start: Array, limit: Array, delta: Array) -> Array:
 def _divide(a: Array, b: Array) -> Array:
     if a.dtype.kind not in "iu":
         return np.asarray(a / b)
+    if not b.all():
+        raise ZeroDivisionError
     quotient = np.abs(a) // np.abs(b)  # towards zero, as ONNX has it
     return np.asarray(np.where((a < 0) == (b < 0), quotient, -quotient).astype(a.dtype))
 
@@ -95,7 +108,12 @@ def _gemm_parts(node: Node, a: Array, b: Array) -> tuple[float, float, Array, Ar
     if a.ndim != 2 or b.ndim != 2:
         node.refuse("inputs 'A' and 'B'", "matrices", f"shapes {a.shape} and {b.shape}", "put a Reshape in front")
     A, B = a.T if node.flag("transA") else a, b.T if node.flag("transB") else b
-    return float(node.attributes["alpha"]), float(node.attributes["beta"]), A, B
+    alpha, beta = node.attributes["alpha"], node.attributes["beta"]
+    if a.dtype.kind in "iu":
+        if not (float(alpha).is_integer() and float(beta).is_integer()):
+            node.refuse("attributes 'alpha' and 'beta'", "whole numbers for integers", f"{alpha} and {beta}", "see A")
+        return int(alpha), int(beta), A, B
+    return float(alpha), float(beta), A, B
 
 
 def _gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
@@ -121,7 +139,7 @@ def _dgemm(node: Node, dy: Array, y: Array, a: Array, b: Array, c: Array | None 
 
 def _softmax_axes(node: Node, x: Array) -> tuple[int, ...]:
     """Return the axes that sum to 1: one from opset 13 on, before that all from `axis` to the last."""
-    axis = axis_of(node, int(node.attributes["axis"]), x.ndim, last=-1 if node.version >= 13 else 0)
+    axis = axis_of(node, int(node.attributes["axis"]), x.ndim)
     return (axis,) if node.version >= 13 else tuple(range(axis, x.ndim))
 
 

@@ -144,7 +144,8 @@ class RnncoreBackend(Backend):
         >>> run_node(node, [X, W, R])[1].ravel()
         array([14., 14.], dtype=float32)
         """
-        opset = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
+        newest = onnx.defs.onnx_opset_version()
+        opset = checks.size("opset_version", kwargs.pop("opset_version", newest))
         names = list(dict.fromkeys(name for name in node.input if name))
         model = onnx.helper.make_model(
             onnx.helper.make_graph(

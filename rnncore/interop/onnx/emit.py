@@ -71,15 +71,26 @@ class Emitter:
         """x (T, N, H) with zeros past each row's end."""
         return str(self.add("Mul", x, self.steps()))
 
-    def last(self, x: str) -> str:
-        """Each row's last step: the entry length - 1, or 0 for a row without a step, where x is zero all the same."""
-        one = self.add("Cast", self.add("Greater", self.lengths(), self.constant("zero", 0)), to=onnx.TensorProto.INT64)
-        at = self.add("Sub", self.lengths(), one)
+    def before(self, x: str, value: str) -> tuple[str, str]:
+        """x behind a step of this value, so that there is one to take where T is 0, and the shape of one step."""
+        shape = self.add("Concat", self.constant("axis 1", [1]), self.add("Shape", x, start=1), axis=0)
+        return self.add("Concat", self.add("Expand", value, shape), x, axis=0), shape
+
+    def step(self, x: str, at: str) -> str:
+        """Each row's step number `at` (N,), counted from 1, and zeros where that is 0."""
+        steps, shape = self.before(x, self.constant("nothing", 0, self.dtype))
         at = self.add("Unsqueeze", at, self.constant("axes 0 2", [0, 2]))
-        tail = self.add("Shape", x, start=1)
-        shape = self.add("Concat", self.constant("axis 1", [1]), tail, axis=0)
-        found = self.add("GatherElements", self.within(x), self.add("Expand", at, shape), axis=0)
+        found = self.add("GatherElements", steps, self.add("Expand", at, shape), axis=0)
         return str(self.add("Squeeze", found, self.constant("axis 0", [0])))
+
+    def first(self, x: str) -> str:
+        """Each row's first step, zero for a row without one."""
+        begun = self.add("Greater", self.lengths(), self.constant("zero", 0))
+        return self.step(x, self.add("Cast", begun, to=onnx.TensorProto.INT64))
+
+    def last(self, x: str) -> str:
+        """Each row's last step, zero for a row without one."""
+        return self.step(x, self.lengths())
 
     def mean(self, x: str) -> str:
         """The mean over each row's own steps; the sum of none is divided by one."""
@@ -96,7 +107,8 @@ class Emitter:
 
     def max(self, x: str) -> str:
         """The largest value of each feature over each row's own steps, zero for a row without a step."""
-        seen = self.add("Where", self.live(), x, self.constant("-inf", -np.inf, self.dtype))
+        nothing = self.constant("-inf", -np.inf, self.dtype)
+        seen, _ = self.before(self.add("Where", self.live(), x, nothing), nothing)
         largest, _ = self.add("TopK", seen, self.constant("axis 1", [1]), outputs=2, axis=0)
         y = self.add("Squeeze", largest, self.constant("axis 0", [0]))
         return str(self.add("Where", self.moved(), y, self.constant("nothing", 0, self.dtype)))

@@ -19,17 +19,18 @@ import onnx.inliner
 
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.interop.onnx import arithmetic, recurrent, shaping
+from rnncore.interop.onnx import arithmetic, attributes, indexing, recurrent, shaping
 from rnncore.interop.onnx.nodes import DTYPES, Node, check_inputs, read_node, to_array
 from rnncore.interop.onnx.operator import Operator
 from rnncore.typing import Array, Grads, Params
 
 OPERATORS: dict[str, Operator] = {
     **shaping.OPERATORS,
+    **indexing.OPERATORS,
     **arithmetic.OPERATORS,
     **{
-        op: Operator(recurrent.forward, recurrent.backward, names, recurrent.check_attributes)
-        for op, names in recurrent.ATTRIBUTES.items()
+        op: Operator(recurrent.forward, recurrent.backward, names, attributes.check_attributes)
+        for op, names in attributes.ATTRIBUTES.items()
     },
 }
 HONOURED = {name: operator.attributes for name, operator in OPERATORS.items()}
@@ -49,18 +50,27 @@ class Graph:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[str], arrays: Params
+        self,
+        nodes: Sequence[Node],
+        inputs: Sequence[onnx.ValueInfoProto],
+        outputs: Sequence[onnx.ValueInfoProto],
+        arrays: Params,
     ) -> None:
-        self.nodes, self.outputs = tuple(nodes), tuple(outputs)
+        self.nodes, self.outputs = tuple(nodes), tuple(value.name for value in outputs)
         self.params: Grads = {name: a for name, a in arrays.items() if a.dtype.kind == "f"}
         self.constants = {name: a for name, a in arrays.items() if a.dtype.kind != "f"}
-        self._declared = {value.name: value for value in inputs if value.name not in arrays}
-        self.inputs = tuple(self._declared)
+        self._declared, self._given = ({value.name: value for value in values} for values in (inputs, outputs))
+        self.inputs = tuple(name for name in self._declared if name not in arrays)
+        for name in self._declared.keys() & arrays.keys():
+            _check_declared(self._declared[name], arrays[name], "initialiser")
         known = {*self.inputs, *arrays, ""}
         for node in self.nodes:
             for name in node.inputs:
                 if name not in known:
                     node.refuse(f"input {name!r}", "the output of an earlier node", "no such array", "sort the graph")
+            for name in filter(None, node.outputs):
+                if name in known or node.outputs.count(name) > 1:
+                    node.refuse(f"output {name!r}", "a new name", "one that is taken", "each array has its own")
             known |= set(node.outputs)
         for name in self.outputs:
             if name not in known:
@@ -73,7 +83,7 @@ class Graph:
         """
         found = {}
         for node in self.nodes:
-            if node.op not in recurrent.ATTRIBUTES:
+            if node.op not in attributes.ATTRIBUTES:
                 continue
             key = node.name or next(name for name in node.outputs if name)
             found[key] = recurrent.as_layer(node, [self.params.get(name) for name in node.inputs])
@@ -92,6 +102,8 @@ class Graph:
             results, cache = OPERATORS[node.op].forward(node, given)
             caches.append(cache)
             values.update({name: y for name, y in zip(node.outputs, results, strict=False) if name})
+        for name, value in self._given.items():
+            _check_number(value, values[name], "output")
         return tuple(values[name].copy() for name in self.outputs), GraphCache(values, tuple(caches))
 
     def backward(self, arrays: Mapping[str, Array], cache: GraphCache, upstream: Sequence[Array]) -> Grads:
@@ -135,7 +147,7 @@ class Graph:
         """Return the gradient of an output that nobody reads."""
         if k < len(node.outputs) and node.outputs[k]:
             return np.zeros_like(values[node.outputs[k]])
-        if node.op in recurrent.ATTRIBUTES:
+        if node.op in attributes.ATTRIBUTES:
             return recurrent.zeros(node, k, own)
         return np.zeros(0)
 
@@ -152,10 +164,12 @@ class Graph:
                 came = f"a {type(array).__name__}"
                 raise ContractError(f"input {name!r}", "a NumPy array", came, "convert it with numpy.asarray")
             if name in self._declared:
-                _check_declared(self._declared[name], array)
-            elif name in self.params and array.shape != self.params[name].shape:
-                shape = self.params[name].shape
-                raise ContractError(name, f"shape {shape}", f"shape {array.shape}", "it replaces an initialiser")
+                _check_declared(self._declared[name], array, "input")
+                continue
+            stored = self.params[name] if name in self.params else self.constants[name]
+            if array.shape != stored.shape or array.dtype not in (stored.dtype, np.complex128):
+                expected, came = (f"shape {a.shape}, dtype {a.dtype}" for a in (stored, array))
+                raise ContractError(name, expected, came, "it replaces an initialiser")
         return dict(arrays)
 
 
@@ -173,13 +187,18 @@ def _check_kind(value: onnx.ValueInfoProto, what: str) -> None:
         raise ContractError(f"{what} {value.name!r}", "float32, float64, integers or bool", name, advice)
 
 
-def _check_declared(value: onnx.ValueInfoProto, array: Array) -> None:
+def _check_number(value: onnx.ValueInfoProto, array: Array, what: str) -> None:
     kind = value.type.tensor_type
-    what = f"input {value.name!r}"
     if kind.elem_type and array.dtype.kind != "c":
         wanted = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
         if array.dtype != wanted:
-            raise ContractError(what, f"dtype {wanted}", f"dtype {array.dtype}", "the model declares it so")
+            advice = "the model declares it so"
+            raise ContractError(f"{what} {value.name!r}", f"dtype {wanted}", f"dtype {array.dtype}", advice)
+
+
+def _check_declared(value: onnx.ValueInfoProto, array: Array, what: str) -> None:
+    _check_number(value, array, what)
+    kind, what = value.type.tensor_type, f"{what} {value.name!r}"
     if kind.HasField("shape"):
         sizes = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
         fits = len(sizes) == array.ndim and all(s in (None, n) for s, n in zip(sizes, array.shape, strict=True))
@@ -196,9 +215,24 @@ def _add(sums: Grads, name: str, d: Array, like: Array) -> None:
 
 def read_model(model: onnx.ModelProto, words: Mapping[str, Any]) -> Graph:
     """Return the graph of a model, every node of it read and refused where it cannot be honoured."""
+    if not isinstance(model, onnx.ModelProto):
+        raise ContractError("model", "an onnx.ModelProto", f"a {type(model).__name__}", "read a file with onnx.load")
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
+        try:
+            model = onnx.inliner.inline_local_functions(model)
+        except onnx.checker.ValidationError as error:
+            raise ContractError("functions", "functions that can be inlined", str(error)[:200], "see onnx") from error
+    domains = ["" if o.domain == "ai.onnx" else o.domain for o in model.opset_import]
+    opsets = {domain: o.version for domain, o in zip(domains, model.opset_import, strict=True)}
+    proto = model.graph
+    for what, names in (
+        ("opset_import", domains),
+        *((word, [v.name for v in values])
+          for word, values in (("input", proto.input), ("output", proto.output), ("initialiser", proto.initializer))),
+    ):  # fmt: skip
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ContractError(what, "each name once", f"{twice!r} more than once", "correct the model")
     if model.graph.sparse_initializer:
         raise ContractError("sparse_initializer", "none", "some", "store the initialisers as dense tensors")
     nodes = [_with(read_node(proto, opsets, HONOURED), words) for proto in model.graph.node]
@@ -208,7 +242,7 @@ def read_model(model: onnx.ModelProto, words: Mapping[str, Any]) -> Graph:
         for value in values:
             _check_kind(value, what)
     arrays = {t.name: to_array(t, f"initialiser {t.name!r}") for t in model.graph.initializer}
-    return Graph(nodes, model.graph.input, [value.name for value in model.graph.output], arrays)
+    return Graph(nodes, model.graph.input, model.graph.output, arrays)
 
 
 def _with(node: Node, words: Mapping[str, Any]) -> Node:

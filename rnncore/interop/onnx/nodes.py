@@ -1,7 +1,8 @@
 """A node of an ONNX graph, read against the schema of its operator: nothing it says may be overlooked.
 
 A node is refused, with its name and the attribute's, where its operator is not one of ours, where it has an attribute
-that the operator does not know in this opset or that we do not honour, and where inputs are missing or too many.
+that the operator does not know in this opset, that is of another kind, said twice, or not honoured by us, where inputs
+are missing or too many, or of a dtype that the operator does not have in this opset.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Schema = Any  # onnx.defs.OpSchema
 FLOATS = ("float32", "float64")
 WIDE = (*FLOATS, "complex128")  # complex128: in the gradient laboratory
 DTYPES = (*WIDE, "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+NAMES = {"tensor(float)": "float32", "tensor(double)": "float64"} | {f"tensor({name})": name for name in DTYPES[3:]}
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,17 @@ def read_node(proto: onnx.NodeProto, opsets: Mapping[str, int], honoured: Mappin
     """Return the node, or raise ContractError. `honoured` gives each operator of ours the attributes it reads."""
     label = f"node {proto.name!r} ({proto.op_type})"
     domain = "" if proto.domain == "ai.onnx" else proto.domain
-    opset = opsets.get(domain)
+    opset, newest = opsets.get(domain), defs.onnx_opset_version()
     if domain or proto.op_type not in honoured:
         came = f"{proto.op_type} of the domain {domain!r}" if domain else proto.op_type
         raise ContractError(label, f"an operator among {', '.join(sorted(honoured))}", came, "it is not implemented")
     if opset is None:
         raise ContractError("opset_import", "a version of the domain ''", "none", f"{label} needs one")
+    if opset > newest:
+        advice = "a newer onnx knows what has changed"
+        raise ContractError("opset_import", f"a version up to {newest} of the domain ''", str(opset), advice)
     try:
-        schema = defs.get_schema(proto.op_type, min(opset, defs.onnx_opset_version()), "")
+        schema = defs.get_schema(proto.op_type, opset, "")
     except defs.SchemaError as error:
         raise ContractError(label, f"an operator of opset {opset}", proto.op_type, str(error)[:80]) from None
     given = {a.name: _value(a, label) for a in proto.attribute}
@@ -86,12 +91,18 @@ def read_node(proto: onnx.NodeProto, opsets: Mapping[str, int], honoured: Mappin
         proto.op_type, proto.name, schema.since_version, tuple(proto.input), tuple(proto.output), attributes,
         frozenset(given), schema,
     )  # fmt: skip
-    for name in given:
+    for said in proto.attribute:
+        name, kind = said.name, onnx.AttributeProto.AttributeType.Name(said.type)
         if name not in schema.attributes:
             known = ", ".join(sorted(schema.attributes)) or "none"
             node.wrong(name, f"attributes among {known}", f"{proto.op_type} of opset {opset} has no such attribute")
         if name not in honoured[proto.op_type]:
             node.wrong(name, "no such attribute", "it is not implemented")
+        wanted: Any = schema.attributes[name].type
+        if kind != wanted.name:
+            node.refuse(f"attribute {name!r}", f"one of kind {wanted.name}", kind, "see the specification")
+        if sum(name == other.name for other in proto.attribute) > 1:
+            node.wrong(name, "one value", "it stands there more than once")
     for name, attribute in schema.attributes.items():
         if attribute.required and name not in given:
             node.wrong(name, "a value", "the specification requires it")
@@ -128,9 +139,11 @@ def _check_counts(node: Node) -> None:
     ):
         if not least <= len(names) <= most:
             node.refuse(what, f"{least} to {most}", str(len(names)), "see the specification of the operator")
+        if what == "outputs" and not any(names):
+            node.refuse(what, "one with a name", "none", "the node makes nothing")
         for k, name in enumerate(names):
             parameter = formal[min(k, len(formal) - 1)]
-            if not name and parameter.option == defs.OpSchema.FormalParameterOption.Single and what == "inputs":
+            if not name and parameter.option != defs.OpSchema.FormalParameterOption.Optional and what == "inputs":
                 node.refuse(f"input {parameter.name!r}", "an array", "an empty name", "it is not optional")
 
 
@@ -139,7 +152,12 @@ def to_array(tensor: onnx.TensorProto, what: str) -> Array:
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         advice = "load it with onnx.load, which reads the data too"
         raise ContractError(what, "data inside the model", "a reference to another file", advice)
-    array = np.array(onnx.numpy_helper.to_array(tensor))
+    try:
+        if min(tensor.dims, default=0) < 0:
+            raise ValueError("a negative size")
+        array = np.array(onnx.numpy_helper.to_array(tensor))
+    except (ValueError, TypeError) as error:
+        raise ContractError(what, f"numbers of shape {tuple(tensor.dims)}", str(error)[:80], "write it anew") from error
     if array.dtype.name not in DTYPES:
         raise ContractError(what, "float32, float64, integers or bool", str(array.dtype), "rnncore has no such numbers")
     return array
@@ -155,8 +173,13 @@ def check_inputs(node: Node, arrays: Sequence[Array | None]) -> None:
         if dtype not in DTYPES:
             advice = "rnncore computes in float32 and float64; put a Cast in front"
             node.refuse(node.input_name(k), "float32, float64, integers or bool", dtype, advice)
-        letter = node.schema.inputs[min(k, len(node.schema.inputs) - 1)].type_str
+        formal = node.schema.inputs[min(k, len(node.schema.inputs) - 1)]
+        letter = formal.type_str
         dtype = "float64" if dtype == "complex128" else dtype
+        known = [NAMES[kind] for kind in formal.types if kind in NAMES]
+        if dtype not in known and formal.name != "sequence_lens":  # which may be int64 too; the operators look
+            advice = f"{node.op} of this opset has no others; put a Cast in front"
+            node.refuse(node.input_name(k), " or ".join(sorted(known)), dtype, advice)
         first, where = seen.setdefault(letter, (dtype, node.input_name(k)))
         if dtype != first:
             node.refuse(node.input_name(k), f"{first}, as {where} has", dtype, "put a Cast in front")

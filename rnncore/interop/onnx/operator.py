@@ -75,6 +75,6 @@ def integers(node: Node, name: str, position: int, inputs: Inputs) -> list[int] 
 def axis_of(node: Node, value: int, ndim: int, what: str = "attribute 'axis'", last: int = -1) -> int:
     """Return an axis counted from the front; ContractError where there is none. `last`: how far beyond is allowed."""
     top = ndim + last
-    if not -ndim <= value <= max(top, 0):
+    if not -ndim <= value <= top:
         node.refuse(what, f"an axis from {-ndim} to {top}", str(value), f"the array has {ndim} axes")
     return value + ndim if value < 0 else value

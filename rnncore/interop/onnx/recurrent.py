@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncore.contract import Layer
-from rnncore.errors import ContractError
+from rnncore.interop.onnx.attributes import directions, make_layer
 from rnncore.interop.onnx.directions import Directions
 from rnncore.interop.onnx.nodes import WIDE, Node
-from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
-from rnncore.onnx_words import NUMBERS, activation, proper_name
 from rnncore.typing import Array, Grads, Params, State
 
 Inputs = Sequence[Array | None]
@@ -24,13 +22,6 @@ Inputs = Sequence[Array | None]
 # Our gate blocks among those of ONNX: i f g o in i o f c, r z n in z r h; peepholes i f o in i o f.
 BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
 PEEPHOLES = (0, 2, 1)
-FUNCTIONS = {"RNN": ("Tanh",), "LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
-COMMON = frozenset({"activations", "activation_alpha", "activation_beta", "clip", "direction", "hidden_size", "layout"})
-ATTRIBUTES = {
-    "RNN": COMMON | {"output_sequence"},
-    "LSTM": COMMON | {"output_sequence", "input_forget"},
-    "GRU": COMMON | {"output_sequence", "linear_before_reset"},
-}
 
 
 class Cache(NamedTuple):
@@ -43,90 +34,12 @@ class Cache(NamedTuple):
     empty: Array  # which of the rows, in this order, have length zero
 
 
-def _directions(node: Node) -> tuple[str, ...]:
-    word = node.attributes.get("direction", "forward")
-    if node.op == "GRU" and node.version == 1 and word == "foward":  # so the default is spelt in opset 1
-        word = "forward"
-    known = {"forward": ("forward",), "reverse": ("backward",), "bidirectional": ("forward", "backward")}
-    if word not in known:
-        node.wrong("direction", "'forward', 'reverse' or 'bidirectional'")
-    return known[word]
-
-
-def _activations(node: Node, count: int) -> list[tuple[str, float, float]]:
-    """Return (name, alpha, beta) for each equation of each direction; alphas and betas are taken in that order."""
-    wanted = len(FUNCTIONS[node.op]) * count
-    names = node.attributes["activations"] if "activations" in node.given else list(FUNCTIONS[node.op]) * count
-    if node.op == "RNN" and len(names) == 2 and count == 1 and names[0].lower() == names[1].lower():
-        names = names[:1]  # the default of the operator has two, whatever the direction
-    if len(names) != wanted:
-        node.wrong("activations", f"{wanted} names", "one for each equation and direction")
-    left = {key: list(node.attributes.get(f"activation_{key}", ())) for key in ("alpha", "beta")}
-    chosen: list[tuple[str, float, float]] = []
-    for name in names:
-        try:
-            proper = proper_name(name)
-        except ContractError as error:
-            node.wrong("activations", error.expected, error.advice)
-        numbers = {key: left[key].pop(0) if key in NUMBERS[proper] and left[key] else None for key in left}
-        filled = [NUMBERS[proper].get(key, 0.0) if value is None else value for key, value in numbers.items()]
-        if not np.isfinite(filled).all():
-            part = "attributes 'activation_alpha' and 'activation_beta'"
-            node.refuse(part, f"finite numbers for {proper}", str(filled), "correct the node")
-        chosen.append((proper, filled[0], filled[1]))
-    for key, rest in left.items():
-        if rest:
-            takers = sum(key in NUMBERS[name] for name, *_ in chosen)
-            node.wrong(f"activation_{key}", f"{takers} numbers", f"one for each activation that takes {key}")
-    return chosen
-
-
-def _clip(node: Node) -> float | None:
-    clip = node.attributes.get("clip")
-    if clip is not None and not 0 <= clip < np.inf:
-        node.wrong("clip", "a number of at least 0", "leave it out for no clip")
-    return clip
-
-
-def check_attributes(node: Node) -> None:
-    """Raise ContractError for an attribute that is wrong whatever the arrays are."""
-    _activations(node, len(_directions(node)))
-    _clip(node)
-    for name in ("layout", "input_forget", "linear_before_reset", "output_sequence"):
-        node.flag(name)
-
-
-def make_layer(node: Node, D: int, H: int, peepholes: bool, dtype: str) -> Directions:
-    """Return the layer that a node means, for D features and H units; ContractError names a wrong attribute."""
-    said = node.attributes.get("hidden_size")
-    if said is not None and said != H:
-        node.wrong("hidden_size", f"{H}, as R has", "let the attribute and the weights agree")
-    if node.flag("output_sequence") and not (node.outputs and node.outputs[0]):
-        node.wrong("output_sequence", "0, since Y is not asked for", "name the output Y, or leave the attribute out")
-    keys = _directions(node)
-    chosen, size = _activations(node, len(keys)), len(FUNCTIONS[node.op])
-    words: dict[str, Any] = {"clip": _clip(node), "backend": node.words.get("backend", "numba"), "dtype": dtype}
-    parts = {}
-    for k, key in enumerate(keys):
-        own = [activation(word) for word in chosen[size * k : size * (k + 1)]]
-        layer: OnnxRNN | OnnxLSTM | OnnxGRU
-        if node.op == "RNN":
-            layer = OnnxRNN(D, H, own, **words)
-        elif node.op == "GRU":
-            layer = OnnxGRU(D, H, own, reset="after" if node.flag("linear_before_reset") else "before", **words)
-        else:
-            words |= {"input_forget": node.flag("input_forget"), "clip_cell": bool(node.words.get("clip_cell", False))}
-            layer = OnnxLSTM(D, H, own, peepholes=peepholes, **words)
-        parts[key] = layer.simple or layer
-    return Directions(parts)
-
-
 def _check(node: Node, inputs: Inputs) -> tuple[int, int, int, int]:
     """Require the shapes of the specification; return T, N, D and H."""
     X, W, R, _, lens, *rest = inputs
     assert X is not None and W is not None and R is not None  # required by the schema
     names = [parameter.name for parameter in node.schema.inputs]
-    dirs, G, batch_first = len(_directions(node)), len(BLOCKS[node.op]), node.flag("layout")
+    dirs, G, batch_first = len(directions(node)), len(BLOCKS[node.op]), node.flag("layout")
     for k, array in enumerate(inputs[:3]):
         if array is not None and array.ndim != 3:
             node.refuse(f"input {names[k]!r}", "three axes", f"shape {array.shape}", "see the specification")

@@ -23,10 +23,10 @@ from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Dense, Embedding, LayerNorm
 from rnncore.interop.atomic import replacing
+from rnncore.interop.onnx.attributes import operator_of, said_by
 from rnncore.interop.onnx.emit import Emitter
-from rnncore.interop.onnx.recurrent import FUNCTIONS, from_params
+from rnncore.interop.onnx.recurrent import from_params
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
-from rnncore.onnx_words import NUMBERS
 from rnncore.pooling import Attention, MaxPool, MeanPool
 from rnncore.recurrent import (
     GRU,
@@ -148,7 +148,7 @@ class _Writer(Emitter):
         self, layer: Any, path: str, own: Params, x: str, states: list[str], direction: str
     ) -> tuple[str, list[str]]:
         """One recurrent operator in one direction."""
-        op, own = _operator(layer, own)
+        op, own = operator_of(layer, own)
         W, R, B, P = from_params(op, own)
         if op != "GRU":
             B = B * np.repeat([1, 0], len(B) // 2).astype(B.dtype)  # the operator adds its two halves
@@ -158,7 +158,7 @@ class _Writer(Emitter):
         peepholes = [] if P is None else [self.constant(f"{path}P", P[None], P.dtype)]
         outputs = self.add(
             op, x, *names, "lengths", *given, *peepholes,
-            outputs=1 + len(states), hidden_size=layer.H, direction=direction, **_attributes(layer, op)
+            outputs=1 + len(states), hidden_size=layer.H, direction=direction, **said_by(layer, op)
         )  # fmt: skip
         y = self.add("Squeeze", outputs[0], self.constant("axis 1", [1]))
         ends = [self.add("Squeeze", end, first) for end in outputs[1:]]
@@ -213,9 +213,7 @@ class _Writer(Emitter):
         y, final = self.layer(layer.layer, f"{path}inner.", params, moving, states)
         if layer.keeps_time:
             return self.add("Concat", y, self.within(beside), axis=-1), final
-        first = self.add("Gather", beside, self.constant("zero", 0))
-        first = self.add("Where", self.moved(), first, self.constant("nothing", 0, self.dtype))
-        return self.add("Concat", y, first, axis=-1), final
+        return self.add("Concat", y, self.first(beside), axis=-1), final
 
     def stateless(self, layer: Layer, path: str, own: Params, x: str) -> str:
         """A layer without a state."""
@@ -245,31 +243,3 @@ class _Writer(Emitter):
             advice = REASONS.get(type(layer), f"{path.rstrip('.') or 'the model'} is none of them")
             raise ContractError("model", f"layers among {WRITTEN}", repr(layer), advice)
         return self.within(y) if has_time else str(y)
-
-
-def _operator(layer: Any, own: Params) -> tuple[str, Params]:
-    """The operator that a cell is, and the parameters for it in our order of blocks."""
-    if not isinstance(layer, CoupledLSTM):
-        return type(layer).__name__.removeprefix("Onnx").removeprefix("Peephole"), own
-    parts = {name: np.split(a, 3, axis=-1) for name, a in own.items()}
-    # the operator keeps i, leaves its block f unread, and takes f = 1 - i: i is 1 - f where a_i is -a_f
-    return "LSTM", {name: np.concatenate([-f, 0 * f, g, o], axis=-1) for name, (f, g, o) in parts.items()}
-
-
-def _attributes(layer: Any, op: str) -> dict[str, Any]:
-    """What a cell says beyond its weights."""
-    if not isinstance(layer, (OnnxRNN, OnnxLSTM, OnnxGRU)):
-        words = {"tanh": FUNCTIONS[op], "relu": tuple("Relu" if f == "Tanh" else f for f in FUNCTIONS[op])}
-        found: dict[str, Any] = {"activations": list(words[layer.options.get("activation", "tanh")])}
-        found |= {"input_forget": 1} if isinstance(layer, CoupledLSTM) else {}
-        return found | ({"linear_before_reset": int(layer.options["reset"] == "after")} if op == "GRU" else {})
-    found = {"activations": [a.name for a in layer.activations]}
-    for key in ("alpha", "beta"):
-        numbers = [getattr(a, key) for a in layer.activations if key in NUMBERS[a.name]]
-        found |= {f"activation_{key}": numbers} if numbers else {}
-    found |= {} if layer.clip is None else {"clip": layer.clip}
-    if layer.options.get("clip_cell"):
-        advice = "runtimes do not clip what h gets; say clip_cell=False"
-        raise ContractError("model", "cells whose h is not clipped", repr(layer), advice)
-    found |= {"linear_before_reset": int(layer.options["reset"] == "after")} if op == "GRU" else {}
-    return found | ({"input_forget": int(layer.options["input_forget"])} if op == "LSTM" else {})

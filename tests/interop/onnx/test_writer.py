@@ -1,13 +1,19 @@
 """Our models as ONNX: the runtime computes what we compute, and what it reads back is the same again."""
 
+import numpy as np
 import pytest
 from conftest import TOLERANCE, scaled_error
 from nodes import onnxruntime_outputs
+from onnx.reference import ReferenceEvaluator
 
 import rnncore as rc
 from rnncore.gradcheck import check_pair, random_problem
 from rnncore.interop import from_onnx, to_onnx
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM
+
+EXACT = TOLERANCE["equal in float64"]
+# ONNX's own evaluator overlooks input_forget and, but in RNN, activations
+OVERLOOKED = {"rnn relu", "lstm relu", "coupled gates both ways", "an operator with everything", "a gru with others"}
 
 MODELS = {
     "rnn": rc.RNN(3, 4),
@@ -74,6 +80,29 @@ def test_the_runtime_computes_what_we_compute_for_any_number_of_steps_and_rows(n
         outputs = onnxruntime_outputs(proto, feed(p))
         for mine, other in zip((y, *state_T), outputs, strict=True):
             assert scaled_error(mine, other) < TOLERANCE["float32 against float64"]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in OVERLOOKED])
+def test_the_evaluator_of_onnx_computes_what_we_compute_in_float64(name):
+    """It overlooks lengths too, so that all rows have all steps."""
+    model = MODELS[name].using(backend="numpy", dtype="float64")
+    p = random_problem(model, T=5, N=3, ragged=False)
+    y, state_T, _ = model.forward(p.params, p.x, p.state_0)
+    outputs = ReferenceEvaluator(to_onnx(model, p.params)).run(None, feed(p._replace(lengths=np.full(3, 5))))
+    for mine, other in zip((y, *state_T), outputs, strict=True):
+        assert scaled_error(mine, other) < EXACT
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_without_a_single_step_the_runtime_gives_what_we_give(name):
+    model = MODELS[name].using(backend="numpy")
+    p = problem(model, N=2)
+    p = p._replace(x=p.x[:0], lengths=np.zeros(2, int))
+    y, state_T, _ = model.forward(p.params, p.x, p.state_0, p.lengths)
+    proto = to_onnx(model, p.params)
+    for outputs in (onnxruntime_outputs(proto, feed(p)), from_onnx(proto, backend="numpy")[0].forward(feed(p))[0]):
+        for mine, other in zip((y, *state_T), outputs, strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 @pytest.mark.parametrize("name", MODELS)
