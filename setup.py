@@ -14,7 +14,7 @@ MARKETING = [
     "typer>=0.15",
 ]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
-PEERS = ["torch>=2.4", "keras>=3.5"]
+PEERS = ["torch>=2.4", "onnxscript>=0.5", "keras>=3.5"]  # onnxscript: for torch's newer exporter
 DEV = [*MARKETING, *ONNX, "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11"]
 DEV += ["nbclient>=0.10", "ipykernel>=6", "safetensors>=0.4", "mpmath>=1.3"]
 

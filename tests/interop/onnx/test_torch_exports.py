@@ -39,10 +39,26 @@ class Packed(torch.nn.Module):
         return torch.softmax(self.head(y), -1)
 
 
-def exported(module, arguments, names):
+class Tagger(torch.nn.Module):
+    """Integer ids, their embedding, a layer over time, an affine map."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(7, 3)
+        self.inner, self.head = getattr(torch.nn, kind)(3, 4, batch_first=True), torch.nn.Linear(4, 2)
+
+    def forward(self, ids):
+        return self.head(self.inner(self.embedding(ids))[0])
+
+
+def exported(module, arguments, names, dynamo=False):
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own deprecations
+        if dynamo:  # the exporter that traces the graph of torch.export
+            pytest.importorskip("onnxscript")
+            words = {"input_names": names, "opset_version": 18, "dynamo": True, "verbose": False}
+            return torch.onnx.export(module, arguments, **words).model_proto
         torch.onnx.export(module, arguments, file, input_names=names, opset_version=17, dynamo=False)
     return onnx.load_from_string(file.getvalue())
 
@@ -68,3 +84,25 @@ def test_outputs_and_gradients_are_those_of_the_module(kind, make):
     grads = rep.gradients(arrays, [d])
     for name in floats:
         assert scaled_error(grads[name], given[name].grad.numpy()) < TOLERANCE["equal in float64"], name
+
+
+@pytest.mark.parametrize(
+    ("kind", "dynamo"),
+    [
+        *((kind, False) for kind in ("RNN", "LSTM", "GRU")),
+        ("LSTM", True),
+        *(pytest.param(kind, True, marks=pytest.mark.thorough) for kind in ("RNN", "GRU")),
+    ],
+)
+def test_ids_through_an_embedding_give_the_modules_outputs_and_its_gradient(kind, dynamo):
+    torch.manual_seed(0)
+    module, ids = Tagger(kind).double().eval(), torch.randint(0, 7, (3, 5))
+    rep = prepare(exported(module, (ids,), ["ids"], dynamo))
+    theirs, d = module(ids), np.random.default_rng(0).normal(size=(3, 5, 2))
+    (mine,) = rep.run({"ids": ids.numpy()})
+    assert scaled_error(mine, theirs.detach().numpy()) < TOLERANCE["equal in float64"]
+    theirs.backward(torch.from_numpy(d))
+    grads = rep.gradients({"ids": ids.numpy()}, [d])
+    for name in ("embedding.weight", "head.bias"):
+        expected = dict(module.named_parameters())[name].grad.numpy()
+        assert scaled_error(grads[name], expected) < TOLERANCE["equal in float64"], name

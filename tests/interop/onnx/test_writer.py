@@ -137,6 +137,20 @@ def test_a_whole_graph_has_gradients_by_every_initialiser_and_input(name):
     assert report.ok, str(report)
 
 
+def test_the_gradient_of_an_embedding_read_back_is_that_of_the_model():
+    model = rc.Stack(rc.Embedding(9, 3), rc.LSTM(3, 4), rc.Dense(4, 2)).using(dtype="float64", backend="numpy")
+    p = random_problem(model)
+    graph, _ = from_onnx(to_onnx(model, p.params), backend="numpy")
+    _, cache = graph.forward(feed(p))
+    grads = graph.backward(feed(p), cache, (p.dy, *p.dstate_T))
+    _, _, own = model.forward(p.params, p.x, p.state_0, p.lengths)
+    expected, _, dstate_0 = model.backward(p.params, own, p.dy, p.dstate_T)
+    assert scaled_error(grads["0.W"], expected["0.W"]) < EXACT and np.abs(expected["0.W"]).max() > 0
+    assert scaled_error(grads["2.W"], expected["2.W"]) < EXACT
+    for k, d in enumerate(dstate_0):
+        assert scaled_error(grads[f"state_0.{k}"], d) < EXACT
+
+
 def test_a_file_is_written_and_read(tmp_path):
     model = MODELS["classifier"]
     p = problem(model)
