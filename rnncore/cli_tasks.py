@@ -99,7 +99,7 @@ def fit(
 
     def read() -> EventLog:
         whole = EventLog(file, **words_of(log))
-        return whole if until is None else whole.until(until)
+        return whole if until is None else parts.cut(whole, until)
 
     _fit(made, read, out or Path(f"rnncore-{task}"), force)
 
@@ -136,9 +136,10 @@ def predict(
 def evaluate(model: Model, file: Log, **log: Any) -> None:
     """Judge a saved model on the last horizon of a later log, against simple methods that learn now."""
     from rnncore.marketing import command as parts
+    from rnncore.marketing.days import span
 
     task, events = _again(model, file, log)
-    parts.print_rivals(task, task.evaluate(events), events.last_day)
+    parts.print_rivals(task, task.evaluate(events), events.last_day - span(task.horizon * task.judged_over))
 
 
 @with_log(fresh=False)

@@ -61,6 +61,9 @@ def outcomes(log: EventLog, yes: str | None) -> Floats:
 
     yes: of a category, the level that is 1; None for a column of numbers.
     """
+    numbers = log.cells.numbers.get("outcome")
+    if numbers is not None and np.isnan(numbers).all():  # an empty column has no kind
+        return numbers
     if yes is not None:
         category = log.category("outcome")
         one = np.isin(category.codes, np.flatnonzero(category.levels == yes))

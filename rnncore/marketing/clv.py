@@ -31,10 +31,11 @@ from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.wording import counted
+from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 COLUMNS = ("purchases", "spend", "value", "low", "high")
+DECILES = "What is expected of each tenth of the customers"
 
 
 class Facts(NamedTuple):
@@ -73,6 +74,7 @@ class CLV(Task):
     measure = measures.DEVIANCE
     calibration = weeks.LEVEL
     reference = spend.MEAN
+    printed = (DECILES,)
     loss = staticmethod(weeks.likelihood)
 
     def __init__(
@@ -185,6 +187,15 @@ class CLV(Task):
         for week in np.unique(back[back < number])[::-1]:
             if len(rest := own.where(back != week)):
                 yield number - 1 - int(week), self.asked(rest, at, code)
+
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """What each tenth of the customers is expected to bring, and its share of all."""
+        by = "value" if self._money else "purchases"
+        tenths = pl.DataFrame(self.predict(log)).group_by("decile").agg(
+            pl.len().alias("customers"), pl.col(by).mean().alias(f"mean {by}"), pl.col(by).sum().alias("share of all")
+        )  # fmt: skip
+        shares = pl.col("share of all") / pl.col("share of all").sum()
+        return {DECILES: in_columns(tenths.sort("decile").with_columns(shares))}
 
     @property
     def deciles_(self) -> pl.DataFrame:

@@ -19,6 +19,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop.atomic import replacing
+from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.report import picture
@@ -57,6 +58,13 @@ def described(name: str | None) -> Iterator[str]:
     if name is not None:
         for file, rows in SAMPLES[name].items():
             yield from ("", f"{file}, for example:", *(f"    {row}" for row in rows.splitlines()))
+
+
+def cut(log: EventLog, until: str) -> EventLog:
+    """What a log holds until a day, and a line that says how much that is."""
+    early = log.until(to_day(until, "until"))
+    print(f"{counted(len(early), 'event')} of {len(log):,} came until {until}: the others are left for later\n")
+    return early
 
 
 def check_gradients(task: Task) -> Any:

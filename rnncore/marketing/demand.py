@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.base import clone
 
@@ -25,7 +26,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import bands, features, measures, rolling, series, series_effects
+from rnncore.marketing import bands, features, measures, rolling, series, series_effects, series_views
 from rnncore.marketing import explain as explaining
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.days import Day
@@ -36,10 +37,12 @@ from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import Effect
 from rnncore.marketing.series_rivals import simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.wording import counted
+from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)
+FORECASTS = "The forecasts (of the first series, where there are many)"
+EFFECTS = "What the calendar changes in the forecasts"
 FEW = 20
 
 
@@ -75,6 +78,7 @@ class Demand(Task):
     fewest = 1
     measure = measures.SCALED_QUANTILES
     reference = "last value"
+    printed = (FORECASTS,)
     loss = staticmethod(rc.losses.quantile)
 
     def __init__(
@@ -245,9 +249,17 @@ class Demand(Task):
         return np.asarray(asked.facts.units(said[None, :, len(LEVELS) // 2], scaled=False)[0])
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """The effects of the calendar."""
+        """The forecasts of the first series, and the effects of the calendar."""
+        shown: dict[str, Mapping[str, list[str]]] = {FORECASTS: in_columns(self._first(log))}
         found = self.effects(log)
-        return {"What the calendar changes in the forecasts": series_effects.table(found)} if found else {}
+        return shown | ({EFFECTS: series_effects.table(found)} if found else {})
+
+    def drawn_further(self, log: EventLog) -> dict[str, bytes]:
+        """The forecasts of the first series, after the values before them."""
+        return {FORECASTS: series_views.drawn(self._ready(log, None)[1], self._first(log), self.latest)}
+
+    def _first(self, log: EventLog) -> pl.DataFrame:
+        return pl.DataFrame(self.predict(log)).head(series_views.SHOWN * self.ahead)
 
     def effects(self, log: EventLog) -> list[Effect]:
         """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.

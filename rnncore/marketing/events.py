@@ -27,6 +27,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.marketing import making
 from rnncore.marketing.columns import Category, Columns
@@ -210,6 +211,9 @@ class EventLog:
         hits = np.flatnonzero(self.customers == customer)
         if not len(hits):
             advice = f"ids look like {self.customers[0]!r}" if len(self.customers) else "the log has no events"
+            few = self.customers[:10_000].tolist() if isinstance(customer, str) else []
+            if near := checks.nearest(customer, [one for one in few if isinstance(one, str)]):
+                advice = f"did you mean {near!r}?"
             raise ContractError("customer", "one of the log's customers", repr(customer), advice)
         return self._rows(np.arange(*self.offsets[hits[0] : hits[0] + 2]), hits)
 

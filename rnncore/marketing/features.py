@@ -60,6 +60,16 @@ def of_events(log: EventLog, roles: Sequence[str]) -> Columns:
     return Columns(numbers, categories)
 
 
+def called(log: EventLog, event: int) -> str:
+    """An event in words: its time, and what its columns event, channel, item and action say."""
+    words = [str(log.time[event])[:16].replace("T", " ").removesuffix(" 00:00")]
+    for role in ("event", "channel", "item", "action"):
+        category = log.cells.categories.get(role)
+        if category is not None and category.codes[event] >= 0:
+            words.append(str(category.levels[category.codes[event]]))
+    return ", ".join(words)
+
+
 def gaps(log: EventLog) -> Floats:
     """Days, with fractions, since the customer's event before, (n,); 0 for the first."""
     days = np.diff(log.time, prepend=log.time[:1]) / DAY

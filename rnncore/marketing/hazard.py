@@ -11,10 +11,11 @@ Within an interval the hazard is spread evenly; beyond the horizon it stays at t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -31,10 +32,12 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
 from rnncore.marketing.windows import ENDED, asked_at
+from rnncore.marketing.wording import in_columns
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 MOST = 12  # intervals
+SURVIVAL = "P(no event) until so many days from now"
 
 
 def _fit(outputs: Floats, target: Floats) -> Floats:
@@ -71,6 +74,7 @@ class ChurnHazard(Churn):
     name = "churn-hazard"
     example = "rnncore fit churn-hazard shop.csv --customer client_id --time bought_at --value amount --horizon 90"
     calibration = HAZARDS
+    printed = (SURVIVAL,)
     loss = staticmethod(discrete_hazard)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
@@ -143,6 +147,14 @@ class ChurnHazard(Churn):
             for x, w in zip(node, weight, strict=True):
                 area += w * (high - low) / 2 * task._curve(hazards, low + (high - low) * (x + 1) / 2)
         return work.frame({"expected_days": area}, asked.group)
+
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """The survival curve: of all customers, and of the tenths that are lowest and highest."""
+        days = np.unique(np.linspace(0, 2 * self.horizon, 9).round()[1:])
+        curve = pl.DataFrame(self.survival(log, days.tolist())).drop(log.columns["customer"])
+        shown = {"days from now": days.astype(int), "mean": curve.mean().row(0)}
+        shown |= {f"{q:.0%} of customers below": curve.quantile(q).row(0) for q in (0.1, 0.9)}
+        return {SURVIVAL: in_columns(pl.DataFrame(shown))}
 
     def _hazards(self, log: EventLog, at: Day | None) -> Any:
         task, work, origin = self._ready(log, at)

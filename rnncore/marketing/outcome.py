@@ -25,7 +25,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import cases
+from rnncore.marketing import cases, features
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
@@ -178,7 +178,7 @@ class Outcome(Task):
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The latest events before the case, and the case."""
         before = int((own.time < own.time[-1]).sum())
-        return [*((str(own.time[k])[:16], k) for k in range(before - number + 1, before)), ("the case", None)]
+        return [*((features.called(own, k), k) for k in range(before - number + 1, before)), ("the case", None)]
 
     def _compare(
         self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog

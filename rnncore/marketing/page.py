@@ -22,9 +22,9 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.report import COLOURS, as_png, drawn
 from rnncore.marketing.task import Task
-from rnncore.marketing.wording import counted
+from rnncore.marketing.wording import counted, in_columns
 
-PANELS, LABELS = 4, 12  # at most: pictures side by side, and values of a label
+PANELS, LABELS, FEW = 4, 12, 30  # at most: pictures side by side, values of a label, and answers that are all shown
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1917; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -62,6 +62,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
         f"<h2>The network's answers: {counted(answers.height, task.row)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
+        *([] if answers.height > FEW else [_table(in_columns(answers))]),
         *(part for name, count in _labels(answers).items() for part in (f"<h3>{_text(name)}</h3>", _table(count))),
         _image(_histograms(answers), "The answers as a picture; the tables above have the numbers."),
         "<h2>One answer taken apart</h2>",
@@ -116,6 +117,7 @@ def _labels(answers: pl.DataFrame) -> dict[str, dict[str, list[str]]]:
     for name in answers.columns[1:]:
         if answers.schema[name] == pl.String or answers.schema[name].is_integer():
             count = answers[name].value_counts().sort(["count", name], descending=[True, False]).head(LABELS)
+            count = count.sort(name) if answers.schema[name].is_integer() else count
             labels, times = [str(label) for label in count[name]], count["count"].to_list()
             shares = [f"{n / answers.height:.1%}" for n in times]
             found[name] = {name: labels, "rows": [f"{n:,}" for n in times], "share": shares}

@@ -34,8 +34,10 @@ from rnncore.marketing.renewals import Payments
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.windows import ENDED, require_both_outcomes
+from rnncore.marketing.wording import in_columns
 
 Array = NDArray[Any]
+BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"
 
 
 class Facts(NamedTuple):
@@ -78,6 +80,7 @@ class Subscriptions(Task):
     unit = "probability that the next renewal is taken"
     needs = ("event",)
     uses = (*renewals.ROLES, "extras")
+    printed = (BY_MONTH,)
 
     def __init__(
         self,
@@ -225,6 +228,14 @@ class Subscriptions(Task):
         chances, facts = task._says(self._learned, asked), asked.facts
         cohort = facts.payments.cohort[facts.asked].astype("datetime64[D]")
         return renewals.at_risk(chances, cohort, None if facts.log.value is None else facts.price)
+
+    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
+        """What is at risk, by month ahead and by cohort."""
+        found = self.at_risk(log)
+        last = found.filter(pl.col("month") == 1).select("cohort", "subscribers")
+        months = found.group_by("month").agg(pl.exclude("month", "cohort").sum()).sort("month")
+        cohorts = found.group_by("cohort").agg(pl.exclude("month", "cohort", "subscribers").sum())
+        return {BY_MONTH: in_columns(months), BY_COHORT: in_columns(last.join(cohorts, on="cohort").sort("cohort"))}
 
     def _asked(self, log: EventLog, at: Day | None) -> tuple[Subscriptions, EventLog, Examples]:
         task, work, day = self._ready(log, at)

@@ -229,7 +229,7 @@ class Task(BaseEstimator):  # type: ignore[misc]
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """What each of a customer's steps is called, and which of their events it is, if it is one: here the latest."""
         first = max(0, len(own) - number)
-        events: list[tuple[str, int | None]] = [(str(own.time[k])[:16], k) for k in range(first, len(own))]
+        events: list[tuple[str, int | None]] = [(features.called(own, k), k) for k in range(first, len(own))]
         return events + [("now", None)] * (number - len(events))
 
     def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:

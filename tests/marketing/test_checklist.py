@@ -247,6 +247,15 @@ def test_later_events_are_scored_and_evaluated(case):
     assert {rival.name for rival in task.evaluate(case.log)} == {rival.name for rival in task.table_}
 
 
+def test_what_it_says_beside_the_answers_is_tables_of_text_and_pictures(case):
+    found, drawn = case.task.further(case.log), case.task.drawn_further(case.log)
+    assert {*case.task.printed, *drawn} <= set(found)
+    for columns in found.values():
+        assert len({len(cells) for cells in columns.values()}) == 1
+        assert all(isinstance(cell, str) for cells in columns.values() for cell in cells)
+    assert all(png.startswith(b"\x89PNG") for png in drawn.values())
+
+
 def test_an_answer_is_explained_and_the_gradients_close(case):
     lengths = np.diff(case.log.offsets)
     found = case.task.explain(case.log, case.log.customers[lengths.argmax()])

@@ -179,8 +179,9 @@ def test_a_wrong_argument_is_named(name, value):
 
 def test_the_report_has_the_effects_of_the_calendar(case):
     task, frame, words = case
-    (table,) = task.further(EventLog(frame, **words)).values()
-    assert table["what"] == ["holiday = 1"]
+    forecasts, effects = task.further(EventLog(frame, **words)).values()
+    assert effects["what"] == ["holiday = 1"]
+    assert forecasts["who"] == [f"s{n}" for n in range(4) for _ in range(3)]
 
 
 def monthly(months=72):

@@ -9,7 +9,7 @@ import pytest
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog
 from rnncore.marketing.columns import EMPTY, Category, Columns
-from rnncore.marketing.features import encode, gaps, latest, measure, names, of_events
+from rnncore.marketing.features import called, encode, gaps, latest, measure, names, of_events
 
 
 def columns(numbers, words=None):
@@ -74,3 +74,9 @@ def test_roles_that_the_log_does_not_have_are_passed_over():
 def test_the_latest_rows_of_each_history_are_kept():
     cut = latest(np.arange(6)[:, None], np.array([0, 4, 4, 6]), 3)
     assert cut.values[:, 0].tolist() == [1, 2, 3, 4, 5] and cut.lengths.tolist() == [3, 0, 2]
+
+
+def test_an_event_is_called_by_its_time_and_its_categories():
+    rows = {"id": [1, 1], "t": ["2024-01-01", "2024-01-04 08:30"], "way": ["web", None], "what": ["tea", "cup"]}
+    log = EventLog(pl.DataFrame(rows), customer="id", time="t", channel="way", item="what")
+    assert [called(log, k) for k in (0, 1)] == ["2024-01-01, web, tea", "2024-01-04 08:30, cup"]

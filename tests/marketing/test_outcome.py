@@ -146,3 +146,11 @@ def test_of_two_kinds_the_shares_are_those_of_yes_and_no(three):
 def test_what_the_kinds_come_to_is_said(three):
     for word in ("without the history", "without the case", "Most probable kinds: accuracy"):
         assert word in three[0].table_.reason
+
+
+@pytest.mark.parametrize("name", ["outcome", "outcome-kind"])
+def test_where_the_column_is_empty_every_case_is_answered(name):
+    case = MADE_UP[name]()
+    task = case.task.fit(EventLog(case.frame, **case.words))
+    empty = EventLog(case.frame.with_columns(back=pl.lit(None, pl.String)), **case.words)
+    assert pl.DataFrame(task.predict(empty)).height == case.frame.height

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 from cli_runs import run
@@ -72,7 +73,20 @@ def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, l
     result = run("explain", *words, "--of", "nobody")
     assert result.exit_code == 2
     assert "rnncore: --of: expected one of the log's customers, received 'nobody'" in result.stderr
-    assert "Verdict:" in run("evaluate", *words).stdout
+    judged = " ".join(run("evaluate", *words).stdout.split())
+    assert "Verdict:" in judged and f"Back within 30 days of {churn.held_out_.origin}?" in judged
+
+
+def test_what_came_after_until_is_left_for_evaluate(tmp_path):
+    purchases().write_csv(tmp_path / "log.csv")
+    names = ["--customer", "who", "--time", "when", "--value", "paid", "--horizon", 30]
+    small = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    said = [*names, *small, "--until", "2024-06-01", "--out", tmp_path / "out"]
+    result = run("fit", "churn", tmp_path / "log.csv", *said)
+    early = purchases().filter(pl.col("when") <= pl.date(2024, 6, 1)).height
+    assert f"{early:,} events of {purchases().height:,} came until 2024-06-01" in result.stdout, result.output
+    assert Churn.load(tmp_path / "out" / "churn.safetensors").trained_until_ <= np.datetime64("2024-06-01")
+    assert run("evaluate", tmp_path / "out" / "churn.safetensors", tmp_path / "log.csv").exit_code == 0
 
 
 def test_the_tasks_are_listed_with_an_example_each():
