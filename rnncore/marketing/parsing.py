@@ -6,6 +6,8 @@ Rows are counted from 1, without the header, in the order of the file or datafra
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,9 +21,13 @@ CATEGORIES = ("event", "channel", "item", "action")  # roles of columns that hol
 MEASURES = (*NUMBERS, "propensity", "order")  # roles of columns that hold numbers
 TEXT = "text"  # the role of a column in somebody's own words
 
+EXACT = 2**53  # up to here each whole number is a float of its own
 LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
+FIRST, LAST = datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
 PART = 500_000  # cells that are parsed at a time
 _BLANK = r"^\s*$"
+_COMMA = r"[+-]?\d+,\d+"
+_FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?$"
 _OFFSET = r" ?(Z|[+-]\d{2}:?\d{2})$"
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -53,6 +59,8 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
             cells = parse_customer(column, raw.label)
         elif role == "time":
             cells = in_parts(lambda part: parse_time(part, raw.label, time_format), column)
+            if column.dtype == pl.String and time_format is None:
+                _require_one_way(column, name, raw.label)
         elif role in MEASURES:
             cells = in_parts(lambda part: parse_number(part, raw.label), column)
         elif role in CATEGORIES or role == TEXT or name in categories:
@@ -110,12 +118,23 @@ def _conversions(role: str, column: pl.Series, came: Any, number: bool, time_for
     zone = getattr(came, "time_zone", None)
     if role == "time" and zone is not None:
         checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
+    if role == "time" and (cut := _finer(column)):
+        checks.append(Check("times cut to microseconds", cut, f"{name!r}: what is finer is left off"))
     if role == "time" and column.dtype == pl.String and (time_format is None or time_format.endswith("%z")):
         iso = column.str.contains(_ISO) if time_format is None else True
         offsets = int((column.str.contains(_OFFSET) & iso).sum())
         if offsets:
             checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
     return checks
+
+
+def _finer(column: pl.Series) -> int:
+    """How many times are finer than a microsecond."""
+    if column.dtype == pl.String:
+        return int(column.str.contains(_FINER).sum())
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "ns":
+        return int((column.dt.nanosecond() % 1000 != 0).sum())
+    return 0
 
 
 def first_row(mask: pl.Series) -> int:
@@ -131,11 +150,16 @@ def parse_customer(column: pl.Series, label: str) -> pl.Series:
         return column
     if column.dtype.is_float():
         column = column.fill_nan(None)
-        broken = (column != column.round()).fill_null(False) | column.is_infinite().fill_null(False)
+        whole = (column == column.round()) & ~column.is_infinite()
+        close = whole & (column.abs() >= EXACT)
+        broken = (~whole | close).fill_null(False)
         if not broken.any():
             return column.cast(pl.Int64)
         row = first_row(broken)
-        raise DataError(f"{label}: customer {column[row - 1]} in row {row} of {column.name!r} is not a whole number")
+        why = "is not a whole number"
+        if close[row - 1]:
+            why = "may have been another before it was made a float; read ids of this size as integers or text"
+        raise DataError(f"{label}: customer {column[row - 1]} in row {row} of {column.name!r} {why}")
     if column.dtype == pl.Null:
         return column.cast(pl.String)
     raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; customer ids must be text or whole numbers")
@@ -156,9 +180,11 @@ def parse_number(column: pl.Series, label: str) -> pl.Series:
     broken = broken | numbers.is_infinite().fill_null(False)
     if broken.any():
         row = first_row(broken)
-        shown = repr(column[row - 1])
+        shown = str(column[row - 1])
+        comma = re.fullmatch(_COMMA, shown.strip()) is not None
+        advice = "write it with a decimal point" if comma else "correct or remove it"
         raise DataError(
-            f"{label}: {shown} in row {row} of {column.name!r} is not a finite number; correct or remove it"
+            f"{label}: {column[row - 1]!r} in row {row} of {column.name!r} is not a finite number; {advice}"
         )
     numbers = numbers.fill_nan(None)
     huge = (numbers.abs() > LARGEST).fill_null(False)
@@ -175,7 +201,7 @@ def parse_category(column: pl.Series, label: str) -> pl.Series:
     """Text; empty text is missing. Whole numbers and booleans are taken as the text that shows them, 7.0 as "7"."""
     if column.dtype.is_float():
         column = column.fill_nan(None)
-        whole = ((column == column.round()) | column.is_null()).all()
+        whole = (((column == column.round()) & (column.abs() <= EXACT)) | column.is_null()).all()
         column = column.cast(pl.Int64) if whole else column
     if column.dtype == pl.Null or column.dtype == pl.Boolean or column.dtype.is_numeric():
         return column.cast(pl.String)
@@ -189,6 +215,9 @@ def parse_any(column: pl.Series, label: str) -> pl.Series:
     if column.dtype == pl.Boolean:
         return column.cast(pl.Float64)
     if column.dtype != pl.String:
+        if not (column.dtype.is_numeric() or column.dtype == pl.Null):
+            what = "it must hold numbers or words; write it as one of them"
+            raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; {what}")
         return parse_number(column, label)
     cells = column.unique().str.strip_chars().replace("", None).drop_nulls().unique()
     truth = {"true": 1.0, "false": 0.0}
@@ -196,6 +225,12 @@ def parse_any(column: pl.Series, label: str) -> pl.Series:
         return column.str.strip_chars().replace("", None).str.to_lowercase().replace_strict(truth, default=None)
     if cells.cast(pl.Float64, strict=False).is_not_null().all():
         return in_parts(lambda part: parse_number(part, label), column)
+    if len(cells) and cells.str.contains(rf"^({_COMMA}|\d+)$").all():
+        shown = cells.filter(cells.str.contains(",", literal=True))[0]
+        raise DataError(
+            f"{label}: {column.name!r} holds numbers with a decimal comma, as {shown!r}; write them with a point, or "
+            "name the column as one of categories"
+        )
     return parse_category(column, label)
 
 
@@ -215,7 +250,7 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
             raise DataError(
                 f"{label}: column {column.name!r} holds {column.dtype}; time_format is for text and numbers"
             )
-        return column.cast(pl.Datetime("us"))
+        return _within_years(column.cast(pl.Datetime("us")), label)
     if column.dtype == pl.Null:
         return column.cast(pl.Datetime("us"))
     if column.dtype.is_integer() and time_format is None:
@@ -228,6 +263,8 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
             f"{label}: column {column.name!r} holds {column.dtype}; times must be dates, or text that is one"
         )
     text = column.cast(pl.String).str.strip_chars().replace("", None)
+    if time_format is None:
+        _require_one_way(text, column.name, label)
     parsed = _parse_iso(text) if time_format is None else _parse_format(text, time_format)
     broken = parsed.is_null() & text.is_not_null()
     if broken.any():
@@ -239,7 +276,28 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
                 'say so, for example time_format="%d/%m/%Y %H:%M"'
             )
         raise DataError(f"{label}: {str(column[row - 1])!r} in row {row} of {column.name!r} is not {wanted}")
-    return parsed
+    return _within_years(parsed, label)
+
+
+def _within_years(times: pl.Series, label: str) -> pl.Series:
+    """The times; DataError for one that no calendar of four digits has."""
+    odd = ((times < FIRST) | (times > LAST)).fill_null(False)
+    if odd.any():
+        row = first_row(odd)
+        raise DataError(f"{label}: the time in row {row} of {times.name!r} is outside the years 1 to 9999; correct it")
+    return times
+
+
+def _require_one_way(text: pl.Series, name: str, label: str) -> None:
+    """DataError where some times have an offset from UTC and others have none: no clock is common to them."""
+    clock = text.str.contains(_ISO) & text.str.contains(r"\d:\d")
+    zoned = clock & text.str.contains(_OFFSET)
+    if zoned.any() and (bare := clock & ~zoned).any():
+        bare = bare.fill_null(False)
+        raise DataError(
+            f"{label}: {text[first_row(bare) - 1]!r} in row {first_row(bare)} of {name!r} has no offset from UTC, "
+            "others have one; write all of them in one way"
+        )
 
 
 def _parse_iso(text: pl.Series) -> pl.Series:

@@ -8,6 +8,7 @@ columns are read one by one, each when it is asked for: no more than one is in m
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
@@ -75,6 +76,7 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
         path = Path(fspath(source))
         file, label = _File.opened(path, separator), path.name
         require_columns(wanted or [], file.names, label, separator)
+        file.require_single(file.names if wanted is None else wanted)
         file.require_cells()
         eager = nw.from_native(file.rows(wanted, 0 if wanted else None), eager_only=True)
     else:
@@ -113,11 +115,11 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
     for name in wanted:
         if name in present:
             continue
-        near = checks.nearest(name, present)
+        near = checks.nearest(name, [str(p) for p in present])
         advice = f"; did you mean {near!r}?" if near else ""
-        if len(present) == 1 and separator not in present[0] and any(mark in present[0] for mark in ",;\t|"):
+        if len(present) == 1 and separator not in str(present[0]) and any(mark in str(present[0]) for mark in ",;\t|"):
             advice = "; if the fields are separated by another character, give it as separator="
-        shown = ", ".join(repr(p if len(p) <= 60 else p[:60] + "...") for p in present[:30])
+        shown = ", ".join(repr(p if len(str(p)) <= 60 else str(p)[:60] + "...") for p in present[:30])
         more = f" and {len(present) - 30} more" if len(present) > 30 else ""
         raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
 
@@ -135,6 +137,7 @@ class _File(NamedTuple):
     lazy: pl.LazyFrame
     names: list[str]
     separator: str
+    zipped: bool
 
     @classmethod
     def opened(cls, path: Path, separator: str) -> _File:
@@ -149,6 +152,8 @@ class _File(NamedTuple):
         parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
         if b"\0" in start and not (parquet or zipped):
             raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
+        if b"\r" in start and b"\n" not in start and not (parquet or zipped):
+            raise DataError(f"{path} ends its lines with a carriage return alone; save it with line feeds")
         if path.suffix.lower() in (".parquet", ".pq") and not parquet:
             raise DataError(
                 f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv"
@@ -160,16 +165,27 @@ class _File(NamedTuple):
                 lazy = pl.scan_parquet(path, glob=False)
             else:
                 lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
-            return cls(path, kind, lazy, lazy.collect_schema().names(), separator)
+            return cls(path, kind, lazy, lazy.collect_schema().names(), separator, zipped)
 
         return _asked(path, kind, scanned)
 
     def require_cells(self) -> None:
         """See `_require_cells`."""
         if self.kind != "Parquet":
-            with self.path.open("rb") as file:
-                zipped = file.read(2) == b"\x1f\x8b"
-            _asked(self.path, self.kind, lambda: _require_cells(self.path, self.separator, len(self.names), zipped))
+            many = len(self.names)
+            _asked(self.path, self.kind, lambda: _require_cells(self.path, self.separator, many, self.zipped))
+
+    def require_single(self, names: Sequence[str]) -> None:
+        """DataError where the header of a CSV file has one of these names twice."""
+        if self.kind == "Parquet":
+            return
+        with (gzip.open if self.zipped else open)(
+            self.path, "rt", encoding="utf-8-sig", errors="replace", newline=""
+        ) as file:
+            written = next(csv.reader(file, delimiter=self.separator), [])
+        twice = next((name for name in names if written.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{self.path.name} has {written.count(twice)} columns called {twice!r}; rename all but one")
 
     def rows(self, names: Sequence[str] | None, most: int | None = None) -> pl.DataFrame:
         """These columns (None: all), `most` rows of them (None: all)."""
@@ -236,8 +252,24 @@ def to_polars(series: Any, label: str) -> pl.Series:
         values = series.to_numpy()
     if values.dtype == object:
         values = np.where(missing, None, values)
+        _require_one_zone(values, series.name, label)
+    if values.dtype.kind == "M" and not values.dtype.str.endswith(("[D]", "[ms]", "[us]", "[ns]")):
+        finer = values.astype("datetime64[us]")
+        if not np.array_equal(finer.astype(values.dtype)[~missing], values[~missing]):
+            raise DataError(f"column {series.name!r} of {label} holds a time too far away to be counted; correct it")
+        values = finer
     try:
         result = pl.Series(series.name, values.tolist() if values.dtype == object else values, strict=True)
     except TypeError:
         raise DataError(f"column {series.name!r} of {label} holds values of several types; convert it to one") from None
+    if isinstance(result.dtype, pl.Datetime) and result.dtype.time_zone is not None:
+        result = result.dt.replace_time_zone(None)
     return result.set(pl.Series(missing), None) if missing.any() and values.dtype != object else result
+
+
+def _require_one_zone(values: Any, name: str, label: str) -> None:
+    """DataError where times, one by one, are of several zones: no clock is common to them."""
+    zones = {str(value.tzinfo) for value in values if isinstance(value, datetime.datetime)}
+    if len(zones) > 1:
+        shown = ", ".join(sorted(zones)[:3])
+        raise DataError(f"column {name!r} of {label} holds times of several zones ({shown}); convert them to one")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog
+from rnncore.marketing import EventLog, parsing
 from rnncore.marketing.columns import EMPTY, OTHER
 from rnncore.marketing.days import to_day
 from rnncore.marketing.reading import require_columns
@@ -556,3 +556,129 @@ def test_an_amount_of_a_million_millions_is_read():
 
 def test_one_of_a_thing_is_in_the_singular():
     assert repr(log(frame().head(1))) == "EventLog(1 event of 1 customer, 2024-01-03 to 2024-01-03)"
+
+
+# nothing is converted in silence
+
+NOON = "2024-01-01T12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (f"id,t,v\n1,{NOON}Z,1\n1,{NOON},2\n", {}, f"'{NOON}' in row 2 of 't' has no offset from UTC"),
+        ("id,id,t,v\n1,2,2024-01-01,1\n", {}, "has 2 columns called 'id'"),
+        ("id,t,v\r1,2024-01-01,1\r", {}, "carriage return alone"),
+        ("id;t;v\n1;2024-01-01;1,5\n", {"separator": ";"}, "'1,5' in row 1 of 'v'.*decimal point"),
+        ('id,t,v,x\n1,2024-01-01,1,"1,5"\n1,2024-01-02,1,2\n', {"extras": ["x"]}, "'x' holds.*decimal comma, as '1,5'"),
+        ("id,t,v\n1,2024-13-01,1\n", {}, "'2024-13-01' in row 1"),
+    ],
+)
+def test_a_file_that_would_be_guessed_at_is_refused(tmp_path, text, words, message):
+    with pytest.raises(DataError, match=message):
+        log(csv(tmp_path, text), **words)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_quotes_and_line_breaks_inside_them_are_read(tmp_path, mark):
+    made = log(csv(tmp_path, f'{mark}"id",t,v,way\n"a\nb",2024-01-01,1,"x,y"\n007,2024-01-01,1,\n7,2024-01-01,2,z\n'),
+               channel="way")  # fmt: skip
+    assert made.customers.tolist() == ["007", "7", "a\nb"]
+    assert made.category("channel").levels.tolist() == ["x,y", "z"]
+
+
+def test_a_name_that_is_there_twice_and_not_asked_for_is_no_matter(tmp_path):
+    assert len(log(csv(tmp_path, "id,t,v,x,x\n1,2024-01-01,1,3,4\n"))) == 1
+
+
+def pandas_frame(**columns):
+    pd = pytest.importorskip("pandas")
+    return pd.DataFrame({"id": [1, 2], "t": ["2024-01-01", "2024-01-02"], "v": [1.0, 2.0], **columns})
+
+
+def test_pandas_times_of_several_zones_are_refused_and_those_of_one_keep_its_clock():
+    pd = pytest.importorskip("pandas")
+    rome, utc = (pd.Timestamp(NOON, tz=zone) for zone in ("Europe/Rome", "UTC"))
+    with pytest.raises(DataError, match="several zones"):
+        log(pandas_frame(t=pd.Series([rome, utc], dtype=object)))
+    made = log(pandas_frame(t=pd.Series([rome, rome], dtype=object)))
+    assert made.time.tolist() == [datetime.datetime(2024, 1, 1, 12)] * 2
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"t": np.array(["300000-01-01", "2024-01-01"], "datetime64[s]")}, "too far away"),
+        ({"t": np.array(["-0500-01-01", "2024-01-01"], "datetime64[s]")}, "outside the years 1 to 9999"),
+        ({"id": [2.0**60, 1.0]}, "may have been another before it was made a float"),
+        ({"id": ["007", 7]}, "several types"),
+        ({"v": [np.inf, 1.0]}, "inf in row 1"),
+        ({"id": [1.5, 2.0]}, "1.5 in row 1 of 'id' is not a whole number"),
+    ],
+)
+def test_a_pandas_column_that_would_be_changed_is_refused(column, message):
+    with pytest.raises(DataError, match=message):
+        log(pandas_frame(**column))
+
+
+def test_pandas_times_in_seconds_whole_numbers_with_gaps_and_categories_are_read():
+    pd = pytest.importorskip("pandas")
+    columns = {"n": pd.array([2**35 + 1, None], dtype="Int64"), "way": pd.Categorical(["x", None])}
+    frame = pandas_frame(t=np.array(["2024-01-01T00:00:01"] * 2, "datetime64[s]"), **columns)
+    made = log(frame, extras=["n"], channel="way")
+    assert made.time.tolist() == [datetime.datetime(2024, 1, 1, 0, 0, 1)] * 2
+    assert made.number("n")[0] == 2**35 + 1 and np.isnan(made.number("n")[1])
+    assert made.category("channel").codes.tolist() == [0, EMPTY]
+
+
+def test_names_that_are_no_text_are_shown_as_they_are():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match=r"has no column 'id'; it has 0, 1"):
+        log(pd.DataFrame([[1, 2]]))
+    with pytest.raises(DataError, match=r"it has \('a', 'b'\)"):
+        log(pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])))
+
+
+def test_whole_numbers_too_large_to_be_counted_are_categories_as_they_stand():
+    made = log(frame(way=[1e300, 2.0, None]), channel="way")
+    assert made.category("channel").levels.tolist() == ["1e+300", "2.0"]
+
+
+def test_times_finer_than_a_microsecond_are_reported():
+    times = pl.Series([f"{NOON}.000000001", f"{NOON}.000001", f"{NOON}.5"])
+    for column in (times, times.str.to_datetime(time_unit="ns")):
+        assert log(frame(t=column)).quality()["times cut to microseconds"] == 1
+
+
+def test_a_dict_of_arrays_is_no_dataframe():
+    with pytest.raises(ContractError, match="expected a dataframe or a path, received dict"):
+        log({"id": np.array([1]), "t": np.array(["2024-01-01"]), "v": np.array([1.0])})
+
+
+def test_columns_are_parsed_in_parts_and_a_bad_cell_keeps_its_row(monkeypatch):
+    monkeypatch.setattr(parsing, "PART", 2)
+    assert log().value.tolist() == [2.0, 1.0, 3.0]
+    with pytest.raises(DataError, match="'no' in row 3 of 'v'"):
+        log(frame(v=["1", "2", "no"]))
+    with pytest.raises(DataError, match="in row 3 of 't' has no offset"):
+        log(frame(t=[f"{NOON}Z", f"{NOON}Z", NOON]))
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([None, 0.0, 1.0]),
+                               st.sampled_from([None, "x", "y"])), min_size=1, max_size=12),
+       seed=st.integers(0, 99))  # fmt: skip
+def test_the_order_and_the_repeats_are_those_of_sorting_rows_in_python(rows, seed):
+    names = ["id", "t", "v", "way"]
+    source = pl.DataFrame([(f"c{i}", datetime.date(2024, 1, 1 + d), v, w) for i, d, v, w in rows],
+                          schema={"id": pl.String, "t": pl.Date, "v": pl.Float64, "way": pl.String},
+                          orient="row").sample(fraction=1.0, shuffle=True, seed=seed)  # fmt: skip
+    made = log(source, channel="way", missing="keep")
+    key = {"id": str, "t": str, "v": lambda v: -1.0 if v is None else v, "way": lambda w: w or ""}
+    want = sorted(source.rows(), key=lambda row: [key[name](cell) for name, cell in zip(names, row, strict=True)])
+    way = made.category("channel")
+    levels = [*way.levels, None]
+    value = [None if np.isnan(v) else v for v in made.value]
+    found = zip(made.customers[made.codes], made.time.astype("datetime64[D]").tolist(), value,
+                [levels[k] for k in way.codes], strict=True)  # fmt: skip
+    assert list(found) == want
+    assert made.quality()["exact repeats"] == len(rows) - len(set(source.rows()))
