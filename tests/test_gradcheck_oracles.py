@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnncore as rc
-from rnncore.gradcheck import GATES, check, check_pair, random_problem
+from rnncore.gradcheck import GATES, check, check_pair, forward_mode, random_problem
 from rnncore.gradcheck.check import BLACK_BOX, oracles
 from rnncore.gradcheck.measure import as_inputs, as_pair
 from rnncore.gradcheck.mutants import right_layer
@@ -257,3 +257,20 @@ def test_a_relu_network_exactly_at_its_corner_does_not_fail(method):
     assert report.verdict != "fail", str(report)
     if method in DIFFERENCES:
         assert sum(block.kinks for block in report.blocks) > 0
+
+
+def test_forward_mode_carries_the_directions_of_all_arrays_in_one_pass_and_in_pieces_the_same(monkeypatch):
+    layer = rc.Stack(rc.GRU(3, 4, backend="numpy", dtype="float64"), rc.Dense(4, 2, dtype="float64"))
+    p, passes, run = random_problem(layer), [], forward_mode.run
+    inputs, upstream = as_inputs(p.params, p.x, p.state_0), (p.dy, *p.dstate_T)
+    monkeypatch.setattr(forward_mode, "run", lambda part, *rest: passes.append(part) or run(part, *rest))
+    wanted = {name: list(np.ndindex(a.shape))[:5] for name, a in inputs.items()}
+    found = []
+    for room in (forward_mode.ROOM, 1):
+        monkeypatch.setattr(forward_mode, "ROOM", room)
+        oracle = forward_mode.oracle(layer, inputs, upstream, p.lengths)
+        passes.clear()
+        found.append(oracle.of_all(wanted))
+        assert passes.count(layer) == (1 if room > 1 else sum(map(len, wanted.values())))
+    for name in wanted:
+        np.testing.assert_allclose(found[0][name].value, found[1][name].value, rtol=1e-12, atol=1e-15)

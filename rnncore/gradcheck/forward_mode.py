@@ -31,6 +31,8 @@ from rnncore.shaping import Dropout, Last
 from rnncore.typing import Array, Lengths
 from rnncore.wrappers import Reversed
 
+ROOM = 2**22  # numbers: 32 MB for all tangents of the arguments and results of a pass
+
 
 def run(
     layer: Layer,
@@ -171,16 +173,17 @@ def turned(x: Dual, lengths: Lengths | None) -> Dual:
 def oracle(
     layer: Layer, inputs: Inputs, upstream: tuple[Array, ...], lengths: Lengths | None, dropout_seed: int | None = None
 ) -> Oracle:
-    """Return the oracle: all entries asked for in one pass. `inputs` holds parameters by name, "x" and "state_0[k]"."""
+    """Return the oracle: the entries asked for, of all arrays, in one pass, or in a few where they would need too much
+    room. `inputs` holds parameters by name, "x" and "state_0[k]"."""
     if lengths is not None:
         past = np.arange(len(inputs["x"]))[:, None] >= lengths
         inputs = {**inputs, "x": inputs["x"].copy()}
         inputs["x"][past] = 0  # whatever stands there is ignored
 
-    def tangents(name: str, indices: list[Index]) -> list[Dual]:
-        K = len(indices)
+    def tangents(entries: list[tuple[str, Index]]) -> list[Dual]:
+        K = len(entries)
         duals = {key: (a, np.zeros((K, *(a.shape if a.dtype.kind == "f" else ())))) for key, a in inputs.items()}
-        for k, index in enumerate(indices):
+        for k, (name, index) in enumerate(entries):
             duals[name][1][(k, *index)] = 1
         params = {key: duals[key] for key in layer.parameter_shapes()}
         state = [duals[f"state_0[{k}]"] for k in range(len(layer.state_sizes))]
@@ -188,12 +191,23 @@ def oracle(
         y, final = run(layer, params, duals["x"], state, lengths, rng)
         return [y, *final]
 
-    def at(name: str, indices: list[Index]) -> Estimates:
-        K = len(indices)
-        slopes = np.zeros(K)
-        for u, (_, tangent) in zip(upstream, tangents(name, indices), strict=True):
-            slopes += (tangent * u).reshape(K, -1).sum(axis=1)
-        return Estimates(slopes, np.zeros(K))
+    def slopes(entries: list[tuple[str, Index]]) -> Array:
+        K = len(entries)
+        found = np.zeros(K)
+        for u, (_, tangent) in zip(upstream, tangents(entries), strict=True):
+            found += (tangent * u).reshape(K, -1).sum(axis=1)
+        return found
 
-    loss = sum(float(np.sum(u * y)) for u, (y, _) in zip(upstream, tangents("x", []), strict=True))
-    return Oracle("forward-mode", at, loss)
+    def together(wanted: dict[str, list[Index]]) -> dict[str, Estimates]:
+        entries = [(name, index) for name, indices in wanted.items() for index in indices]
+        most = max(1, ROOM // sum(a.size for a in (*inputs.values(), *upstream)))
+        pieces = [slopes(entries[k : k + most]) for k in range(0, len(entries), most)]
+        ends = np.cumsum([len(indices) for indices in wanted.values()])[:-1]
+        found = np.split(np.concatenate([np.zeros(0), *pieces]), ends)
+        return {name: Estimates(v, np.zeros(len(v))) for name, v in zip(wanted, found, strict=True)}
+
+    def at(name: str, indices: list[Index]) -> Estimates:
+        return together({name: indices})[name]
+
+    loss = sum(float(np.sum(u * y)) for u, (y, _) in zip(upstream, tangents([]), strict=True))
+    return Oracle("forward-mode", at, loss, together)

@@ -46,7 +46,7 @@ def gather(
     Those are drawn from `rng`, but the one with the largest gradient is always among them, since it sets the scale of
     errors, and of x (three axes) the largest of each column, which may have a meaning of its own: a mask, a time.
     """
-    evidence = {}
+    wanted: dict[str, list[Index]] = {}
     for name, g in grads.items():
         indices = list(np.ndindex(g.shape))
         if entries is not None and len(indices) > entries:
@@ -57,10 +57,14 @@ def gather(
                 chosen += (size.reshape(-1, len(columns)).argmax(axis=0) * len(columns) + columns).tolist()
             chosen = list(dict.fromkeys([*chosen, *rng.permutation(len(indices)).tolist()]))
             indices = [indices[k] for k in sorted(chosen[:entries])]
-        found = {o.method: drifted(o, o.at(name, indices), outputs, upstream) for o in oracles}
-        if not all(np.isfinite(y).all() for y in outputs):  # of such a function no oracle knows anything
-            found = {method: Estimates(np.full(len(indices), np.nan), e.bar) for method, e in found.items()}
-        evidence[name] = Evidence(indices, found)
+        wanted[name] = indices
+    evidence = {name: Evidence(indices, {}) for name, indices in wanted.items()}
+    finite = all(np.isfinite(y).all() for y in outputs)
+    for o in oracles:
+        for name, found in o.of_all(wanted).items():
+            if not finite:  # of such a function no oracle knows anything
+                found = Estimates(np.full(len(wanted[name]), np.nan), found.bar)
+            evidence[name].found[o.method] = drifted(o, found, outputs, upstream)
     return evidence
 
 

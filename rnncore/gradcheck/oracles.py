@@ -36,11 +36,17 @@ class Oracle(NamedTuple):
     """Numeric derivatives of entries of one named input: `at(name, indices)`.
 
     `loss` is L as an exact oracle computes it; in other arithmetic it is not bit for bit what the forward pass gives.
+    `together`, where an oracle has it, gives the derivatives of entries of several inputs for less than one by one.
     """
 
     method: str
     at: Callable[[str, list[Index]], Estimates]
     loss: float | None = None
+    together: Callable[[dict[str, list[Index]]], dict[str, Estimates]] | None = None
+
+    def of_all(self, wanted: dict[str, list[Index]]) -> dict[str, Estimates]:
+        """Return the derivatives of the entries wanted of each input."""
+        return self.together(wanted) if self.together else {name: self.at(name, ks) for name, ks in wanted.items()}
 
 
 def directional(
