@@ -20,7 +20,9 @@ MODULES = sorted(
 def test_the_examples_run(name):
     threads = rc.get_num_threads()
     with np.printoptions():
-        result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+        result = doctest.testmod(
+            importlib.import_module(name), extraglobs={"np": np}, optionflags=doctest.ELLIPSIS
+        )  # np stands for NumPy in every example
     rc.set_num_threads(threads)
     assert not result.failed
 
