@@ -6,11 +6,14 @@ A new cell is one more row of `CELLS` (CONTRIBUTING.md has the steps), or a `Cel
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
 from rnncore.errors import ContractError
+
+_imported: dict[str, ModuleType] = {}
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,13 @@ class Cell:
     def twin(self, backend: str) -> ModuleType:
         """Return the module that holds `forward` and `backward`: the textbook ("numpy") or the fast twin ("numba")."""
         room = {"numpy": "layers", "numba": "kernels"}[backend]
+        name = f"{self.package}.{room}.{self.name}"
+        module = _imported.get(name)
+        if module is not None and sys.modules.get(name) is module:  # import_module takes 1 us
+            return module
         try:
-            return importlib.import_module(f"{self.package}.{room}.{self.name}")
+            _imported[name] = importlib.import_module(name)
+            return _imported[name]
         except ImportError as error:
             if error.name and error.name.split(".")[0] in ("numba", "llvmlite", "scipy"):
                 missing = f"an installation without {error.name}"

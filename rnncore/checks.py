@@ -82,6 +82,12 @@ def array(
         raise ContractError(name, "dtype float32 or float64", f"dtype {value.dtype}", advice)
 
 
+def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
+    """True for what `array` accepts beyond doubt; it says the rest."""
+    good = isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype
+    return good and value.dtype.kind in "fc" and value.dtype.itemsize >= 4
+
+
 def show(shape: Sequence[int | str]) -> str:
     """Return a shape as it is written on paper."""
     return f"({', '.join(str(n) for n in shape)}{',' if len(shape) == 1 else ''})"
@@ -92,7 +98,10 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object
     if not hasattr(params, "keys"):
         raise ContractError("params", "a dict of arrays", f"a {type(params).__name__}", "make it with layer.init(seed)")
     given: Params = params  # type: ignore[assignment]
-    missing, unknown = [n for n in shapes if n not in given], [n for n in given if n not in shapes]
+    missing: list[str] = []
+    unknown: list[str] = []
+    if given.keys() != shapes.keys():
+        missing, unknown = [n for n in shapes if n not in given], [n for n in given if n not in shapes]
     if missing or unknown:
         names = words(list(shapes)).replace(" or ", ", ") if shapes else "no parameters"
         came = "; ".join(f"{what} {words(n)}" for what, n in (("without", missing), ("with unknown", unknown)) if n)
@@ -117,6 +126,8 @@ def state(name: str, value: object, sizes: tuple[int, ...], N: int, dtype: np.dt
         advice = "give one array per state, in the order of the parts, or None for zeros"
         raise ContractError(name, f"a tuple of {len(sizes)} arrays ({shapes})", came, advice)
     for k, (part, H) in enumerate(zip(value, sizes, strict=True)):
+        if is_array(part, (N, H), dtype):  # the message is made only where it is needed
+            continue
         array(f"{name}[{k}]", part, (N, H), dtype, f"one row for each of the {N} sequences, one column for each unit")
     return value
 

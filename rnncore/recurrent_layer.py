@@ -55,6 +55,7 @@ class Recurrent(Layer):
         given = {"D": self.D, "H": self.H, "P": checks.size("P", (self.H + 1) // 2 if P is None else P)}
         self.letters = {letter: given[letter] for letter in cell.letters}
         self._shapes, self._state_sizes = cell.shapes(**self.letters), cell.state_sizes(**self.letters)
+        self._columns = in_numbers(cell.x, self.letters)
         checks.one_of("backend", backend, BACKENDS)
         checks.one_of("dtype", dtype, checks.DTYPES)
         for name, value in options.items():
@@ -96,7 +97,7 @@ class Recurrent(Layer):
     @property
     def sizes(self) -> tuple[int | None, int | None]:
         """Columns of x, features out."""
-        return in_numbers(self.cell.x, self.letters), self.state_sizes[0]
+        return self._columns, self.state_sizes[0]
 
     @property
     def needs_time(self) -> bool:
@@ -121,8 +122,11 @@ class Recurrent(Layer):
         return params
 
     def _check_x(self, x: Array, dtype: np.dtype[Any] | None) -> None:
-        columns, what = self.sizes[0], "features" if self.cell.x == "D" else f"columns ({self.cell.x})"
-        checks.array("x", x, ("T", "N", columns or 0), dtype, f"time-major: T steps, N sequences, {columns} {what}")
+        columns = self._columns
+        if isinstance(x, np.ndarray) and x.ndim == 3 and checks.is_array(x, (*x.shape[:2], columns), dtype):
+            return  # the message is made only where it is needed
+        what = "features" if self.cell.x == "D" else f"columns ({self.cell.x})"
+        checks.array("x", x, ("T", "N", columns), dtype, f"time-major: T steps, N sequences, {columns} {what}")
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if self.backend == "numba" and dtype.name not in checks.DTYPES:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
-from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, room
+from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, steps_ahead
+from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, row_steps, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -50,15 +50,19 @@ def update_gate(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, 
 
 @kernel
 def forward_rows(
-    x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh_rz: Any, Wh_n: Any, b: Any,
-    bh_n: Any, after: bool, h: Any, gates: Any, q: Any, y: Any
+    x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh_rz: Any, Wh_n: Any,
+    ready: bool, b: Any, bh_n: Any, after: bool, h: Any, gates: Any, q: Any, y: Any
 ) -> None:  # fmt: skip
-    """Run the rows first to last - 1 of the batch through all steps. The weights are packed, b is what they share.
+    """Run the rows first to last - 1 of the batch through all steps; b is what (1) and (2) share of the biases.
+
+    ready: the weights are packed, see `lstm.py`; else Wh_rz and Wh_n are both Wh.
 
     stride: how many rows of h, gates and q lie between two steps; N where they are kept, 0 where they are overwritten.
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     """
     D, H = x.shape[1], h.shape[1]
+    Wx, Wh_rz = panels_of(Wx, FIRST, 3 * H, ready), panels_of(Wh_rz, FIRST, 2 * H, ready)
+    Wh_n = panels_of(Wh_n, 2 * H, 3 * H, ready)
     a = np.empty((ahead * (last - first), 3 * H + PAD), x.dtype)
     for t in range(live.size):
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
@@ -66,9 +70,13 @@ def forward_rows(
         if at == 0:
             some = rows if ahead == 1 else min(ahead, live.size - t) * N
             affine(some, x, row, D, Wx, b, a, FIRST, 3 * H)  # (1)
-        add_product(rows, h, old, FIRST, H, Wh_rz, a, at, FIRST, 2 * H)  # (2)
+        late = after and t & 1 == 1  # the block read last is read first in the next step, and still in the cache
+        if not late:
+            add_product(rows, h, old, FIRST, H, Wh_rz, a, at, FIRST, 2 * H)  # (2)
         if after:
             affine(rows, h, old, H, Wh_n, bh_n, q, old, H)
+        if late:
+            add_product(rows, h, old, FIRST, H, Wh_rz, a, at, FIRST, 2 * H)  # (2)
         for n in range(rows):
             reset_gate(a, at + n, old + n, h, after, gates, q)
         if not after:
@@ -80,15 +88,20 @@ def forward_rows(
                 copy_row(h, r, h, r + N, FIRST, H)
 
 
-def packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Array]:
-    """Return Wx, the blocks r z and n of Wh packed, then b, what (1) and (2) share of the biases, and bh_n."""
-    Wh, bh = params["Wh"], params["bh"]
-    H, width = Wh.shape
-    Wh, b = as_rows(Wh, width), params["bx"] + bh
+def biases(params: Params, after: bool) -> tuple[Array, Array]:
+    """Return what (1) and (2) share of the biases, and bh_n."""
+    bx, bh = params["bx"], params["bh"]
+    H, b = len(bh) // 3, bx + bh
     if after:
-        b[2 * H :] = params["bx"][2 * H :]  # bh_n goes into q
-    Wx = pack(as_rows(params["Wx"], width))
-    return Wx, pack(Wh, last=2 * H), pack(Wh, first=2 * H), as_rows(b, width), as_rows(bh[2 * H :], H)
+        b[2 * H :] = bx[2 * H :]  # bh_n goes into q
+    return as_rows(b, 3 * H), as_rows(bh[2 * H :], H)
+
+
+def packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Array]:
+    """Return Wx, the blocks r z and n of Wh packed, then the biases."""
+    H, width = params["Wh"].shape
+    Wx, Wh = as_rows(params["Wx"], width), as_rows(params["Wh"], width)
+    return pack(Wx), pack(Wh, last=2 * H), pack(Wh, first=2 * H), *biases(params, after)
 
 
 def packed_transposes(params: Params, after: bool) -> tuple[Array, Array, Array]:
@@ -107,15 +120,20 @@ def _run(
     T, N, D = x.shape
     H = len(params["Wh"])
     y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
-    bounds, live, weights = forward_bounds(N, lengths), live_rows(lengths, T, N), packed(params, after)
+    bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
+    ready, (b, bh_n) = len(bounds) > 2, biases(params, after)
+    Wx, Wh = as_rows(params["Wx"], 3 * H), as_rows(params["Wh"], 3 * H)
+    weights = Wx, Wh, Wh
+    if ready:
+        weights = pack(Wx)[None], pack(Wh, last=2 * H)[None], pack(Wh, first=2 * H)[None]
     x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
 
     ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, *weights, after, *rows)
+        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, *weights, ready, b, bh_n, after, *rows)
 
-    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * H)
+    run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * 3 * H)
     return y
 
 
@@ -278,5 +296,5 @@ def backward(
     def task(s: int) -> None:
         _backward(*rows, live, N, bounds[s], bounds[s + 1], ahead, *weights, after, dy_rows, dh, dx_rows, dW[s])
 
-    run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 6 * H)
+    run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 6 * H)
     return unstacked(dW[0] if len(dW) == 1 else dW.sum(axis=0), D), dx, (dh,)

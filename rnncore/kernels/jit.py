@@ -196,6 +196,8 @@ def shard_bounds(N: int, lengths: NDArray[np.int64] | None, size: int = 1) -> li
     >>> shard_bounds(128, None)
     [0, 32, 64, 96, 128]
     """
+    if N < _ROWS_PER_SHARD and lengths is None:
+        return [0, N]
     most = min(_MAX_SHARDS, max(1, _MAX_NUMBERS // size))
     if lengths is None or N == 0 or lengths[0] == lengths[-1]:
         count = min(most, max(1 + (N >= _ROWS_PER_SHARD), N // _ROWS_PER_SHARD))
@@ -221,6 +223,9 @@ def run(task: Callable[[int], None], shards: int, multiply_adds: float) -> None:
 
     The caller takes tasks like any helper, so it never waits for a thread that has not started, and cannot deadlock.
     """
+    if shards == 1:
+        task(0)
+        return
     waiting = deque(range(shards))
 
     def work() -> None:

@@ -30,8 +30,15 @@ def as_rows(array: Array, width: int) -> Array:
 def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
     """Return n_t for each step: the rows 0 to n_t - 1 are longer than t."""
     if lengths is None:
-        return np.full(T, N, np.int64)
+        live = np.empty(T, np.int64)
+        live.fill(N)  # np.full takes 1 us
+        return live
     return N - np.searchsorted(lengths[::-1], np.arange(T), side="right").astype(np.int64)
+
+
+def row_steps(lengths: Lengths | None, T: int, N: int) -> float:
+    """How many steps all rows make together."""
+    return float(T * N if lengths is None else lengths.sum())
 
 
 def steps_ahead(N: int, lengths: Lengths | None) -> int:

@@ -57,6 +57,12 @@ def _put(table: Any, rows: Any, column: Any, state: Any) -> None:
             store(table, rows[n], column + j, H - j, load(state, n, j, H - j))
 
 
+@part
+def _row(weights: Any, first: Any, last: Any) -> Any:
+    """A part of the weights as the one row of a matrix."""
+    return weights[first:last].reshape((1, last - first))
+
+
 @kernel
 def _rnn(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, y: Any) -> None:
     N, D, H = x.shape[0], x.shape[1], y.shape[1]
@@ -64,7 +70,10 @@ def _rnn(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, y
     b = Wh + packed_size(H, H, weights)
     h, live = np.empty((N, H), x.dtype), np.full(1, N)
     _take(table, rows, column, h)
-    _rnn_forward(x, live, N, 0, 0, N, 1, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, H)), relu, h, y)
+    _rnn_forward(
+        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + H), relu,
+        h, y
+    )  # fmt: skip
     _put(table, rows, column, h)
 
 
@@ -78,7 +87,8 @@ def _lstm(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, 
     _take(table, rows, column, h)
     _take(table, rows, column + H, c)
     _lstm_forward(
-        x, live, N, 0, 0, N, 1, weights[:Wh], weights[Wh:b], weights[b:].reshape((1, 4 * H)), relu, h, c, gates, y
+        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + 4 * H), relu,
+        h, c, gates, y
     )  # fmt: skip
     _put(table, rows, column, h)
     _put(table, rows, column + H, c)
@@ -95,8 +105,8 @@ def _gru(x: Any, rows: Any, weights: Any, after: bool, table: Any, column: int, 
     h, q, gates = scratch[:N], scratch[N : 2 * N], scratch[2 * N :].reshape((N, 3 * H))
     _take(table, rows, column, h)
     _gru_forward(
-        x, live, N, 0, 0, N, 1, weights[:Wh_rz], weights[Wh_rz:Wh_n], weights[Wh_n:b],
-        weights[b:bh_n].reshape((1, 3 * H)), weights[bh_n:].reshape((1, H)), after, h, gates, q, y
+        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh_rz), _row(weights, Wh_rz, Wh_n), _row(weights, Wh_n, b), True,
+        _row(weights, b, bh_n), _row(weights, bh_n, bh_n + H), after, h, gates, q, y
     )  # fmt: skip
     _put(table, rows, column, h)
 
