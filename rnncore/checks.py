@@ -84,8 +84,9 @@ def array(
 
 def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
     """True for what `array` accepts beyond doubt; it says the rest."""
-    good = isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype
-    return good and value.dtype.kind in "fc" and value.dtype.itemsize >= 4
+    if not isinstance(value, np.ndarray) or value.shape != shape or (dtype is not None and value.dtype != dtype):
+        return False
+    return value.dtype.kind in "fc" and value.dtype.itemsize >= 4
 
 
 def show(shape: Sequence[int | str]) -> str:
@@ -108,9 +109,8 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object
         raise ContractError("params", f"exactly {names}", f"a dict {came}", f"they belong to {owner}")
     dtype = None
     for name, shape in shapes.items():
-        a = given[name]
-        good = isinstance(a, np.ndarray) and a.shape == shape and a.dtype == (dtype or a.dtype) and a.dtype.kind in "fc"
-        if not good or a.dtype.itemsize < 4:  # the message is made only where it is needed: this runs in every call
+        a = given[name]  # the message is made only where it is needed: this runs in every call
+        if not (isinstance(a, np.ndarray) and a.shape == shape and a.dtype is dtype) and not is_array(a, shape, dtype):
             array(name, a, shape, dtype, f"it belongs to {owner}")
         dtype = a.dtype
     return dtype

@@ -156,7 +156,7 @@ def predict(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
 ) -> tuple[Array, State]:
     """Return y and the final state of `forward`, bit for bit; of 6 numbers per unit and step only y is written."""
-    h = np.array(state_0[0], order="C")
+    h = state_0[0].copy()
     N, H = h.shape
     gates, q = np.empty((N, 3 * H), x.dtype), np.empty((N, H), x.dtype)
     return _run(params, x, lengths, 0, h, gates, q, reset == "after"), (h,)

@@ -132,7 +132,7 @@ def predict(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
 ) -> tuple[Array, State]:
     """Return y and the final state of `forward`, bit for bit; of 7 numbers per unit and step only y is written."""
-    h, c = (np.array(s, order="C") for s in state_0)
+    h, c = state_0[0].copy(), state_0[1].copy()
     gates = np.empty((x.shape[1], 4 * h.shape[1]), x.dtype)
     return _run(params, x, lengths, 0, h, c, gates, activation == "relu"), (h, c)
 

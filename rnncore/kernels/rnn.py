@@ -86,7 +86,7 @@ def predict(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
 ) -> tuple[Array, State]:
     """Return y and the final state of `forward`, bit for bit; nothing is kept for `backward`."""
-    h = np.array(state_0[0], order="C")
+    h = state_0[0].copy()
     return _run(params, x, lengths, 0, h, activation == "relu"), (h,)
 
 

@@ -24,7 +24,7 @@ def as_rows(array: Array, width: int) -> Array:
     """Return the array as a matrix with rows of `width` numbers: a view, or a copy where the layout is odd."""
     if not array.flags.carray:  # a read-only array would need its own machine code
         array = np.require(array, requirements=["C", "A", "W"])
-    return array.reshape(array.size // width, width)
+    return array if array.shape[1:] == (width,) else array.reshape(array.size // width, width)
 
 
 def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:
