@@ -16,10 +16,10 @@ from numba import from_dtype, types
 
 from rnncore.kernels import gru, lstm
 from rnncore.kernels.activations import activate
-from rnncore.kernels.gemm import add_product, packed_size
+from rnncore.kernels.gemm import add_product, affine, packed_size
 from rnncore.kernels.given import Given, extent, fits, seen
 from rnncore.kernels.jit import entrance, kernel
-from rnncore.kernels.rows import FIRST, copy_row
+from rnncore.kernels.rows import FIRST
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array
 
@@ -40,8 +40,7 @@ def _rnn(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column:
     Wh = packed_size(D, H, w)
     b = Wh + packed_size(H, H, w)
     h, a = seen(table, row * extent(table, _COLUMNS) + column, (1, H)), seen(y, FIRST, (1, H))
-    copy_row(seen(weights, b, (1, H)), FIRST, a, FIRST, FIRST, H)
-    add_product(1, seen(x, FIRST, (1, D)), FIRST, FIRST, D, w[:Wh], a, FIRST, FIRST, H)
+    affine(1, seen(x, FIRST, (1, D)), FIRST, D, w[:Wh], seen(weights, b, (1, H)), a, FIRST, H)
     add_product(1, h, FIRST, FIRST, H, w[Wh:b], a, FIRST, FIRST, H)
     for j in range(0, H, lanes(a)):
         h_t = activate(load(a, FIRST, j, H - j), relu)
@@ -60,8 +59,7 @@ def _lstm(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column
     b = Wh + packed_size(H, 4 * H, w)
     place, a = row * extent(table, _COLUMNS) + column, seen(weights, b + 4 * H, (1, 4 * H))
     h, c = seen(table, place, (1, H)), seen(table, place + H, (1, H))
-    copy_row(seen(weights, b, (1, 4 * H)), FIRST, a, FIRST, FIRST, 4 * H)
-    add_product(1, seen(x, FIRST, (1, D)), FIRST, FIRST, D, w[:Wh], a, FIRST, FIRST, 4 * H)
+    affine(1, seen(x, FIRST, (1, D)), FIRST, D, w[:Wh], seen(weights, b, (1, 4 * H)), a, FIRST, 4 * H)
     add_product(1, h, FIRST, FIRST, H, w[Wh:b], a, FIRST, FIRST, 4 * H)
     _lstm_cell(a, FIRST, c, FIRST, FIRST, relu, h, a, seen(y, FIRST, (1, H)), FIRST)
     return False
@@ -78,12 +76,10 @@ def _gru(x: Any, row: int, weights: Any, D: int, after: bool, table: Any, column
     b = Wh_n + packed_size(H, H, w)
     h, a = seen(table, row * extent(table, _COLUMNS) + column, (1, H)), seen(weights, b + 4 * H, (1, 3 * H))
     q = seen(weights, b + 7 * H, (1, H))
-    copy_row(seen(weights, b, (1, 3 * H)), FIRST, a, FIRST, FIRST, 3 * H)
-    add_product(1, seen(x, FIRST, (1, D)), FIRST, FIRST, D, w[:Wh_rz], a, FIRST, FIRST, 3 * H)
+    affine(1, seen(x, FIRST, (1, D)), FIRST, D, w[:Wh_rz], seen(weights, b, (1, 3 * H)), a, FIRST, 3 * H)
     add_product(1, h, FIRST, FIRST, H, w[Wh_rz:Wh_n], a, FIRST, FIRST, 2 * H)
     if after:
-        copy_row(seen(weights, b + 3 * H, (1, H)), FIRST, q, FIRST, FIRST, H)
-        add_product(1, h, FIRST, FIRST, H, w[Wh_n:b], q, FIRST, FIRST, H)
+        affine(1, h, FIRST, H, w[Wh_n:b], seen(weights, b + 3 * H, (1, H)), q, FIRST, H)
     _gru_reset(a, FIRST, FIRST, h, after, a, q)
     if not after:
         add_product(1, q, FIRST, FIRST, H, w[Wh_n:b], a, FIRST, 2 * H, H)
@@ -99,8 +95,7 @@ def _affine(x: Any, row: int, weights: Any, D: int, flag: bool, table: Any, colu
     H, w = extent(y, _ROWS), seen(weights, FIRST, (extent(weights, _ROWS),))
     b = packed_size(D, H, w)
     a = seen(y, FIRST, (1, H))
-    copy_row(seen(weights, b, (1, H)), FIRST, a, FIRST, FIRST, H)
-    add_product(1, seen(x, FIRST, (1, D)), FIRST, FIRST, D, w[:b], a, FIRST, FIRST, H)
+    affine(1, seen(x, FIRST, (1, D)), FIRST, D, w[:b], seen(weights, b, (1, H)), a, FIRST, H)
     return False
 
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from rnncore.kernels import gru, lstm, rnn
 from rnncore.kernels.event import ROOM, One, one_event
-from rnncore.kernels.gemm import add_product, aligned, pack, packed_size
+from rnncore.kernels.gemm import affine, aligned, pack, packed_size
 from rnncore.kernels.given import readable
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
-from rnncore.kernels.rows import FIRST, as_rows, fill_rows
+from rnncore.kernels.rows import FIRST, as_rows
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array, Params
 
@@ -115,8 +115,7 @@ def _gru(x: Any, rows: Any, weights: Any, after: bool, table: Any, column: int, 
 def _affine(x: Any, rows: Any, weights: Any, flag: bool, table: Any, column: int, y: Any) -> None:
     N, D, H = x.shape[0], x.shape[1], y.shape[1]
     b = packed_size(D, H, weights)
-    fill_rows(y, FIRST, N, weights[b:].reshape((1, H)))
-    add_product(N, x, FIRST, FIRST, D, weights[:b], y, FIRST, FIRST, H)
+    affine(N, x, FIRST, D, weights[:b], _row(weights, b, b + H), y, FIRST, H)
 
 
 _KERNELS: dict[str, Any] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru, "affine": _affine}
