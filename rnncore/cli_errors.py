@@ -19,8 +19,8 @@ OPTIONS = f"{COLUMNS}|{FILES}|horizon|seeds?|separator|at|missing|negative|set|p
 # the arguments of the tasks, which are said with --set
 OWN = (
     "units|epochs|patience|batch_size|learning_rate|latest|backend|ahead|strategy|scale|season|convert|window|by|groups"
-    "|code|rounds|of|discount|futures|interval|cancel|k|least|session|exclude|available|known_after|cost|words|dropout"
-    "|period|silent"
+    "|code|rounds|of|discount|futures|interval|cancel|k|least|session|exclude|available|candidates|known_after|cost|words"
+    "|dropout|period|silent"
 )
 
 

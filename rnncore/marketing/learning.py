@@ -20,7 +20,7 @@ from rnncore.sequences import Histories, Minibatches
 from rnncore.typing import Grads, Params
 
 if TYPE_CHECKING:
-    from rnncore.marketing.task import Task
+    from rnncore.marketing.task_parts import Parts
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ class Learned(NamedTuple):
 
 
 def learn(
-    task: Task,
+    task: Parts,
     code: dict[str, Any],
     told: Examples,
     *,
@@ -120,7 +120,7 @@ def learn(
 
 
 def train(
-    task: Task,
+    task: Parts,
     model: Layer,
     loss: Any,
     told: Examples,

@@ -1,38 +1,8 @@
-"""What all tasks share, and how to write one.
+"""What every task does: learn, judge, answer, explain, save. What it says of itself is in `task_parts.py`, which also
+shows how to write one.
 
-A task is a class of its own file, `class Churn(Task)`, entered in the table of `tasks.py`. It says:
-
-    name, example     the word on the command line, and a command that works
-    question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
-    row, unit         what a row of `predict` is, and what the number is that `explain` takes apart
-    needs             the roles of columns without which it cannot work, for example ("item",)
-    taught            further roles that it needs to learn and to be judged, and not to predict
-    uses              the roles of columns that it reads where they are there
-    fewest            so many customers a log must have
-    judged_over       so many horizons after an origin are needed to judge there
-    printed           which tables of `further` the command line prints
-    measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
-    calibration       how outputs become what is judged (calibration.py)
-    loss              a pair of `rnncore.losses`
-
-    prepare(log)                the log as the task reads it, for example one event per day
-    told(log, end)              code, Examples: all that is known on the day `end`, with what came of it. Code is what
-                                was measured on it (scales, levels of categories): JSON values. Nothing after `end` is
-                                read
-    judged(log, origin, code)   Examples asked at `origin`, with what came of them after it
-    asked(log, at, code)        Examples asked at the day `at`: what `predict` answers. Nothing after `at` is read
-    network(code)               the layer whose outputs are (N, K), or (T, N, K) with an answer per step
-    decode(outputs, asked)      from calibrated outputs to the prediction that is judged, row by row
-    answer(prediction, asked)   columns for `predict`
-    rivals(told, asked)         predictions of the rows asked, by the name of each simple method, the reference among
-                                them
-
-`features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
-use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
-their own: do not learn from it. The rest is here: `fit` learns twice by one recipe, first up to the test origin, so
-that the window after it, of which nothing was used, judges the network and its rivals, then up to the end of the log:
-that network predicts. A task with arguments of its own writes an `__init__` that stores them unchanged, and adds to
-`check`.
+`fit` learns twice by one recipe, first up to the test origin, so that the window after it, of which nothing was used,
+judges the network and its rivals, then up to the end of the log: that network predicts.
 """
 
 from __future__ import annotations
@@ -40,31 +10,28 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
-import rnncore as rc
-from rnncore import checks
-from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
-from rnncore.marketing import calibration, features, measures, saved
 from rnncore.marketing import explain as explaining
+from rnncore.marketing import features, saved
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, learn, outputs
-from rnncore.marketing.splits import require_horizon, time_split
+from rnncore.marketing.learning import Examples, Learned, outputs
+from rnncore.marketing.task_parts import Code, Parts, Told
 from rnncore.marketing.verdict import compare
 from rnncore.marketing.wording import counted
 
+__all__ = ["Code", "HeldOut", "Task", "Told"]
+
 Array = NDArray[Any]
-Code = dict[str, Any]
-Told = tuple[Code, Examples]
 
 
 class HeldOut(NamedTuple):
@@ -80,7 +47,7 @@ class HeldOut(NamedTuple):
     """What "rnn" and each simple method said, (N, ...) each."""
 
 
-class Task(BaseEstimator):  # type: ignore[misc]
+class Task(Parts):
     """An estimator over an event log; see the head of this file, and the tasks.
 
     horizon: days of the window that is asked about, and of the one that judges. units: width of the network. epochs: at
@@ -95,23 +62,6 @@ class Task(BaseEstimator):  # type: ignore[misc]
     verdict.
     """
 
-    name: ClassVar[str]
-    example: ClassVar[str]
-    question: ClassVar[str] = "What comes in the {horizon} after {origin}?"
-    came: ClassVar[str] = "had the outcome"
-    row: ClassVar[str] = "customer"
-    unit: ClassVar[str] = "probability"
-    needs: ClassVar[tuple[str, ...]] = ()
-    taught: ClassVar[tuple[str, ...]] = ()
-    uses: ClassVar[tuple[str, ...]] = ("value", "items")
-    measure: ClassVar[measures.Measure] = measures.BINARY
-    calibration: ClassVar[calibration.Calibration] = calibration.PLATT
-    reference: ClassVar[str] = CONSTANT
-    fewest: ClassVar[int] = 2
-    judged_over: ClassVar[int] = 1
-    printed: ClassVar[tuple[str, ...]] = ()
-    loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
-
     verdict_: str
     table_: Judgement
     held_out_: HeldOut
@@ -119,145 +69,6 @@ class Task(BaseEstimator):  # type: ignore[misc]
     history_: list[dict[str, float]]
     trained_until_: np.datetime64
     reading_: dict[str, Any]
-
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 1,
-        backend: str = "numba",
-    ) -> None:
-        self.horizon = horizon
-        self.units = units
-        self.epochs = epochs
-        self.patience = patience
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.latest = latest
-        self.seed = seed
-        self.seeds = seeds
-        self.backend = backend
-
-    # what a task file says
-
-    def prepare(self, log: EventLog) -> EventLog:
-        """The log as the task reads it."""
-        return log
-
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """What was measured, and the examples that are complete on the day `end`."""
-        raise NotImplementedError
-
-    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
-        """What is asked at `origin`, with what came after it."""
-        raise NotImplementedError
-
-    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
-        """What is asked at `at`."""
-        raise NotImplementedError
-
-    def network(self, code: Code) -> Layer:
-        """The network that reads the examples."""
-        raise NotImplementedError
-
-    def decode(self, outputs: Array, asked: Examples) -> Array:
-        """From calibrated outputs to the prediction that is judged; here they are the same."""
-        return outputs
-
-    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
-        """The columns of `predict`, beside the customer."""
-        raise NotImplementedError
-
-    def parts(self, asked: Examples) -> Iterator[Examples]:
-        """What is asked, as many rows at a time as `answer` can take: here all of them."""
-        yield asked
-
-    def whose(self, asked: Examples) -> Array:
-        """Whose each row of `answer` is: positions among the customers of the log."""
-        return asked.group
-
-    def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
-        """What is drawn anew together for intervals, of each row judged (None: each its own), and what that is called.
-
-        group: of each row that counts. Here all rows of a customer.
-        """
-        return (None if len(np.unique(group)) == len(group) else group), "customer"
-
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
-        """What the simple methods predict of the rows asked, learned from those told."""
-        raise NotImplementedError
-
-    def learned(
-        self, code: Code, told: Examples, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None
-    ) -> Learned:
-        """Trained networks with everything needed to use them: here by the task's loss."""
-        return learn(self, code, told, progress=progress, checkpoint=checkpoint)
-
-    def origin(self, log: EventLog) -> np.datetime64:
-        """The test origin: here `horizon` days before the log ends, with room for training before it."""
-        return time_split(log, self.horizon).test
-
-    def check(self) -> Self:
-        """The task itself; ContractError for arguments that cannot be used."""
-        require_horizon(self.horizon)
-        for name in ("units", "epochs", "patience", "latest", "seeds"):
-            checks.size(name, getattr(self, name))
-        if self.batch_size is not None:
-            checks.size("batch_size", self.batch_size)
-        checks.size("seed", self.seed, least=0)
-        checks.number("learning_rate", self.learning_rate, open_left=True)
-        checks.one_of("backend", self.backend, ("numba", "numpy"))
-        return self
-
-    # what a task may say about its explanations
-
-    def blank(self, values: Array, code: Code) -> Array:
-        """The steps (L, D) of a history of which nothing is known: here all 0, the average where inputs are centred."""
-        return np.zeros_like(values)
-
-    def inputs(self, code: Code) -> list[str]:
-        """What each of the D numbers of a step is called."""
-        return features.names(code) if {"numbers", "levels"} <= set(code) else []
-
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
-        """What each of a customer's steps is called, and which of their events it is, if it is one: here the latest."""
-        first = max(0, len(own) - number)
-        events: list[tuple[str, int | None]] = [(features.called(own, k), k) for k in range(first, len(own))]
-        return events + [("now", None)] * (number - len(events))
-
-    def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
-        """The place of each step that can be taken away, and the question without it: here each event of the log."""
-        for place, (_, event) in enumerate(self.steps(own, len(asked.histories.values))):
-            if event is not None and len(rest := own.without(event)):
-                yield place, self.asked(rest, at, code)
-
-    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """What the report says beside the answers: a heading, and a table as columns of text; here nothing."""
-        return {}
-
-    def drawn_further(self, log: EventLog) -> dict[str, bytes]:
-        """A PNG below the table of that heading in `further`; here nothing."""
-        return {}
-
-    def require_answers(self, log: EventLog) -> None:
-        """DataError where `predict` could not answer for this log once it is learned from; here it always can."""
-
-    def about(self, said: Array, asked: Examples) -> Examples:
-        """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""
-        return asked
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """The number that is explained, (M,), from M rows of calibrated outputs of one question; here the first."""
-        return said if said.ndim == 1 else said[:, 0]
-
-    # what every task does
 
     def fit(self, log: EventLog, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None) -> Self:
         """Judge the network against the simple methods, then train the one that predicts.
