@@ -211,7 +211,7 @@ def compare(
     if not (counted >= 0).any():
         return Block(name, method, analytic.shape, len(indices), (), 0.0, 0.0, 0.0, kinks=int(kinks.sum()))
     k = int(np.argmax(counted))
-    step = indices[k][0] if timed else None
+    step = indices[k][0] if timed and indices[k] else None  # a number has no steps
     numbers = (float(a[k]), float(n[k]), float(error[k]))
     head = (name, method, analytic.shape, len(indices), indices[k])
     return Block(*head, *numbers, step, failing, unsure, int(kinks.sum()))
