@@ -285,13 +285,14 @@ def test_an_event_that_does_not_fit_leaves_a_customer_where_he_was(x):
     np.testing.assert_array_equal(stream.step("ann", good[1, 0]), layer.forward(params, good)[0][1, 0])
 
 
-def test_the_same_bits_where_kernels_cannot_read_the_fields_of_an_array(monkeypatch):
+@pytest.mark.parametrize(("name", "value"), [("readable", lambda: False), ("_BRIEF", 0)], ids=["unreadable", "large"])
+def test_the_same_bits_where_one_event_has_no_kernel_of_its_own(name, value, monkeypatch):
     from rnncore.kernels import streaming
 
     model = models("numba")["last"]
     params, x = drawn(model)
     expected = one_by_one(rc.Stream(model, params), x)
-    monkeypatch.setattr(streaming, "readable", lambda: False)
+    monkeypatch.setattr(streaming, name, value)
     stream = rc.Stream(model, params)
     np.testing.assert_array_equal(one_by_one(stream, x), expected)
     with pytest.raises(rc.ContractError, match="x: expected shape"):

@@ -1,9 +1,10 @@
 """One event of one customer: a step of the cell's own file, on the customer's row of the table of states, in place.
 
 It gives the very bits of a run over the whole history, and what takes long in a call that lasts a microsecond is gone:
-an array costs nothing to pass (`given.py`), x is checked by the kernel, nothing is allocated. The weights of a layer
-lie in one array: the packed ones, the biases, and room for the pre-activations, one caller at a time. Numba's choice by
-type is made once (0.2 us of a call).
+an array costs nothing to pass (`given.py`), x is checked by the kernel (0.2 us in Python), nothing is allocated but y,
+and the GIL is kept. The weights of a layer lie in one array: the packed ones, the biases, and room for the
+pre-activations, for one caller at a time. Numba's choice by type is made once (0.2 us of a call). Of 1.6 us for an LSTM
+with 16 features and 64 units 0.9 are the kernel's, which reads 80 kB of weights from the L2 cache.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rnncore.kernels import gru, lstm
 from rnncore.kernels.activations import activate
 from rnncore.kernels.gemm import add_product, affine, packed_size
 from rnncore.kernels.given import Given, extent, fits, seen
-from rnncore.kernels.jit import entrance, kernel
+from rnncore.kernels.jit import brief, entrance, inlined
 from rnncore.kernels.rows import FIRST
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array
@@ -31,9 +32,16 @@ _gru_update: Any = gru.update_gate
 _ROWS, _COLUMNS = np.int64(0), np.int64(1)
 
 
-@kernel
-def _rnn(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column: int, y: Any) -> bool:
+@inlined
+def _told(about: Any) -> Any:
+    """Features, flag and column, see `one_event`."""
+    return about >> 1 & 0xFFFFFFFF, about & 1 == 1, about >> 33
+
+
+@brief
+def _rnn(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> bool:
     """The step; True where x does not fit, and nothing was done."""
+    D, relu, column = _told(about)
     if not fits(x, weights, D):
         return True
     H, w = extent(y, _ROWS), seen(weights, FIRST, (extent(weights, _ROWS),))
@@ -49,9 +57,10 @@ def _rnn(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column:
     return False
 
 
-@kernel
-def _lstm(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column: int, y: Any) -> bool:
+@brief
+def _lstm(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> bool:
     """The step; True where x does not fit, and nothing was done."""
+    D, relu, column = _told(about)
     if not fits(x, weights, D):
         return True
     H, w = extent(y, _ROWS), seen(weights, FIRST, (extent(weights, _ROWS),))
@@ -65,9 +74,10 @@ def _lstm(x: Any, row: int, weights: Any, D: int, relu: bool, table: Any, column
     return False
 
 
-@kernel
-def _gru(x: Any, row: int, weights: Any, D: int, after: bool, table: Any, column: int, y: Any) -> bool:
+@brief
+def _gru(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> bool:
     """The step; True where x does not fit, and nothing was done."""
+    D, after, column = _told(about)
     if not fits(x, weights, D):
         return True
     H, w = extent(y, _ROWS), seen(weights, FIRST, (extent(weights, _ROWS),))
@@ -87,9 +97,10 @@ def _gru(x: Any, row: int, weights: Any, D: int, after: bool, table: Any, column
     return False
 
 
-@kernel
-def _affine(x: Any, row: int, weights: Any, D: int, flag: bool, table: Any, column: int, y: Any) -> bool:
+@brief
+def _affine(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> bool:
     """y = x W + b; True where x does not fit, and nothing was done."""
+    D, _, _ = _told(about)
     if not fits(x, weights, D):
         return True
     H, w = extent(y, _ROWS), seen(weights, FIRST, (extent(weights, _ROWS),))
@@ -109,12 +120,11 @@ def one_event(name: str, weights: Array, D: int, H: int, flag: bool, column: int
     Only one caller at a time: they share the room for the pre-activations.
     """
     dtype, empty = weights.dtype, np.empty
-    array = Given(from_dtype(dtype))
-    kinds = array, types.int64, array, types.int64, types.boolean, array, types.int64, array
-    advance = entrance(_KERNELS[name], kinds)
+    array, about = Given(from_dtype(dtype)), column << 33 | D << 1 | flag  # a number costs 10 ns to pass
+    advance = entrance(_KERNELS[name], (array, types.int64, array, types.int64, array, array))
 
     def one(x: Array, row: int, table: Array) -> Array | None:
         y = empty(H, dtype)
-        return None if advance(x, row, weights, D, flag, table, column, y) else y
+        return None if advance(x, row, weights, about, table, y) else y
 
     return one

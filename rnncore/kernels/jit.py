@@ -108,11 +108,21 @@ def inlined(function: Function) -> Function:
 
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls, and keep the machine code on disk where a folder is writable."""
-    compiled: Any = _njit(**_FLAGS)(function)
+    return _kept(_njit(**_FLAGS)(function))
+
+
+def brief(function: Function) -> Function:
+    """Compile a kernel of a few microseconds, which keeps the GIL: giving it up and taking it again costs 28 ns alone.
+
+    And a thread that gets the GIL meanwhile, and waits for the lock that this one holds, goes to sleep.
+    """
+    return _kept(_njit(**{**_FLAGS, "nogil": False})(function))
+
+
+def _kept(compiled: Any) -> Any:
     with contextlib.suppress(OSError, RuntimeError, AttributeError):  # no writable folder: compiled in every process
         compiled._cache = _Cache(compiled.py_func)
-    result: Function = compiled
-    return result
+    return compiled
 
 
 def entrance(compiled: Any, kinds: tuple[Any, ...]) -> Callable[..., Any]:

@@ -25,6 +25,7 @@ from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array, Params
 
 Rows = NDArray[np.int64]
+_BRIEF = 2**20  # multiply-adds of one event, 0.1 ms at most, for which the GIL is kept; `many` gives it up
 
 
 class Step(NamedTuple):
@@ -170,4 +171,5 @@ def _step(name: str, parts: list[Array], sizes: tuple[int, int], width: int, fla
         good = type(x) is np.ndarray and x.dtype is weights.dtype and x.shape == (D,) and x.flags.c_contiguous
         return many(x[None], np.array([row]), table)[0] if good else None
 
-    return Step(one_event(name, whole, D, H, flag, column) if readable() else one, many)
+    quick = readable() and (D + H) * width <= _BRIEF
+    return Step(one_event(name, whole, D, H, flag, column) if quick else one, many)
