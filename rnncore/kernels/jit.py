@@ -108,7 +108,8 @@ def inlined(function: Function) -> Function:
 
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls, and keep the machine code on disk where a folder is writable."""
-    return _kept(_njit(**_FLAGS)(function))
+    compiled: Function = _kept(_njit(**_FLAGS)(function))
+    return compiled
 
 
 def brief(function: Function) -> Function:
@@ -116,10 +117,12 @@ def brief(function: Function) -> Function:
 
     And a thread that gets the GIL meanwhile, and waits for the lock that this one holds, goes to sleep.
     """
-    return _kept(_njit(**{**_FLAGS, "nogil": False})(function))
+    compiled: Function = _kept(_njit(**{**_FLAGS, "nogil": False})(function))
+    return compiled
 
 
 def _kept(compiled: Any) -> Any:
+    """Let Numba keep the machine code, where a folder is writable."""
     with contextlib.suppress(OSError, RuntimeError, AttributeError):  # no writable folder: compiled in every process
         compiled._cache = _Cache(compiled.py_func)
     return compiled
