@@ -1,4 +1,4 @@
-"""The options that say how a log is read, the same for every command over one: the words of EventLog."""
+"""What the commands over event logs are told alike: how a log is read, in the words of EventLog, and which files."""
 
 from __future__ import annotations
 
@@ -65,3 +65,20 @@ def words_of(log: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, in the words of EventLog."""
     said = {LISTS.get(word, word): value for word, value in log.items() if value is not None and value != []}
     return {word: "\t" if word == "separator" and value == r"\t" else value for word, value in said.items()}
+
+
+def named(text: str | Path) -> Path:
+    """A path; an empty name is refused."""
+    if not str(text):
+        raise typer.BadParameter("an empty name; for the folder you are in, say --out .")
+    return Path(text)
+
+
+Folder = typer.Option(help="The folder for predictions, model and picture.", parser=named, metavar="FOLDER")
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Model = Annotated[Path, typer.Argument(help="The .safetensors that fit or demo wrote.")]
+Log = Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet, one row per event.")]
+Own = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the task; `rnncore tasks` lists."),
+]

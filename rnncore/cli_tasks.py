@@ -14,29 +14,13 @@ import typer
 from rich.console import Console
 
 from rnncore.cli_errors import reporting
-from rnncore.cli_log import with_log, words_of
+from rnncore.cli_log import Folder, Force, Log, Model, Own, named, with_log, words_of
 
 if TYPE_CHECKING:
     from rnncore.marketing import EventLog
     from rnncore.marketing.task import Task
 
 console = Console()
-
-
-def _named(text: str | Path) -> Path:
-    if not str(text):
-        raise typer.BadParameter("an empty name; for the folder you are in, say --out .")
-    return Path(text)
-
-
-Folder = typer.Option(help="The folder for predictions, model and picture.", parser=_named, metavar="FOLDER")
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-Model = Annotated[Path, typer.Argument(help="The .safetensors that fit or demo wrote.")]
-Log = Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet, one row per event.")]
-Own = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An argument of the task; `rnncore tasks` lists."),
-]
 
 
 def demo(
@@ -109,7 +93,7 @@ def predict(
     model: Model,
     file: Log,
     at: Annotated[str | None, typer.Option(help="Predict from this day on; by default the log's last day.")] = None,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.", parser=_named, metavar="FILE")] = Path(
+    out: Annotated[Path, typer.Option(help="The CSV file to write.", parser=named, metavar="FILE")] = Path(
         "predictions.csv"
     ),
     force: Force = False,
@@ -126,7 +110,7 @@ def predict(
     from rnncore.marketing.wording import counted
 
     parts.require_predictable(out, force, {"the model": model, "the log": file})
-    task, events = _again(model, file, log)
+    task, events = parts.again(model, file, words_of(log))
     rows = parts.write_predictions(task, task.predict(events, at), out)
     print(f"{counted(rows, task.row)} in {out}")
     parts.print_further(task, events if at is None else events.until(at))
@@ -138,7 +122,7 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     from rnncore.marketing import command as parts
     from rnncore.marketing.days import span
 
-    task, events = _again(model, file, log)
+    task, events = parts.again(model, file, words_of(log))
     parts.print_rivals(task, task.evaluate(events), events.last_day - span(task.horizon * task.judged_over))
 
 
@@ -157,7 +141,7 @@ def explain(
 
     if plot is not None:
         parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
-    task, events = _again(model, file, log)
+    task, events = parts.again(model, file, words_of(log))
     found = task.explain(events, int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of, at)
     print(f"\n{found}")
     if plot is not None:
@@ -169,7 +153,7 @@ def report(
     model: Model,
     file: Log,
     at: Annotated[str | None, typer.Option(help="The day of the answers; by default the log's last day.")] = None,
-    out: Annotated[Path, typer.Option(help="The HTML file to write.", parser=_named, metavar="FILE")] = Path(
+    out: Annotated[Path, typer.Option(help="The HTML file to write.", parser=named, metavar="FILE")] = Path(
         "report.html"
     ),
     force: Force = False,
@@ -180,7 +164,7 @@ def report(
     from rnncore.marketing import page
 
     parts.require_predictable(out, force, {"the model": model, "the log": file})
-    task, events = _again(model, file, log)
+    task, events = parts.again(model, file, words_of(log))
     page.write(task, events, out, at)
     print(f"the report is in {out}")
 
@@ -205,7 +189,7 @@ def shift(
 
     if plot is not None:
         parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
-    task, events = _again(model, file, log)
+    task, events = parts.again(model, file, words_of(log))
     found = watch(task, events, kind, every=every, one_in=one_in, since=since)
     print(f"\n{found}")
     if plot is not None:
@@ -227,22 +211,6 @@ def leaks(
             file, outcome, time=time, ignore=ignore or [], separator=words_of({"separator": separator})["separator"]
         )
     )
-
-
-def _again(model: Path, file: Path, log: dict[str, Any]) -> tuple[Task, EventLog]:
-    """A saved task, and a log read as in its fit; prints the report of the log."""
-    from rnncore.marketing import EventLog
-    from rnncore.marketing.reading import header
-    from rnncore.marketing.tasks import load
-
-    task, said = load(model), words_of(log)
-    words = {**task.reading_, **said}
-    if taught := [role for role in task.taught if role in words and role not in said]:
-        there = header(file, words.get("separator", ","))  # what was learned need not be known of new rows
-        words = {role: name for role, name in words.items() if role not in taught or name in there}
-    events = EventLog(file, **words)
-    print(events.quality())
-    return task, events
 
 
 def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> None:

@@ -22,10 +22,11 @@ from rnncore.interop.atomic import replacing
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK, Judgement
+from rnncore.marketing.reading import header
 from rnncore.marketing.report import picture
 from rnncore.marketing.samples import SAMPLES
 from rnncore.marketing.task import Task
-from rnncore.marketing.tasks import TASKS
+from rnncore.marketing.tasks import TASKS, load
 from rnncore.marketing.wording import counted
 
 console = Console()
@@ -58,6 +59,18 @@ def described(name: str | None) -> Iterator[str]:
     if name is not None:
         for file, rows in SAMPLES[name].items():
             yield from ("", f"{file}, for example:", *(f"    {row}" for row in rows.splitlines()))
+
+
+def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog]:
+    """A saved task, and a log read as in its fit, unless told otherwise; prints the report of the log."""
+    task = load(model)
+    words = {**task.reading_, **said}
+    if taught := [role for role in task.taught if role in words and role not in said]:
+        there = header(file, words.get("separator", ","))  # what was learned need not be known of new rows
+        words = {role: name for role, name in words.items() if role not in taught or name in there}
+    events = EventLog(file, **words)
+    print(events.quality())
+    return task, events
 
 
 def cut(log: EventLog, until: str) -> EventLog:

@@ -28,11 +28,12 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import calibration, features, journey_views, journeys
 from rnncore.marketing import explain as explaining
+from rnncore.marketing import features, journey_views, journeys
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.items import cut
+from rnncore.marketing.journey_head import FIRST, converts_and_next
 from rnncore.marketing.journeys import Credit, Facts, Moment
 from rnncore.marketing.judgement import Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs, tenth
@@ -43,21 +44,6 @@ from rnncore.sequences import Histories
 Array = NDArray[Any]
 JUDGED, TAUGHT = 20_000, 50_000  # moments, at most
 CREDIT = "Credit for the conversions, by method"
-FIRST = calibration.Calibration(
-    lambda said, target: calibration.platt(said, np.asarray(target).reshape(len(said), -1)[:, 0]),
-    calibration.apply_platt,
-    2,
-)
-
-
-def converts_and_next(prediction: Array, target: Array, weight: Array | None = None) -> Any:
-    """Cross-entropy of yes or no (the first logit) plus that of the class that came next (the other logits).
-
-    prediction (N, 1 + K); target (N, 2): 0 or 1, and a class from 0 to K - 1.
-    """
-    yes, dyes = rc.losses.binary_cross_entropy(prediction[:, :1], target[:, :1], weight)
-    after, dafter = rc.losses.softmax_cross_entropy(prediction[:, 1:], target[:, 1].astype(np.int64), weight)
-    return yes + after, np.concatenate([dyes, dafter], axis=1)
 
 
 class Journey(Task):

@@ -13,15 +13,17 @@ import rnncore as rc
 from rnncore.contract import Layer
 from rnncore.marketing import clusters
 from rnncore.marketing.learning import Examples, Learned, outputs, seed_of, train
-from rnncore.typing import Grads
+from rnncore.sequences import Histories
+from rnncore.typing import Grads, Params
 
 if TYPE_CHECKING:
     from rnncore.marketing.segments import Segments
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Pretext(NamedTuple):
+class _Pretext(NamedTuple):
     """What a code is learned by."""
 
     network: Layer
@@ -36,14 +38,13 @@ def learn(
     task: Segments,
     code: dict[str, Any],
     told: Examples,
-    pretext: Pretext,
     *,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Learned:
     """Learn the code, group it, and sharpen the groups; further seeds are matched to the first."""
     assert told.newest is not None
-    newest, model = told.select(told.newest), task.network(code)
+    newest, model, pretext = told.select(told.newest), task.network(code), _pretext(task, code, told)
     returned = np.asarray(newest.target)[:, 0].astype(np.float64)
     params: list[Grads] = []
     history: list[dict[str, float]] = []
@@ -52,7 +53,7 @@ def learn(
         file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
         own, records = train(task, *pretext[:3], k, progress=progress, checkpoint=file)
         mine = {n.removeprefix(pretext.prefix): a for n, a in own.items() if n.startswith(pretext.prefix)}
-        z, seed = task._codes(code, mine, newest.histories), seed_of(task.seed, k)
+        z, seed = codes(task, code, mine, newest.histories), seed_of(task.seed, k)
         mine["3.M"] = clusters.centres(z, task.groups, seed).astype(np.float32)
         for turn in range(task.rounds):
             mine = _sharpened(model, mine, newest, task.learning_rate, seed + turn)
@@ -66,6 +67,23 @@ def learn(
         history += [{"seed": k, **record} for record in records]
     calibration = task.calibration.fit(outputs(model, params, newest.histories), returned)
     return Learned(tuple(params), calibration, code, history)
+
+
+def codes(task: Segments, code: dict[str, Any], params: Params, histories: Histories) -> Floats:
+    """What stands for each customer, (N, Z)."""
+    own = {name: a for name, a in params.items() if name != "3.M"}
+    return outputs(rc.Stack(*task.encoder(code)), [own], histories)
+
+
+def _pretext(task: Segments, code: dict[str, Any], told: Examples) -> _Pretext:
+    """For the future, whether an event comes; else the steps themselves."""
+    encoder = rc.Stack(*task.encoder(code))
+    if task.by == "future":
+        return _Pretext(rc.Stack(encoder, rc.Dense(task.code, 1)), rc.losses.binary_cross_entropy, told, "0.")
+    again: Any = rc.RNN if task.by == "static" else rc.GRU
+    decoder = again(task.code, task.units, backend=task.backend), rc.Dense(task.units, len(task.inputs(code)))
+    model = rc.Stack(rc.Repeated(encoder), *decoder)
+    return _Pretext(model, rc.losses.mse, told._replace(target=told.histories), "0.inner.")
 
 
 def _sharpened(model: Layer, params: Grads, newest: Examples, learning_rate: float, seed: int) -> Grads:

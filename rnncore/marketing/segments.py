@@ -39,12 +39,10 @@ from rnncore.marketing.encoding import summarise
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs, tenth
-from rnncore.marketing.segment_learning import Pretext
 from rnncore.marketing.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Told
 from rnncore.marketing.windows import asked_of, stayed
 from rnncore.sequences import Histories
-from rnncore.typing import Params
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -167,29 +165,13 @@ class Segments(Churn):
 
     def network(self, code: Code) -> Layer:
         """The encoder, and the nearness of its code to the centres."""
-        return rc.Stack(*self._encoder(code), rc.Prototypes(self.code, self.groups))
+        return rc.Stack(*self.encoder(code), rc.Prototypes(self.code, self.groups))
 
-    def _encoder(self, code: Code) -> list[Layer]:
+    def encoder(self, code: Code) -> list[Layer]:
+        """The layers that give the code."""
         D = len(self.inputs(code))
         first: Any = rc.RNN if self.by == "static" else rc.GRU  # an RNN over one step is a dense layer of tanh
         return [first(D, self.units, backend=self.backend), rc.Last(), rc.Dense(self.units, self.code)]
-
-    def _codes(self, code: Code, params: Params, histories: Histories) -> Floats:
-        """What stands for each customer, (N, Z)."""
-        own = {name: a for name, a in params.items() if name != "3.M"}
-        return outputs(rc.Stack(*self._encoder(code)), [own], histories)
-
-    def _pretext(self, code: Code, told: Examples) -> Pretext:
-        """What the code is learned by."""
-        encoder = rc.Stack(*self._encoder(code))
-        if self.by == "future":
-            return Pretext(rc.Stack(encoder, rc.Dense(self.code, 1)), rc.losses.binary_cross_entropy, told, "0.")
-        D = len(self.inputs(code))
-        again: Any = rc.RNN if self.by == "static" else rc.GRU
-        model = rc.Stack(
-            rc.Repeated(encoder), again(self.code, self.units, backend=self.backend), rc.Dense(self.units, D)
-        )
-        return Pretext(model, rc.losses.mse, told._replace(target=told.histories), "0.inner.")
 
     def learned(
         self,
@@ -200,8 +182,7 @@ class Segments(Churn):
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Learned:
         """Learn the code, group it, and sharpen the groups; see `segment_learning.py`."""
-        pretext = self._pretext(code, told)
-        return segment_learning.learn(self, code, told, pretext, progress=progress, checkpoint=checkpoint)
+        return segment_learning.learn(self, code, told, progress=progress, checkpoint=checkpoint)
 
     def decode(self, outputs: Array, asked: Examples) -> Array:
         """The rate of the segment where it is judged; else all."""
@@ -246,7 +227,7 @@ class Segments(Churn):
         self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
     ) -> tuple[Judgement, HeldOut]:
         table, held = super()._compare(learned, asked, rivals, origin, log)
-        z = self._codes(learned.code, learned.params[0], asked.histories)
+        z = segment_learning.codes(self, learned.code, learned.params[0], asked.histories)
         own = outputs(self.network(learned.code), learned.params, asked.histories).argmax(axis=1)
         steady = clusters.stability(z, own, self.groups, self.seed)
         apart = clusters.silhouette(z, own, self.seed)
