@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from rnncore.interop.onnx import run_node
+
 ORDER = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 COUNT = {"RNN": 1, "GRU": 2, "LSTM": 3}
@@ -79,6 +81,14 @@ def onnxruntime_outputs(model, arrays):
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, {i.name: arrays[i.name] for i in session.get_inputs()})
+
+
+def run(op, opset, *arrays, outputs=("y",), **attributes):
+    """Return the first output of a node that is called 'small'."""
+    return run_node(
+        helper.make_node(op, [f"x{k}" for k in range(len(arrays))], list(outputs), name="small", **attributes),
+        list(arrays), opset_version=opset,
+    )[0]  # fmt: skip
 
 
 def swapped(arrays):
