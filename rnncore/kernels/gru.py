@@ -105,12 +105,17 @@ def packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Arr
 
 
 def packed_transposes(params: Params, after: bool) -> tuple[Array, Array, Array]:
-    """Return the transposes of Wx, of what of Wh is multiplied with h, and of its block n, packed for da as n r z v."""
+    """Return the transposes of Wx, of what of Wh is multiplied with h, and of its block n, packed for da as n r z v.
+
+    With the reset after the product the block n has no product of its own, and the third is not read.
+    """
     H, width = params["Wh"].shape
-    Wx_T = pack(np.roll(params["Wx"], H, axis=1), transpose=True)  # from r z n to n r z
-    Wh = as_rows(params["Wh"], width)
-    Wh_T = pack(Wh if after else Wh[:, : 2 * H].copy(), transpose=True)
-    return Wx_T, Wh_T, pack(Wh[:, 2 * H :].copy(), transpose=True)
+    Wx, Wh = params["Wx"], as_rows(params["Wh"], width)
+    Wx_T = pack(np.concatenate((Wx[:, 2 * H :], Wx[:, : 2 * H]), axis=1), transpose=True)  # from r z n to n r z
+    if after:
+        Wh_T = pack(Wh, transpose=True)
+        return Wx_T, Wh_T, Wh_T
+    return Wx_T, pack(Wh[:, : 2 * H].copy(), transpose=True), pack(Wh[:, 2 * H :].copy(), transpose=True)
 
 
 def _run(
@@ -232,7 +237,7 @@ def _backward(
     """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked."""
     D, H = x.shape[1], h.shape[1]
     of_h, of_q = groups(D), groups(D) + groups(H)
-    space = max(BLOCK, last - first)
+    space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, of_q + groups(H), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h q
     dq = np.empty((last - first, H), x.dtype)
     free = FIRST + space

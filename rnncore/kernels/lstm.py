@@ -180,7 +180,7 @@ def _backward(
     """
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
     m = dW.shape[0] - 1
-    space = max(BLOCK, last - first)
+    space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h
     free = FIRST + space  # filled from the end, so that the rows stand in the order of time
     for t in range(live.size - 1, -1, -1):

@@ -98,7 +98,7 @@ def _backward(
     """Walk back over the rows first to last - 1; dW receives dWx, dWh and db, stacked as in `backward`."""
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
     m = dW.shape[0] - 1
-    space = max(BLOCK, last - first)
+    space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h
     free = FIRST + space
     for t in range(live.size - 1, -1, -1):
