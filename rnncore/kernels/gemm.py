@@ -156,11 +156,11 @@ def whole_groups(width: int) -> int:
 
 @part
 def room(space: Any, count: Any, like: Any) -> Any:
-    """Room for `space` rows of the left side of an outer product: `count` groups of columns, one behind another.
+    """Zeros for `space` rows of the left side of an outer product: `count` groups of columns, one behind another.
 
     8 rows more than are used, since groups a multiple of 4 kB apart would share sets of the L1 cache.
     """
-    return np.empty((count, (space + 8) * ROWS), like.dtype)
+    return np.zeros((count, (space + 8) * ROWS), like.dtype)
 
 
 @part
