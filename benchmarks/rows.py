@@ -4,8 +4,11 @@ python -m benchmarks.rows 10000000 FOLDER          make a CSV and a Parquet file
 python -m benchmarks.rows 10000000 FOLDER churn    and train, judge and predict on the Parquet file
 
 What is kept of a row: customer (a code of 4 bytes while it is read), time and value (8 each), item (4): 24 bytes. Peak
-is what the process holds at most beyond what it held before, the pages of the file among it. Each log is then compared
-with that of a dataframe with the rows of 200 customers.
+is what the process holds at most beyond what it held before, pages of the file that are mapped among it. Each log is
+then compared with that of a dataframe with the rows of 200 customers.
+
+Measured, 10,000,000 rows of 500,000 customers: Parquet 66 bytes a row (2.8 times what is kept), CSV 86 (3.6 times, in
+which up to 46 are the file's own pages); the whole `rnncore fit churn` 3.6 GB.
 """
 
 from __future__ import annotations
@@ -70,7 +73,8 @@ def reading(path: Path) -> dict[str, float]:
     same += [np.array_equal(item.levels[item.codes], wanted.levels[wanted.codes])]
     if not all(same):
         raise RuntimeError("the rows of some customers alone give another log")
-    return {"rows": len(log), "seconds": seconds, "bytes": megabytes * 2**20 / len(log)}
+    size = path.stat().st_size / len(log)
+    return {"rows": len(log), "seconds": seconds, "bytes": megabytes * 2**20 / len(log), "file": size}
 
 
 def churn(path: Path, out: Path) -> dict[str, float]:
@@ -97,7 +101,7 @@ def main(rows: int, folder: Path, fits: bool) -> None:
         found: dict[str, Any] = json.loads(new_process("-m", f"{__package__}.rows", "read", str(path)))
         factor = found["bytes"] / KEPT
         print(f"{path.suffix[1:]:8} {found['rows']:,} rows  {found['seconds']:6.1f} s  peak {found['bytes']:.0f} bytes "
-              f"a row, {factor:.1f} times what is kept", flush=True)  # fmt: skip
+              f"a row, {factor:.1f} times what is kept; the file has {found['file']:.0f}", flush=True)  # fmt: skip
     if fits:
         out = new_process("-m", f"{__package__}.rows", "fit", str(parquet), str(folder / "churn"))
         found = json.loads(out.splitlines()[-1])

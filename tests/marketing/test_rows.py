@@ -1,0 +1,31 @@
+"""The memory that a long log needs grows with its rows by a few times the bytes that are kept of each, and no more."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pl = pytest.importorskip("polars")
+processes = pytest.importorskip("benchmarks.processes", reason="the benchmarks are not part of the package")
+rows = pytest.importorskip("benchmarks.rows", reason="the benchmarks are not part of the package")
+
+READ = """
+import json, sys
+from pathlib import Path
+from benchmarks import rows
+from rnncore.marketing import parsing
+parsing.PART = 20_000
+print(json.dumps(rows.reading(Path(sys.argv[1]))))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc")
+def test_a_log_is_read_in_memory_that_grows_by_less_than_six_times_what_is_kept(tmp_path):
+    peaks = {}
+    for many in (200_000, 600_000):
+        rows.make(many, tmp_path / "rows.csv")
+        pl.scan_csv(tmp_path / "rows.csv", try_parse_dates=True).sink_parquet(tmp_path / "rows.parquet")
+        found = json.loads(processes.new_process("-c", READ, str(tmp_path / "rows.parquet")))  # checks a sample too
+        assert found["rows"] == many
+        peaks[many] = found["bytes"] * many
+    assert (peaks[600_000] - peaks[200_000]) / 400_000 < 6 * rows.KEPT  # at ten million rows it is 2.8 times
