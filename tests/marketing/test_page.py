@@ -22,21 +22,23 @@ def churn(log):
     return Churn(horizon=30, **SMALL).fit(log)
 
 
-def test_it_loads_nothing_from_outside(churn, log):
-    text = page(churn, log)
+@pytest.fixture(scope="module")
+def text(churn, log):
+    return page(churn, log)
+
+
+def test_it_loads_nothing_from_outside(text):
     assert not re.findall(r"<script|<link|@import|https?:", text)
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
     assert text.count("<img") == 3
 
 
-def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, log):
-    text = page(churn, log)
+def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, text):
     for words in (churn.verdict_, *(row.name for row in churn.table_), "rows used", "completeness gap", "units"):
         assert words in text
 
 
-def test_it_has_the_gradient_check_of_every_array(churn, log):
-    text = page(churn, log)
+def test_it_has_the_gradient_check_of_every_array(churn, text):
     assert all(re.search(rf"^ok .*{re.escape(name)} ", text, re.M) for name in churn.params_[0])
 
 
@@ -50,12 +52,12 @@ def test_labels_are_counted_and_numbers_have_quantiles():
     assert all(f"<td>{customer}</td>" in profiles for customer in case.task.profiles(log)["prototype"].drop_nulls())
 
 
-def test_what_stands_in_the_data_is_text_and_no_markup(churn, log):
-    assert "&lt;b&gt;c0" in page(churn, log) and "<b>c0" not in page(churn, log)
+def test_what_stands_in_the_data_is_text_and_no_markup(text):
+    assert "&lt;b&gt;c0" in text and "<b>c0" not in text
 
 
-def test_every_picture_has_words(churn, log):
-    assert all(len(words) > 20 for words in re.findall(r'<img alt="([^"]*)', page(churn, log)))
+def test_every_picture_has_words(text):
+    assert all(len(words) > 20 for words in re.findall(r'<img alt="([^"]*)', text))
 
 
 def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, log, tmp_path):
