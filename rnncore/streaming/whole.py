@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnncore import checks
-from rnncore.compose import Bidirectional, reverse_rows
+from rnncore.compose import Bidirectional, Stack, reverse_rows
 from rnncore.contract import CELLS, Layer
 from rnncore.recurrent import Recurrent
 from rnncore.streaming.steps import parts
@@ -41,7 +41,8 @@ def predict(
         model._check_dtype(dtype or x.dtype)
     N = x.shape[1] if x.ndim > 1 else len(x)
     state = checks.state("state_0", state_0, model.state_sizes, N, dtype or x.dtype)
-    return _through(model, params, x, state, checks.lengths(lengths, x))
+    run = _through if isinstance(model, Stack) else _layer
+    return run(model, params, x, state, checks.lengths(lengths, x))
 
 
 def _through(model: Layer, params: Params, x: Array, state_0: State, lengths: Lengths | None) -> tuple[Array, State]:
