@@ -32,7 +32,7 @@ QUICK = re.compile(
     r"one event|customers at once|float64.*GRU|bidirectional|denormal.*LSTM|two threads, LSTM N64 T100 64->128"
 )
 
-SLOW = re.compile("long sequence|worked example|growth")
+SLOW = re.compile("long sequence|worked example|growth|peak memory (LSTM|RNN)")
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
