@@ -3,7 +3,7 @@
 import pytest
 from cli_runs import NAMES, purchases, run
 
-from rnncore.marketing import task
+from rnncore.marketing import task_parts
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def fit(tmp_path):
 @pytest.fixture
 def interrupted(fit, monkeypatch, tmp_path):
     """The folder of a run that was stopped between its two networks."""
-    once = iter([task.learn])
+    once = iter([task_parts.learn])
 
     def learn(*arguments, **words):
         for real in once:
@@ -29,7 +29,7 @@ def interrupted(fit, monkeypatch, tmp_path):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(task, "learn", learn)
+        patch.setattr(task_parts, "learn", learn)
         result = fit()
     assert result.exit_code == 130
     assert result.stderr.endswith("rnncore: stopped; the same command goes on from there\n")
