@@ -29,10 +29,10 @@ from .turns import Result, best_gemm, machine, measure
 
 QUICK = re.compile(
     r"^(forward \+ backward|inference) (LSTM|GRU|RNN) N(1|32|64) T(50|100) \d+->(64|128)$|ragged.*GRU|training step|"
-    r"one event|customers at once|float64.*GRU|bidirectional|denormal.*LSTM|two threads, LSTM N64 T100 64->128"
+    r"one event|customers at once|bidirectional|denormal.*LSTM|two threads, LSTM N64 T100 64->128"
 )
 
-SLOW = re.compile("long sequence|worked example|growth|peak memory (LSTM|RNN)")
+SLOW = re.compile("long sequence|worked example|growth|cold cache|backend=numpy|peak memory (LSTM|RNN)")
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
@@ -43,7 +43,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", default="1", help="numbers of threads, for all sides, as 1,2")
     parser.add_argument("--only", default="", metavar="REGEX", help="lines whose name matches")
     parser.add_argument("--json", metavar="FILE", help="write all results there, in the place of older ones of a line")
-    parser.add_argument("--seconds", type=float, help="for each line; 3, with --quick 0.7")
+    parser.add_argument("--seconds", type=float, help="for each line; 3, with --quick 0.5")
     parser.add_argument("--list", action="store_true", help="print the names of the lines and stop")
     return parser.parse_args(arguments)
 
@@ -84,7 +84,7 @@ def show(r: Result) -> str:
 def run(chosen: argparse.Namespace, found: dict[str, Any], threads: int) -> Iterator[list[Result]]:
     """Measure every line on this number of threads."""
     set_threads(threads)
-    seconds = chosen.seconds or (0.7 if chosen.quick else 3.0)
+    seconds = chosen.seconds or (0.5 if chosen.quick else 3.0)
     with threadpool_limits(threads, user_api="blas"):
         gemms = {}
         for dtype in ("float32", "float64"):

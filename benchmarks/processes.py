@@ -62,9 +62,9 @@ def _seconds(program: str, **environment: str) -> float:
     return time.perf_counter() - start
 
 
-def _cpu_seconds(program: str) -> float:
-    """The least CPU time of five processes: near the time on a machine that does nothing else."""
-    return min(_used(program) for _ in range(5))
+def _cpu_seconds(program: str, processes: int) -> float:
+    """The least CPU time of so many processes: near the time on a machine that does nothing else."""
+    return min(_used(program) for _ in range(processes))
 
 
 def _used(program: str) -> float:
@@ -77,7 +77,7 @@ def _used(program: str) -> float:
 def cold_start(what: str, name: str, quick: bool) -> list[Result]:
     """Time a whole process, the interpreter's own start included, in turns with an empty one and torch's."""
     program, theirs = STARTS[what]
-    turns = (1 if quick else 2) if "cold" in what else 3 if quick else 9
+    turns = 1 if quick else 2 if "cold" in what else 9
     rivals = {"python alone": "pass", "import numpy alone": "import numpy"}
     rivals |= {"torch": theirs} if present("torch") else {}
     for code in (program, *rivals.values()):
@@ -91,7 +91,7 @@ def cold_start(what: str, name: str, quick: bool) -> list[Result]:
     beyond = float(np.median(np.subtract(times["rnncore"], times["python alone"])))
     note, numbers = f"beyond the interpreter's own start {beyond:.3f} s", {"beyond": [beyond]}
     if "cold" not in what:
-        numbers["cpu"] = [_cpu_seconds(program)]
+        numbers["cpu"] = [_cpu_seconds(program, 2 if quick else 5)]
         note += f"; least CPU time {numbers['cpu'][0]:.3f} s"
     return [paired(name, rival, times, note, **numbers) for rival in rivals]
 
