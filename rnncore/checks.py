@@ -68,6 +68,8 @@ def array(
     """Require a NumPy array of numbers; a letter in `shape` is any size, `dtype` None any real or complex one."""
     if not isinstance(value, np.ndarray):
         raise ContractError(name, "a NumPy array", f"a {type(value).__name__}", "convert it with numpy.asarray")
+    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+        raise ContractError(name, "an array without a mask", "a masked array", "say .filled(numpy.nan), for instance")
     if shape is not None:
         fits = value.ndim == len(shape) and all(
             isinstance(a, str) or a == b for a, b in zip(shape, value.shape, strict=True)
@@ -84,7 +86,7 @@ def array(
 
 def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
     """True for what `array` accepts beyond doubt; it says the rest."""
-    if not isinstance(value, np.ndarray) or value.shape != shape or (dtype is not None and value.dtype != dtype):
+    if type(value) is not np.ndarray or value.shape != shape or (dtype is not None and value.dtype != dtype):
         return False
     return value.dtype.kind in "fc" and value.dtype.itemsize >= 4
 
@@ -110,7 +112,7 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object
     dtype = None
     for name, shape in shapes.items():
         a = given[name]  # the message is made only where it is needed: this runs in every call
-        if not (isinstance(a, np.ndarray) and a.shape == shape and a.dtype is dtype) and not is_array(a, shape, dtype):
+        if not (type(a) is np.ndarray and a.shape == shape and a.dtype is dtype) and not is_array(a, shape, dtype):
             array(name, a, shape, dtype, f"it belongs to {owner}")
         dtype = a.dtype
     return dtype

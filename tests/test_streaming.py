@@ -221,6 +221,28 @@ def test_any_memory_layout_is_accepted():
     np.testing.assert_array_equal([batch.step_batch(range(4), step) for step in odd], y)
 
 
+def _between_two_places(x):
+    room = np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype)
+    room[:] = x
+    return room
+
+
+KINDS = {
+    "between two places": _between_two_places,
+    "a copy of the dtype": lambda x: x.astype(np.dtype(x.dtype, metadata={"unit": "euro"})),
+    "a subclass": lambda x: x.view(np.recarray),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_an_array_that_no_kernel_reads_in_place_gives_the_same_bits(kind):
+    layer = rc.GRU(5, 6)
+    params, x = drawn(layer)
+    expected, odd = (rc.Stream(layer, params) for _ in range(2))
+    y = [[expected.step(n, event) for n, event in enumerate(step)] for step in x]
+    np.testing.assert_array_equal([[odd.step(n, kind(event)) for n, event in enumerate(step)] for step in x], y)
+
+
 def test_a_cell_of_ones_own_runs_by_its_forward():
     row = Cell("rnn", "a", ("h",), ("b",), {"activation": ("tanh",)})
     own = Recurrent(row, 3, 4, backend="numba", dtype="float64", activation="tanh")
@@ -260,6 +282,7 @@ WRONG = {
     "no axis": np.ones((), np.float32),
     "another order of bytes": np.ones(3, ">f4"),
     "a list": [1.0, 2.0, 3.0],
+    "a mask": np.ma.array(np.ones(3, np.float32), mask=[True, False, False]),
     "nothing": None,
     "something small": object(),
 }

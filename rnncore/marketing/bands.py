@@ -35,7 +35,7 @@ class Recent(NamedTuple):
 
     windows: Examples
     reach: int
-    """So many periods before an origin they may begin."""
+    """So many periods before an origin, at most, they have ended."""
 
     @property
     def came(self) -> Floats:
@@ -51,11 +51,13 @@ def came(windows: Examples) -> Floats:
 
 
 def shifts(errors: Floats, levels: Sequence[float]) -> Floats:
-    """Equation (1) of the errors (n, K, Q) that are known, (K, Q); 0 where there are none, and for the median."""
+    """Equation (1) of the errors (n, K, Q) that are known, (K, Q); 0 for the median, and where there are fewer than
+    two: one error would be both tails, and leave nothing between them.
+    """
     found = np.zeros(errors.shape[1:])
     for step, k in np.ndindex(found.shape):
         e, q = np.sort(errors[:, step, k][~np.isnan(errors[:, step, k])]), levels[k]
-        if len(e) and q != 0.5:
+        if len(e) > 1 and q != 0.5:
             exact = (len(e) + 1) * q
             rank = np.ceil(exact) if q > 0.5 else np.floor(exact)
             found[step, k] = e[int(np.clip(rank, 1, len(e))) - 1]
@@ -67,16 +69,18 @@ def calibrated(
 ) -> Floats:
     """Quantiles `said` (N, K, Q) at the origins `at` (N,), calibrated by those said `then` of the recent windows.
 
-    usual: what is added (K, Q) where there are fewer than FEWEST of these.
+    usual: what is added (K, Q) to the steps of which fewer than FEWEST of these are known.
     """
     found = said + usual
     if recent is None or then is None:
         return found
-    errors, begun = recent.came[..., None] - then, recent.windows.facts.origin
+    known, begun = ~np.isnan(recent.came), recent.windows.facts.origin
+    errors = recent.came[..., None] - then
     for origin in np.unique(at):
         own = (begun + said.shape[1] <= origin) & (begun + said.shape[1] > origin - recent.reach)
-        if own.sum() >= FEWEST:
-            found[at == origin] = said[at == origin] + shifts(errors[own], levels)
+        enough = known[own].sum(axis=0) >= FEWEST
+        if enough.any():
+            found[at == origin] = said[at == origin] + np.where(enough[:, None], shifts(errors[own], levels), usual)
     return found
 
 

@@ -27,6 +27,8 @@ from threadpoolctl import threadpool_limits
 from rnncore.errors import DataError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import EMPTY, Columns, gather
+from rnncore.marketing.datetimes import parse_time
+from rnncore.marketing.quality import first_row
 from rnncore.marketing.reading import Raw, read, require_columns
 
 Floats = NDArray[np.float64]
@@ -152,7 +154,7 @@ def _two(raw: Raw, outcome: str) -> NDArray[np.int64]:
     """The outcome as 0 and 1; of two words the second in the alphabet is 1."""
     cells = parsing.parse_any(raw.columns[outcome], raw.label)
     if cells.null_count():
-        raise DataError(f"{raw.label}: {outcome!r} is empty in row {parsing.first_row(cells.is_null())}; leave it out")
+        raise DataError(f"{raw.label}: {outcome!r} is empty in row {first_row(cells.is_null())}; leave it out")
     values = cells.unique().sort()
     counts = [int((cells == value).sum()) for value in values.head(3)]
     if len(values) != 2 or min(counts) < FOLDS:
@@ -166,10 +168,10 @@ def _two(raw: Raw, outcome: str) -> NDArray[np.int64]:
 def _late(raw: Raw, columns: Mapping[str, Any], time: str | None) -> dict[str, float]:
     """The share of each column of times that is after the outcome's."""
     shares = {}
-    at = None if time is None else parsing.parse_time(raw.columns[time], raw.label, None)
+    at = None if time is None else parse_time(raw.columns[time], raw.label, None)
     for name, column in columns.items():
         if column.dtype.is_temporal() or _is_time(raw, name):
-            times = parsing.parse_time(column, raw.label, None)
+            times = parse_time(column, raw.label, None)
             after = None if at is None else (times > at).drop_nulls()
             shares[name] = float(after.mean() or 0.0) if after is not None and len(after) else 0.0  # type: ignore[arg-type]
     return shares
@@ -181,7 +183,7 @@ def _is_time(raw: Raw, name: str) -> bool:
     if column.dtype != pl.String or column.drop_nulls().len() == 0:
         return False
     try:
-        parsing.parse_time(column, raw.label, None)
+        parse_time(column, raw.label, None)
     except DataError:
         return False
     return True

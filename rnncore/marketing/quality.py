@@ -180,3 +180,8 @@ def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
         Check("unlikely dates", counts["unlikely"], "kept; before 1971 or in the future" if counts["unlikely"] else ""),
     ]
     return [*lines, Check("rows used", frame.height, "")]
+
+
+def first_row(mask: pl.Series) -> int:
+    """The row number, from 1, of the first True of a boolean series that has one."""
+    return int(mask.arg_true()[0]) + 1

@@ -6,8 +6,9 @@ record is the self-starting cusum, and beside it stands what the other charts se
 outcomes where there are any. After an alarm the level is learned anew from the change on.
 
 The size of a change is the mean of the batches from the change to the alarm minus that of those before; they are the
-batches that raised the alarm, which favours it. Its interval is Welch's. The words that drive it are those of
-`shift_words.py`. An alarm says whether it is of a rise or a fall: charts watch both.
+batches that raised the alarm, which favours it. Its interval is Student's, with the variance of the batches before, for
+one batch alone may have raised the alarm. The words that drive it are those of `shift_words.py`. An alarm says whether
+it is of a rise or a fall: charts watch both.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rnncore.errors import DataError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
-from rnncore.marketing.quality import Check
+from rnncore.marketing.datetimes import parse_time
+from rnncore.marketing.quality import Check, first_row
 from rnncore.marketing.reading import Raw, read, require_columns
 
 Array = NDArray[Any]
@@ -113,7 +114,7 @@ def read_calendar(
     require_columns([time], list(raw.columns), raw.label, words["separator"])
     column = raw.columns[time]
     written = None if column.dtype.is_temporal() else words["time_format"]
-    days = parsing.parse_time(column, raw.label, written).dt.date().alias("day")
+    days = parse_time(column, raw.label, written).dt.date().alias("day")
     keys = [days]
     if customer in raw.columns:
         keys = [_ids(raw, customer, customers).alias("customer"), days]
@@ -140,10 +141,10 @@ def _require_single(keys: pl.DataFrame, label: str, what: str) -> None:
         raise DataError(f"{label} has no rows")
     empty = keys.select(pl.any_horizontal(pl.all().is_null())).to_series()
     if empty.any():
-        raise DataError(f"{label}: row {parsing.first_row(empty)} has no {what}; fill it, or leave the row out")
+        raise DataError(f"{label}: row {first_row(empty)} has no {what}; fill it, or leave the row out")
     again = ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
     if again.any():
-        row = parsing.first_row(again)
+        row = first_row(again)
         shown = ", ".join(str(cell) for cell in keys.row(row - 1))
         raise DataError(f"{label}: row {row} is a second one for {shown}; leave one row for each {what}")
 

@@ -242,6 +242,10 @@ def test_the_shifts_of_few_errors_are_those_of_the_equation():
     assert bands.shifts(np.full((3, 1, 3), np.nan), demand.LEVELS).tolist() == [[0, 0, 0]]
 
 
+def test_one_error_is_not_taken_for_both_tails():
+    assert bands.shifts(np.full((1, 1, 3), 7.0), demand.LEVELS).tolist() == [[0, 0, 0]]
+
+
 def recent_of(begun, came, steps, reach):
     """Windows of one past period each, and these values ahead."""
     many = len(begun)
@@ -285,6 +289,16 @@ def test_an_origin_is_calibrated_by_windows_that_were_complete_before_it_and_a_s
         bands.calibrated(said, np.array([5, 5]), recent, np.zeros((100, 2, 3)), usual, demand.LEVELS).tolist()
         == [usual.tolist()] * 2
     )
+
+
+def test_a_step_ahead_whose_values_are_rarely_known_gets_what_is_usual():
+    recent, usual = recent_of(np.arange(40), np.zeros((40, 2)), 2, 40), np.full((2, 3), 7.0)
+    weight = recent.windows.weight.values.reshape(40, 3).copy()
+    weight[bands.FEWEST - 1 :, 2] = 0.0
+    known = Histories(weight.ravel(), recent.windows.weight.offsets)
+    recent = recent._replace(windows=recent.windows._replace(weight=known))
+    found = bands.calibrated(np.zeros((1, 2, 3)), np.array([42]), recent, np.zeros((40, 2, 3)), usual, demand.LEVELS)
+    assert found.tolist() == [[[0, 0, 0], [7, 7, 7]]]
 
 
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])

@@ -1,0 +1,109 @@
+"""Columns of dates and times, for `parsing.py`: ISO 8601 or in a form that is told, on the clock as written."""
+
+from __future__ import annotations
+
+import datetime
+
+import polars as pl
+
+from rnncore.errors import DataError
+from rnncore.marketing.quality import first_row
+
+FIRST, LAST = datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
+_FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?$"
+_OFFSET = r" ?(Z|[+-]\d{2}:?\d{2})$"
+_ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+
+
+def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:
+    """Datetime in microseconds, on the clock as written. Dates are midnight; text is ISO 8601 or in `time_format`.
+
+    DataError: a text that is no such date (row and text), whole numbers without `time_format`, other types.
+    """
+    if column.dtype in (pl.Date, pl.Datetime):
+        if time_format is not None:
+            raise DataError(
+                f"{label}: column {column.name!r} holds {column.dtype}; time_format is for text and numbers"
+            )
+        return _within_years(column.cast(pl.Datetime("us")), label)
+    if column.dtype == pl.Null:
+        return column.cast(pl.Datetime("us"))
+    if column.dtype.is_integer() and time_format is None:
+        raise DataError(
+            f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
+            f'are dates, say how they are written, for example time_format="%Y%m%d"'
+        )
+    if not column.dtype.is_integer() and column.dtype != pl.String:
+        raise DataError(
+            f"{label}: column {column.name!r} holds {column.dtype}; times must be dates, or text that is one"
+        )
+    text = column.cast(pl.String).str.strip_chars().replace("", None)
+    if time_format is None:
+        require_one_way(text, column.name, label)
+    parsed = _parse_iso(text) if time_format is None else _parse_format(text, time_format)
+    broken = parsed.is_null() & text.is_not_null()
+    if broken.any():
+        row = first_row(broken)
+        wanted = f"a date in the form {time_format!r}"
+        if time_format is None:
+            wanted = (
+                "an ISO date (2010-12-31, or 2010-12-31 08:26:00); if all are written in another way, "
+                'say so, for example time_format="%d/%m/%Y %H:%M"'
+            )
+        raise DataError(f"{label}: {str(column[row - 1])!r} in row {row} of {column.name!r} is not {wanted}")
+    return _within_years(parsed, label)
+
+
+def _within_years(times: pl.Series, label: str) -> pl.Series:
+    """The times; DataError for one that no calendar of four digits has."""
+    odd = ((times < FIRST) | (times > LAST)).fill_null(False)
+    if odd.any():
+        row = first_row(odd)
+        raise DataError(f"{label}: the time in row {row} of {times.name!r} is outside the years 1 to 9999; correct it")
+    return times
+
+
+def require_one_way(text: pl.Series, name: str, label: str) -> None:
+    """DataError where some times have an offset from UTC and others have none: no clock is common to them."""
+    clock = text.str.contains(_ISO) & text.str.contains(r"\d:\d")
+    zoned = clock & text.str.contains(_OFFSET)
+    if zoned.any() and (bare := clock & ~zoned).any():
+        bare = bare.fill_null(False)
+        raise DataError(
+            f"{label}: {text[first_row(bare) - 1]!r} in row {first_row(bare)} of {name!r} has no offset from UTC, "
+            "others have one; write all of them in one way"
+        )
+
+
+def _parse_iso(text: pl.Series) -> pl.Series:
+    """ISO 8601 dates and times; an offset from UTC is left off. Null where the text is something else."""
+    t = pl.col("t")
+    plain = pl.when(t.str.contains(_ISO)).then(t.str.replace(_OFFSET, "").str.replace(" ", "T", literal=True))
+    readings = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _ISO_FORMATS]
+    return pl.DataFrame({"t": text}).select(pl.coalesce(readings)).to_series()
+
+
+def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
+    """Dates and times in this format; an offset from UTC at its end is left off. Null where the text is another."""
+    if time_format.endswith("%z"):
+        text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
+        time_format = time_format.removesuffix("%z").rstrip()
+    return text.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)
+
+
+def finer(column: pl.Series) -> int:
+    """How many times are finer than a microsecond."""
+    if column.dtype == pl.String:
+        return int(column.str.contains(_FINER).sum())
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "ns":
+        return int((column.dt.nanosecond() % 1000 != 0).sum())
+    return 0
+
+
+def with_offset(column: pl.Series, time_format: str | None) -> int:
+    """How many times, as text, have an offset from UTC that is left off."""
+    if column.dtype != pl.String or not (time_format is None or time_format.endswith("%z")):
+        return 0
+    iso = column.str.contains(_ISO) if time_format is None else True
+    return int((column.str.contains(_OFFSET) & iso).sum())
