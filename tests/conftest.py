@@ -33,6 +33,13 @@ class Dealing(loadscope.LoadScopeScheduling):
             return file + test[test.find("[") :]
         return file if file.startswith(self.BY_FILE) else nodeid
 
+    def mark_test_complete(self, node, item_index, duration=0):
+        """Forget a scope that is done: after every test all that a worker had are counted, thousands in the end."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
