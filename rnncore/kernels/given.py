@@ -66,7 +66,12 @@ def _field(builder: Any, given: Any, offset: int, kind: Any) -> Any:
 
 @intrinsic
 def fits(typing_context: Any, given: Any, like: Any, size: Any) -> Any:
-    """True for a NumPy array with one axis, `size` numbers one after another, and the dtype of `like`."""
+    """True for a NumPy array with one axis, `size` numbers one after another, and the dtype of `like`.
+
+    The dtype is one object for all arrays of it that NumPy makes; where it is a copy the answer is False. False too for
+    a subclass, for numbers in another order of bytes, and for those that begin between two places of a number.
+    """
+    width = given.dtype.bitwidth // 8
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         x, model, count = values
@@ -82,8 +87,10 @@ def fits(typing_context: Any, given: Any, like: Any, size: Any) -> Any:
             return equal(*(_field(builder, array, offset, _WORD) for array in (x, model)))
 
         with same(_TYPE), same(_DTYPE), equal(_field(builder, x, _AXES, _HALF), _HALF(1)), equal(first(_SHAPE), count):
-            contiguous = builder.icmp_signed("==", first(_STRIDES), _WORD(given.dtype.bitwidth // 8))
-            builder.store(contiguous, result)  # of what is no array the first comparison reads nothing else
+            contiguous = builder.icmp_signed("==", first(_STRIDES), _WORD(width))
+            beside = builder.and_(_field(builder, x, _DATA, _WORD), _WORD(width - 1))
+            aligned = builder.icmp_signed("==", beside, _WORD(0))
+            builder.store(builder.and_(contiguous, aligned), result)  # of what is no array only the type was read
         return builder.load(result)
 
     return types.boolean(given, like, types.intp), generate

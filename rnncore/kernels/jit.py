@@ -1,8 +1,8 @@
 """The only place that names a Numba flag, and the thread pool that runs a kernel over fixed shards of the batch.
 
-A kernel is compiled for one shard of rows and releases the GIL; which rows make a shard is a function of the problem
-alone (how many rows, how long they are), and what the shards give is summed in shard order. So every result is bitwise
-the same on any number of threads.
+A kernel is compiled for one shard of rows and releases the GIL. Where shards are summed, which rows make one is a
+function of the problem alone (how many rows, how long they are), and the sum runs in shard order; where nothing is
+summed, a row's numbers do not depend on its shard. So every result is bitwise the same on any number of threads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The activations of the operators of ONNX on vectors: `layers/onnx_activations.py`, each chosen by a code.
 
-Three of the eleven are others with fixed numbers: Tanh is ScaledTanh(1, 1), Relu ThresholdedRelu(0), and no clip is one
+Two of the eleven are others with fixed numbers: Tanh is ScaledTanh(1, 1), Relu ThresholdedRelu(0); and no clip is one
 at infinity. A branch for each vector costs nothing that can be measured: it is the same one all along a row.
 Corners are those of the textbook, and NaN is neither below nor above anything, so that it goes through.
 """

@@ -90,10 +90,10 @@ def _dreset(a: Any, r: Any, h: Any, functions: Any, dq: Any, i: Any, dh: Any, n:
 @part
 def _outer(used: Any, left: Any, da: Any, D: Any, H: Any, at: Any, width: Any, before: bool, dW: Any) -> None:
     """Add the kept rows to the weights' gradients. left: x 1 h 1, and q 1 where the reset gate acts before."""
-    for k in range(3 if before else 2):
-        row, count = (FIRST, D + 1) if k == 0 else (D + 1 + (k - 1) * (H + 1), H + 1)
-        column, columns = (FIRST, dW.shape[1]) if k == 0 else (at, width) if k == 1 else (3 * H, H)
-        add_outer(used, left, row, count, da, column, columns, dW, D + 1 if k else FIRST, 2 * H if k == 2 else FIRST)
+    add_outer(used, left, FIRST, D + 1, da, FIRST, dW.shape[1], dW, FIRST, FIRST)
+    add_outer(used, left, D + 1, H + 1, da, at, width, dW, D + 1, FIRST)
+    if before:
+        add_outer(used, left, D + H + 2, H + 1, da, 3 * H, H, dW, D + 1, 2 * H)
 
 
 @kernel

@@ -168,7 +168,8 @@ def _step(name: str, parts: list[Array], sizes: tuple[int, int], width: int, fla
         return y
 
     def one(x: Array, row: int, table: Array) -> Array | None:
-        good = type(x) is np.ndarray and x.dtype is weights.dtype and x.shape == (D,) and x.flags.c_contiguous
+        good = type(x) is np.ndarray and x.dtype is weights.dtype and x.shape == (D,)
+        good = good and x.flags.c_contiguous and x.flags.aligned
         return many(x[None], np.array([row]), table)[0] if good else None
 
     quick = readable() and (D + H) * width <= _BRIEF
