@@ -29,6 +29,8 @@ from rnncore.marketing.measures import BINARY, Measure
 
 Floats = NDArray[np.float64]
 
+ROUNDING = 1e-6  # of a loss: a difference below it is what float32 and sums in another order leave, and counts as none
+
 
 def judge(
     outcome: ArrayLike,
@@ -136,6 +138,10 @@ def _rows(
     """A row for each method; losses and areas are (1 + resamples, K), row 0 from the customers themselves."""
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
 
+    def better(than: Floats, loss: Floats) -> Estimate:
+        apart = than - loss
+        return estimate(np.where(np.abs(apart) <= ROUNDING * np.abs(than), 0.0, apart))
+
     def estimate(drawn: Floats) -> Estimate:
         low, high = np.quantile(drawn[1:], tails)
         return Estimate(float(drawn[0]), float(low), float(high))
@@ -144,8 +150,8 @@ def _rows(
         name: Rival(
             name,
             loss=estimate(losses[:, k]),
-            gap=estimate(losses[:, k] - losses[:, 0]),
-            gain=estimate(losses[:, -1] - losses[:, k]),
+            gap=better(losses[:, k], losses[:, 0]),
+            gain=better(losses[:, -1], losses[:, k]),
             measures=measures,
             auroc=None if areas is None else estimate(areas[:, k]),
             auroc_gap=None if areas is None else estimate(areas[:, 0] - areas[:, k]),

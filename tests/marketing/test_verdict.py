@@ -37,6 +37,16 @@ def test_a_worse_network_is_not(case):
     assert judge(y, blurred(truth, rng, 1.0), {"rule": truth}, 0.3).verdict == "baseline:rule"
 
 
+@pytest.mark.parametrize("apart", [1e-15, 1e-8])
+def test_a_difference_that_is_rounding_is_no_signal(apart):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    known = np.full((300, 3), 1 / 3)
+    nearly = known * (1 + apart)  # each row better by as little: the interval has no width
+    found = compare(y, {"rnn": rng.dirichlet([9, 9, 9], 300), "shares": nearly, CONSTANT: known}, CLASSES)
+    assert found.verdict == "no signal"
+
+
 def test_the_best_of_several_simple_methods_is_named(case):
     y, truth, rng = case
     rules = {"poor": blurred(truth, rng, 2.0), "good": truth, "fair": blurred(truth, rng, 1.0)}
