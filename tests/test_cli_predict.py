@@ -16,7 +16,8 @@ def made(tmp_path_factory):
     """A folder with log.csv and a model fitted on it."""
     folder = tmp_path_factory.mktemp("made")
     purchases(100).write_csv(folder / "log.csv")
-    result = run("fit", "churn", folder / "log.csv", *NAMES, "--horizon", 60, "--out", folder / "out")
+    small = [word for name in ("units=4", "epochs=2", "backend=numpy") for word in ("--set", name)]
+    result = run("fit", "churn", folder / "log.csv", *NAMES, "--horizon", 60, *small, "--out", folder / "out")
     assert result.exit_code == 0, result.output
     return folder
 
