@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rnncore.interop.extras import library
+
 if TYPE_CHECKING:
     from rnncore.interop import keras3, onnx, pytorch
     from rnncore.interop.keras3 import from_keras, to_keras
@@ -25,11 +27,12 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Import a door when it is first asked for: each needs a library that is an extra."""
-    if name in _LATER:
-        return import_module(f"rnncore.interop.{name}")
     for module, names in _LATER.items():
-        if name in names:
-            return getattr(import_module(f"rnncore.interop.{module}"), name)
+        if name == module or name in names:
+            if module == "onnx":
+                library("onnx", "onnx")
+            door = import_module(f"rnncore.interop.{module}")
+            return door if name == module else getattr(door, name)
     raise AttributeError(f"module 'rnncore.interop' has no attribute {name!r}")
 
 

@@ -32,6 +32,7 @@ from rnncore import checks
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
+from rnncore.interop.extras import library
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.onnx_words import Word, activation
 from rnncore.recurrent import GRU, LSTM, RNN
@@ -117,8 +118,7 @@ def to_keras(layer: Layer, params: Params) -> KerasLayer:
     prefix, cell, words = _apart(inside)
     (name,) = (name for name, kinds in KINDS.items() if isinstance(cell, kinds))
     words |= {"dtype": dtype.name, "go_backwards": isinstance(layer, Reversed), **_words(cell)}
-    import keras
-
+    keras = library("keras", "peers")
     made = getattr(keras.layers, name)(cell.H, **words)
     ends = ["inner."] if isinstance(layer, Reversed) else [""]
     if isinstance(layer, Bidirectional):

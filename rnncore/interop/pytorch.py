@@ -25,6 +25,7 @@ from rnncore import checks
 from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
+from rnncore.interop.extras import library
 from rnncore.recurrent import GRU, LSTM, RNN, ProjectedLSTM, Recurrent
 from rnncore.shaping import Dropout
 from rnncore.typing import Array, Grads, Params
@@ -106,8 +107,7 @@ def to_torch(layer: Layer, params: Params, *, cell: bool = False) -> Module:
     if projected and (cell or first.letters["P"] >= first.H):
         advice = "LSTMCell has no projection" if cell else "torch projects to fewer numbers than there are units"
         raise ContractError("cell" if cell else "P", "False" if cell else f"less than {first.H}", repr(first), advice)
-    import torch
-
+    torch = library("torch", "peers")
     options: dict[str, Any] = {"nonlinearity": words["activation"]} if isinstance(first, RNN) else {}
     options |= {"proj_size": first.letters["P"]} if projected else {}
     if not cell:
@@ -125,8 +125,7 @@ def to_torch(layer: Layer, params: Params, *, cell: bool = False) -> Module:
 
 def _opened(module: Module) -> tuple[dict[str, Any], str | None, float]:
     """The state dict of a module, and what it does not say."""
-    import torch
-
+    torch = library("torch", "peers")
     names = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
     if type(module) not in [getattr(torch.nn, name) for name in names]:
         came = f"a {type(module).__name__}"
