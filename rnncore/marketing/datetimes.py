@@ -66,14 +66,19 @@ def _within_years(times: pl.Series, label: str) -> pl.Series:
 
 def require_one_way(text: pl.Series, name: str, label: str) -> None:
     """DataError where some times have an offset from UTC and others have none: no clock is common to them."""
-    clock = text.str.contains(_ISO) & text.str.contains(r"\d:\d")
-    zoned = clock & text.str.contains(_OFFSET)
-    if zoned.any() and (bare := clock & ~zoned).any():
-        bare = bare.fill_null(False)
+    zoned, bare = clocks(text)
+    if zoned.any() and bare.any():
         raise DataError(
             f"{label}: {text[first_row(bare) - 1]!r} in row {first_row(bare)} of {name!r} has no offset from UTC, "
             "others have one; write all of them in one way"
         )
+
+
+def clocks(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Which ISO times have an offset from UTC, and which have a clock without one."""
+    clock = text.str.contains(_ISO) & text.str.contains(r"\d:\d")
+    zoned = clock & text.str.contains(_OFFSET)
+    return zoned, (clock & ~zoned).fill_null(False)
 
 
 def _parse_iso(text: pl.Series) -> pl.Series:

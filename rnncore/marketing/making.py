@@ -12,6 +12,7 @@ import polars as pl
 from rnncore.errors import ContractError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
+from rnncore.marketing.parts import words
 from rnncore.marketing.quality import Check, Quality, describe, sift, unusual
 from rnncore.marketing.reading import Raw, read
 from rnncore.marketing.tables import Calendar, read_calendar, read_static
@@ -76,7 +77,7 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     checks += [*conversions, *describe(frame, "order" in names)]
     skipped = ("row", "customer", "time", "order", parsing.TEXT)
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
-    raw = raw._replace(columns={})  # a log that is pickled, or kept, does not keep its source
+    raw = raw._replace(columns={}, text=None)  # a log that is pickled, or kept, does not keep its source
     arrays = _arrays(frame)
     customers, tables = arrays["customers"], Columns()
     checks.append(Check("customers", len(customers), ""))
@@ -115,7 +116,7 @@ def arrange(frame: pl.DataFrame) -> pl.DataFrame:
 def _key(column: pl.Series) -> Array:
     """Numbers in the order of a column without infinities, its gaps first."""
     if column.dtype == pl.String:
-        column = parsing.words(column)
+        column = words(column)
     if column.dtype == pl.Float64:
         return column.fill_null(-np.inf).to_numpy()
     if column.dtype == pl.Enum:

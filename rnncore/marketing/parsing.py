@@ -7,13 +7,14 @@ Rows are counted from 1, without the header, in the order of the file or datafra
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
 from rnncore.errors import DataError
-from rnncore.marketing.datetimes import finer, parse_time, require_one_way, with_offset
+from rnncore.marketing.datetimes import clocks, finer, parse_time, require_one_way, with_offset
+from rnncore.marketing.parts import Parted, in_parts, words
 from rnncore.marketing.quality import NUMBERS, Check, first_row
 from rnncore.marketing.reading import Raw
 
@@ -21,9 +22,9 @@ CATEGORIES = ("event", "channel", "item", "action")  # roles of columns that hol
 MEASURES = (*NUMBERS, "propensity", "order")  # roles of columns that hold numbers
 TEXT = "text"  # the role of a column in somebody's own words
 
+TRUTH = {"true": 1.0, "false": 0.0}
 EXACT = 2**53  # up to here each whole number is a float of its own
 LARGEST = 1e12  # of an amount or a count: sums stay exact to less than a cent up to here
-PART = 500_000  # cells that are parsed at a time
 _BLANK = r"^\s*$"
 _COMMA = r"[+-]?\d+,\d+"
 
@@ -47,46 +48,26 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
     parsed: dict[str, pl.Series] = {}
     checks: list[Check] = []
     for role, name in names.items():
-        column = raw.columns[name]
-        if len(column) == 0:
+        column = Parted.read(raw, name)
+        if len(next(column.parts())) == 0:
             raise DataError(f"{raw.label} has no rows")
         if role == "customer":
-            cells = parse_customer(column, raw.label)
+            cells = in_parts(lambda part: parse_customer(part, raw.label), column, coded=True)
         elif role == "time":
             cells = in_parts(lambda part: parse_time(part, raw.label, time_format), column)
-            if column.dtype == pl.String and time_format is None:
-                require_one_way(column, name, raw.label)
         elif role in MEASURES:
             cells = in_parts(lambda part: parse_number(part, raw.label), column)
-        elif role in CATEGORIES or role == TEXT or name in categories:
-            cells = parse_category(column, raw.label)
+        elif role == TEXT:
+            cells = _category(column, raw.label)
         else:
-            cells = parse_any(column, raw.label)
-        checks += _conversions(role, column, raw.dtypes[name], cells.dtype == pl.Float64, time_format)
-        parsed[role] = words(cells) if cells.dtype == pl.String and role != TEXT else cells
+            known = role in CATEGORIES or name in categories
+            cells = (_category if known else _any)(column, raw.label, coded=True)
+        checks += _conversions(role, column, cells, raw, time_format)
+        parsed[role] = cells
+        del column  # it is left before the next one is read
     _require_propensities(parsed.get("propensity"), raw)
     frame = pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
     return Parsed(frame, checks)
-
-
-def in_parts(parse: Callable[[pl.Series], pl.Series], column: pl.Series) -> pl.Series:
-    """`parse(column)`, whose cells do not depend on each other, in parts: what it needs on the way is then small."""
-    if len(column) <= PART:
-        return parse(column)
-    try:
-        return pl.concat([parse(part) for part in _parts(column)], rechunk=True)
-    except DataError:
-        return parse(column)  # which names the row
-
-
-def _parts(column: pl.Series) -> Iterator[pl.Series]:
-    for start in range(0, len(column), PART):
-        yield column.slice(start, PART)
-
-
-def words(column: pl.Series) -> pl.Series:
-    """A column of text as small codes: an Enum whose levels are sorted."""
-    return column.cast(pl.Enum(column.unique().drop_nulls().sort()))
 
 
 def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
@@ -99,25 +80,43 @@ def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
         )
 
 
-def _conversions(role: str, column: pl.Series, came: Any, number: bool, time_format: str | None) -> list[Check]:
-    """Lines of the report where a column is not used in the type `came`; number: whether it is used as numbers."""
+def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_format: str | None) -> list[Check]:
+    """Lines of the report where a column is not used, as `cells`, in the type in which it came."""
     checks = []
-    name = column.name
+    name, came = column.name, raw.dtypes[column.name]
     if role == "customer" and column.dtype.is_float():
-        checks.append(Check("customers as floats", len(column), f"{name!r}: whole, so taken as integers"))
-    elif role not in ("customer", "time") and (column.dtype == pl.String) == number:
+        checks.append(Check("customers as floats", len(cells), f"{name!r}: whole, so taken as integers"))
+    elif role not in ("customer", "time") and (column.dtype == pl.String) == (cells.dtype == pl.Float64):
         kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
-        checks.append(Check(kind, len(column), repr(name)))
+        checks.append(Check(kind, len(cells), repr(name)))
     elif role == "time" and not column.dtype.is_temporal():
-        checks.append(Check("text as dates", len(column), f"{name!r}: {time_format or 'ISO 8601'}"))
+        checks.append(Check("text as dates", len(cells), f"{name!r}: {time_format or 'ISO 8601'}"))
     zone = getattr(came, "time_zone", None)
     if role == "time" and zone is not None:
-        checks.append(Check("time zone", len(column), f"{name!r}: days are counted by the clock of {zone}"))
-    if role == "time" and (cut := finer(column)):
+        checks.append(Check("time zone", len(cells), f"{name!r}: days are counted by the clock of {zone}"))
+    cut, offsets = _written(column, raw.label, time_format) if role == "time" else (0, 0)
+    if cut:
         checks.append(Check("times cut to microseconds", cut, f"{name!r}: what is finer is left off"))
-    if role == "time" and (offsets := with_offset(column, time_format)):
+    if offsets:
         checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
     return checks
+
+
+def _written(column: Parted, label: str, time_format: str | None) -> tuple[int, int]:
+    """How many times are finer than a microsecond, and how many texts have an offset from UTC that is left off.
+
+    DataError where some ISO texts have one and others have none.
+    """
+    cut = offsets = 0
+    zoned = bare = False
+    for part in column.parts():
+        cut, offsets = cut + finer(part), offsets + with_offset(part, time_format)
+        if part.dtype == pl.String and time_format is None:
+            with_one, without = clocks(part)
+            zoned, bare = zoned or bool(with_one.any()), bare or bool(without.any())
+    if zoned and bare:
+        require_one_way(column.whole(), column.name, label)
+    return cut, offsets
 
 
 def parse_customer(column: pl.Series, label: str) -> pl.Series:
@@ -190,26 +189,49 @@ def parse_category(column: pl.Series, label: str) -> pl.Series:
 
 def parse_any(column: pl.Series, label: str) -> pl.Series:
     """Numbers, where the type says so or all cells are numbers, or all are true or false (1 and 0); else categories."""
+    return _any(Parted.of(column), label)
+
+
+def _any(column: Parted, label: str, coded: bool = False) -> pl.Series:
+    """As `parse_any`; coded: see `in_parts`."""
     if column.dtype == pl.Boolean:
-        return column.cast(pl.Float64)
+        return column.whole().cast(pl.Float64)
     if column.dtype != pl.String:
         if not (column.dtype.is_numeric() or column.dtype == pl.Null):
             what = "it must hold numbers or words; write it as one of them"
             raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; {what}")
-        return parse_number(column, label)
-    cells = column.unique().str.strip_chars().replace("", None).drop_nulls().unique()
-    truth = {"true": 1.0, "false": 0.0}
-    if cells.str.to_lowercase().is_in(list(truth)).all():
-        return column.str.strip_chars().replace("", None).str.to_lowercase().replace_strict(truth, default=None)
-    if cells.cast(pl.Float64, strict=False).is_not_null().all():
+        return parse_number(column.whole(), label)
+    truth = numbers = commas = True
+    shown = None
+    for part in column.parts():
+        cells = part.unique().str.strip_chars().replace("", None).drop_nulls().unique()
+        truth &= cells.str.to_lowercase().is_in(list(TRUTH)).all()
+        numbers &= cells.cast(pl.Float64, strict=False).is_not_null().all()
+        commas &= cells.str.contains(rf"^({_COMMA}|\d+)$").all()
+        with_comma = cells.filter(cells.str.contains(",", literal=True))
+        shown = with_comma[0] if shown is None and len(with_comma) else shown
+    if truth:
+        return in_parts(_truth, column)
+    if numbers:
         return in_parts(lambda part: parse_number(part, label), column)
-    if len(cells) and cells.str.contains(rf"^({_COMMA}|\d+)$").all():
-        shown = cells.filter(cells.str.contains(",", literal=True))[0]
+    if commas and shown is not None:
         raise DataError(
             f"{label}: {column.name!r} holds numbers with a decimal comma, as {shown!r}; write them with a point, or "
             "name the column as one of categories"
         )
-    return parse_category(column, label)
+    return _category(column, label, coded)
+
+
+def _truth(column: pl.Series) -> pl.Series:
+    return column.str.strip_chars().replace("", None).str.to_lowercase().replace_strict(TRUTH, default=None)
+
+
+def _category(column: Parted, label: str, coded: bool = False) -> pl.Series:
+    """As `parse_category`; coded: see `in_parts`."""
+    if column.dtype == pl.String:
+        return in_parts(lambda part: parse_category(part, label), column, coded)
+    cells = parse_category(column.whole(), label)  # one that is no whole number makes all of them other words
+    return words(cells) if coded else cells
 
 
 def _without_blanks(column: pl.Series) -> pl.Series:

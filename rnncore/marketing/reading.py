@@ -2,7 +2,8 @@
 dataframe.
 
 A CSV file is read as text, so that a message about a cell can show what stands there and ids keep leading zeros. Named
-columns are read one by one, each when it is asked for: no more than one is in memory as it came.
+columns are read one by one, each when it is asked for: no more than one is in memory as it came, and of a CSV file no
+more than a part of one, where the parts will do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import polars as pl
 
 from rnncore import checks
 from rnncore.errors import ContractError, DataError
+from rnncore.marketing import blocks
 from rnncore.marketing.wording import counted
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class Raw(NamedTuple):
     label: str  # how messages call the source
     implementation: nw.Implementation
     dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
+    text: Callable[[str], Iterator[pl.Series]] | None = None  # of a CSV file: the cells of a column, some at a time
 
     def to_native(self, name: str, ids: Any, columns: Mapping[str, Any]) -> Any:
         """A dataframe of the caller's kind: `ids` under `name` with the type they came with, then `columns`."""
@@ -90,7 +93,8 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
     columns: Mapping[str, pl.Series] = OneByOne(eager.columns, load)
     if wanted is None:
         columns = {name: to_polars(eager[name], label) for name in eager.columns}
-    return Raw(columns, label, eager.implementation, dict(eager.schema))
+    text = None if file is None or file.kind == "Parquet" else file.text
+    return Raw(columns, label, eager.implementation, dict(eager.schema), text)
 
 
 def _select(source: Any, wanted: list[str] | None, label: str, argument: str) -> nw.DataFrame[Any]:
@@ -191,6 +195,12 @@ class _File(NamedTuple):
         """These columns (None: all), `most` rows of them (None: all)."""
         lazy = self.lazy if names is None else self.lazy.select(names)
         return _asked(self.path, self.kind, lambda: (lazy if most is None else lazy.head(most)).collect())
+
+    def text(self, name: str) -> Iterator[pl.Series]:
+        """The cells of a column of a CSV file, a part after the other."""
+        parts = blocks.column(self.path, self.zipped, self.names, self.separator, name)
+        while (part := _asked(self.path, self.kind, lambda: next(parts, None))) is not None:
+            yield part
 
 
 def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:

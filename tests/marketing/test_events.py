@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, parsing
+from rnncore.marketing import EventLog, parts
 from rnncore.marketing.columns import EMPTY, OTHER
 from rnncore.marketing.days import to_day
 from rnncore.marketing.reading import require_columns
@@ -656,7 +656,7 @@ def test_a_dict_of_arrays_is_no_dataframe():
 
 
 def test_columns_are_parsed_in_parts_and_a_bad_cell_keeps_its_row(monkeypatch):
-    monkeypatch.setattr(parsing, "PART", 2)
+    monkeypatch.setattr(parts, "PART", 2)
     assert log().value.tolist() == [2.0, 1.0, 3.0]
     with pytest.raises(DataError, match="'no' in row 3 of 'v'"):
         log(frame(v=["1", "2", "no"]))
