@@ -44,7 +44,8 @@ class RecencyRule:
         """
         if np.ptp(returned) == 0:
             raise DataError(f"all {len(returned)} outcomes are {returned[0]:.0f}: there is nothing to learn from")
-        self.model_ = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        # in the place of the features, which are this method's own: of long logs they are large
+        self.model_ = make_pipeline(StandardScaler(copy=False), LogisticRegression(max_iter=1000))
         self.model_.fit(self._features(summary, length, further), returned)
         return self
 
@@ -54,8 +55,14 @@ class RecencyRule:
         return np.asarray(self.model_.predict_proba(self._features(summary, lengths, further))[:, 1], np.float64)
 
     def _features(self, summary: Summary, length: Floats, further: Floats | None) -> Floats:
-        logs = [np.log(summary.events) if c == "events" else signed_log(getattr(summary, c)) for c in self.columns]
-        return np.column_stack([*logs, np.log(length), *([] if further is None else [further])])
+        n = len(self.columns)
+        features = np.empty((len(length), n + 1 + (0 if further is None else further.shape[1])))
+        for k, name in enumerate(self.columns):
+            features[:, k] = np.log(summary.events) if name == "events" else signed_log(getattr(summary, name))
+        features[:, n] = np.log(length)
+        if further is not None:
+            features[:, n + 1 :] = further
+        return features
 
 
 class RFMLogistic(RecencyRule):

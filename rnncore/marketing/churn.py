@@ -78,8 +78,7 @@ class Churn(Task):
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The windows that are complete on the day `end`, and the scale of their steps."""
-        past = log.until(end)
-        masks, code = has_gaps(past), self._beside(past)
+        masks, code = self._measured(log.until(end))
         found = windows(log, end, self.horizon, self.latest, masks, code)
         require_both_outcomes(found.returned, "any training window")
         latest = found.newest & (found.length == self.horizon)
@@ -95,6 +94,10 @@ class Churn(Task):
         )
         measured = {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}
         return {**measured, "beside": code}, told
+
+    def _measured(self, past: EventLog) -> tuple[bool, Code]:
+        """Whether the past has gaps, and the code of what is known beside it."""
+        return has_gaps(past), self._beside(past)
 
     def _beside(self, past: EventLog) -> Code:
         """The code of what is known beside the events."""
@@ -191,4 +194,4 @@ class Churn(Task):
 def _further(histories: Shared, code: Code) -> Floats:
     """The columns beside the events in closing steps, (N, B)."""
     D = histories.closing.shape[1]
-    return histories.closing[:, D - len(beside.names(code)) :]
+    return histories.closing[:, D - len(beside.names(code)) :].copy()  # a view would keep all columns

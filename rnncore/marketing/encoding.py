@@ -198,17 +198,27 @@ def apply_scale(histories: Shared, scale: Scale) -> Shared:
     for place, column in enumerate(histories.columns):
         steps[:, place] = (histories.steps[:, place] - scale.mean[column]) / scale.deviation[column]
     steps[np.isnan(steps)] = 0.0  # the average
-    closing = (histories.closing - scale.mean) / scale.deviation
+    closing = np.empty(histories.closing.shape, np.float32)
+    for column in range(closing.shape[1]):  # one after the other: in float64 only one is there
+        closing[:, column] = (histories.closing[:, column] - scale.mean[column]) / scale.deviation[column]
     closing[:, EVENT] = 0.0
-    columns = list(histories.columns)
-    return Shared(steps, columns, histories.begin, histories.end, closing.astype(np.float32))
+    return Shared(steps, list(histories.columns), histories.begin, histories.end, closing)
 
 
 def join(parts: list[Shared]) -> Shared:
-    """The histories of all parts, which share their steps, one part behind the other."""
-    first = parts[0]
-    cuts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("begin", "end", "closing"))
-    return Shared(first.steps, list(first.columns), *cuts)
+    """The histories of all parts, which share their steps, one part behind the other; the list is emptied on the way,
+    so that nothing is in memory twice.
+    """
+    steps, columns = parts[0].steps, list(parts[0].columns)
+    N, D = sum(map(len, parts)), parts[0].closing.shape[1]
+    begin, end, closing = np.empty(N, np.int64), np.empty(N, np.int64), np.empty((N, D))
+    done = 0
+    while parts:
+        part = parts.pop(0)
+        rows = slice(done, done + len(part))
+        begin[rows], end[rows], closing[rows] = part.begin, part.end, part.closing
+        done += len(part)
+    return Shared(steps, columns, begin, end, closing)
 
 
 def _days(times: NDArray[np.timedelta64]) -> Floats:

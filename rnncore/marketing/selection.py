@@ -92,9 +92,10 @@ class Events:
 
         A sum leaves out empty cells, and is empty where all are. The other cells have no sum: they are left behind.
         """
-        day, codes = self.day, self.codes
+        day = self.time.astype("datetime64[D]")  # `day` and `codes` would stay in memory with this log
         new = np.ones(len(self), bool)
-        new[1:] = (day[1:] != day[:-1]) | (codes[1:] != codes[:-1])
+        new[1:] = day[1:] != day[:-1]
+        new[self.offsets[:-1][np.diff(self.offsets) > 0]] = True
         starts = np.flatnonzero(new)
         sums = {
             name: None if array is None else _sums(array, starts)

@@ -4,7 +4,7 @@ as far as the log goes back. Nothing after the day `end` is read.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,25 +45,22 @@ def windows(
     """The windows that are complete on the day `end`, of a log with one event per customer and day."""
     known, past = log.population(end), log.until(end)
     steps = event_steps(past, masks, beside.nothing() if code is None else code)
-    parts = []
+    histories: list[Shared] = []
+    summaries: list[Summary] = []
+    columns: list[list[NDArray[Any]]] = []
     for origin, length in ladder(end, horizon):
         who = asked_at(past, origin)
         n = len(who.who)
         if n == 0:
             continue
-        parts.append(
-            Windows(
-                encode(past, origin, length, horizon, latest, masks, code, who, steps),
-                summarise(past, origin, who),
-                np.full(n, float(length)),
-                stayed(log, origin, length)[known[who.who]],
-                who.who,
-                np.full(n, origin + span(length) == end),
-            )
-        )
-    histories, summaries, *columns = zip(*parts, strict=True)
+        histories.append(encode(past, origin, length, horizon, latest, masks, code, who, steps))
+        summaries.append(summarise(past, origin, who))
+        came = stayed(log, origin, length)[known[who.who]]
+        columns.append([np.full(n, float(length)), came, who.who, np.full(n, origin + span(length) == end)])
+    del past, steps
     summary = Summary(*(np.concatenate(column) for column in zip(*summaries, strict=True)))
-    return Windows(join(list(histories)), summary, *(np.concatenate(column) for column in columns))
+    del summaries
+    return Windows(join(histories), summary, *(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def asked_at(log: EventLog, origin: np.datetime64) -> Standing:
