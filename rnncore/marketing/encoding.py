@@ -199,7 +199,7 @@ def apply_scale(histories: Shared, scale: Scale) -> Shared:
         steps[:, place] = (histories.steps[:, place] - scale.mean[column]) / scale.deviation[column]
     steps[np.isnan(steps)] = 0.0  # the average
     closing = np.empty(histories.closing.shape, np.float32)
-    for column in range(closing.shape[1]):  # one after the other: in float64 only one is there
+    for column in range(len(scale.mean)):  # one after the other: in float64 only one is there
         closing[:, column] = (histories.closing[:, column] - scale.mean[column]) / scale.deviation[column]
     closing[:, EVENT] = 0.0
     return Shared(steps, list(histories.columns), histories.begin, histories.end, closing)
