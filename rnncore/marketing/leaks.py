@@ -33,6 +33,7 @@ from rnncore.marketing.reading import Raw, read, require_columns
 
 Floats = NDArray[np.float64]
 ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
+LEAF = 20  # cells that a leaf of a tree needs
 
 
 class Suspect(NamedTuple):
@@ -117,6 +118,7 @@ def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
         others = None
         if score >= ABSURD:
             weaker = [v for other, v in x.items() if alone[other] < score and not _twins(v, x[name])]
+            weaker = [v for v in weaker if np.isfinite(v).sum() >= LEAF]  # trees cannot bin a column without cells
             others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
         found.append(Suspect(name, score, others, 0.0))
     return found
@@ -132,7 +134,7 @@ def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
     x = np.column_stack([np.where(empty, 0.0, values), empty])
     leaves = min(1000, int(np.nanmax(values, initial=0)) + 2) if words else 32
     return _auroc(
-        DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=20, random_state=0), x, outcome
+        DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=LEAF, random_state=0), x, outcome
     )
 
 

@@ -32,6 +32,14 @@ def test_a_column_that_alone_beats_the_others_is():
     assert find_leaks(frame.with_columns(paid=paid), "bought").suspected == ["paid"]
 
 
+def test_columns_with_hardly_a_cell_are_passed_over():
+    frame, rng = cases()
+    paid = frame["bought"].to_numpy() * rng.gamma(2.0, size=frame.height)
+    rare = pl.when(pl.int_range(pl.len()) == 3).then(1.0).alias("rare")
+    frame = frame.with_columns(rare, paid=paid, empty=pl.lit(None, pl.Float64))
+    assert find_leaks(frame, "bought").suspected == ["paid"]
+
+
 def test_so_is_a_leak_of_words_and_each_of_a_pair_of_twins():
     frame, rng = cases()
     y = frame["bought"].to_numpy()
