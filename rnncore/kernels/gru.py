@@ -13,6 +13,7 @@ import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room
+from rnncore.kernels.gru_weights import biases, packed_transposes, unstacked
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, row_steps, steps_ahead
 from rnncore.kernels.vectors import lanes, load, store
@@ -86,36 +87,6 @@ def forward_rows(
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
-
-
-def biases(params: Params, after: bool) -> tuple[Array, Array]:
-    """Return what (1) and (2) share of the biases, and bh_n."""
-    bx, bh = params["bx"], params["bh"]
-    H, b = len(bh) // 3, bx + bh
-    if after:
-        b[2 * H :] = bx[2 * H :]  # bh_n goes into q
-    return as_rows(b, 3 * H), as_rows(bh[2 * H :], H)
-
-
-def packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Array]:
-    """Return Wx, the blocks r z and n of Wh packed, then the biases."""
-    H, width = params["Wh"].shape
-    Wx, Wh = as_rows(params["Wx"], width), as_rows(params["Wh"], width)
-    return pack(Wx), pack(Wh, last=2 * H), pack(Wh, first=2 * H), *biases(params, after)
-
-
-def packed_transposes(params: Params, after: bool) -> tuple[Array, Array, Array]:
-    """Return the transposes of Wx, of what of Wh is multiplied with h, and of its block n, packed for da as n r z v.
-
-    With the reset after the product the block n has no product of its own, and the third is not read.
-    """
-    H, width = params["Wh"].shape
-    Wx, Wh = params["Wx"], as_rows(params["Wh"], width)
-    Wx_T = pack(np.concatenate((Wx[:, 2 * H :], Wx[:, : 2 * H]), axis=1), transpose=True)  # from r z n to n r z
-    if after:
-        Wh_T = pack(Wh, transpose=True)
-        return Wx_T, Wh_T, Wh_T
-    return Wx_T, pack(Wh[:, : 2 * H].copy(), transpose=True), pack(Wh[:, 2 * H :].copy(), transpose=True)
 
 
 def _run(
@@ -273,11 +244,6 @@ def _backward(
         elif t == 0 or rows > free:
             add_product(space - free, da, free, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)
     _outer(free, space - free, left, da, D, H, after, dW)
-
-
-def unstacked(total: Array, D: int) -> Grads:
-    """Return the gradients that dW (D + H + 2, 3H) holds, by name."""
-    return {"Wx": total[:D], "Wh": total[D + 1 : -1], "bx": total[D], "bh": total[-1]}
 
 
 def backward(

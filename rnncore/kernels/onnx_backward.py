@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels import gru
+from rnncore.kernels import gru_weights
 from rnncore.kernels.gemm import add_outer, add_product, pack
 from rnncore.kernels.jit import kernel, part, run, shard_bounds
 from rnncore.kernels.onnx_activations import slope, value
@@ -153,7 +153,7 @@ def backward(
     dx, shards = np.zeros((T, N, D), dh.dtype), len(bounds) - 1
     dW, dp = np.zeros((shards, D + H + 2, C), dh.dtype), np.zeros((shards, 1, 3 * H), dh.dtype)
     if "bx" in params:
-        weights = gru.packed_transposes(params, words.after)
+        weights = gru_weights.packed_transposes(params, words.after)
     else:
         Wx_T, Wh_T = (pack(as_rows(params[name], C), transpose=True) for name in ("Wx", "Wh"))
         weights = Wx_T, Wh_T, np.empty(0, dh.dtype)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncore.kernels import gru
+from rnncore.kernels import gru_weights
 from rnncore.kernels.gemm import add_product, pack
 from rnncore.kernels.jit import forward_bounds, kernel, part, run
 from rnncore.kernels.onnx_activations import coded, value
@@ -134,7 +134,7 @@ def _forward(
 def _packed(params: Params, after: bool) -> tuple[Array, Array, Array, Array, Array]:
     """Return Wx, what of Wh is multiplied with h, the GRU's block n of Wh, b and bh_n; the last three are rows."""
     if "bx" in params:
-        return gru.packed(params, after)
+        return gru_weights.packed(params, after)
     C, none = params["b"].size, np.empty(0, params["b"].dtype)
     Wx, Wh = (pack(as_rows(params[name], C)) for name in ("Wx", "Wh"))
     return Wx, Wh, none, as_rows(params["b"], C), none.reshape(1, 0)

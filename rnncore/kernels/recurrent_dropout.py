@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels import gru
+from rnncore.kernels import gru_weights
 from rnncore.kernels.gemm import add_product, pack
 from rnncore.kernels.jit import kernel, run, shard_bounds
 from rnncore.kernels.masked_step import (
@@ -108,7 +108,7 @@ def _backward(
 def _forward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Array, Array, Array, Array]:
     """Return Wx, Wh, Wh_n packed, then b and bh_n; of a GRU Wh has the blocks r and z, elsewhere Wh_n is not read."""
     if kind == GRU:
-        return gru.packed(params, flag)
+        return gru_weights.packed(params, flag)
     width = params["Wh"].shape[1]
     Wx, Wh, b = (as_rows(params[name], width) for name in ("Wx", "Wh", "b"))
     Wx = pack(Wx)
@@ -118,7 +118,7 @@ def _forward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Arra
 def _backward_weights(kind: int, flag: bool, params: Params) -> tuple[Array, Array, Array]:
     """Return the transposes of Wx, Wh and Wh_n packed, in the order of the blocks of da."""
     if kind == GRU:
-        return gru.packed_transposes(params, flag)
+        return gru_weights.packed_transposes(params, flag)
     Wx_T, Wh_T = (pack(as_rows(params[name], params[name].shape[1]), transpose=True) for name in ("Wx", "Wh"))
     return Wx_T, Wh_T, Wh_T
 
@@ -192,5 +192,5 @@ def backward(
 
     run(task, len(bounds) - 1, float(live.sum()) * (D + H) * 3 * width)
     total = dW.sum(axis=0)
-    grads = {"Wx": total[:D], "Wh": total[D + 1 :], "b": total[D]} if kind != GRU else gru.unstacked(total, D)
+    grads = {"Wx": total[:D], "Wh": total[D + 1 :], "b": total[D]} if kind != GRU else gru_weights.unstacked(total, D)
     return {name: grads[name].copy() for name in params}, dx, dstate
