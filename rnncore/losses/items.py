@@ -83,10 +83,9 @@ def drawn_softmax(
     first = np.zeros(chosen.shape[:-1], np.int64)
     z = np.take_along_axis(scores, items, axis=-1)
     value, dz = sampled_softmax(z, first, weight, log_q=log_q, items=items)
-    d = np.zeros_like(scores)
-    np.add.at(d.reshape(-1, len(sold)), (np.arange(first.size)[:, None], items.reshape(first.size, -1)),
-              dz.reshape(first.size, -1))  # fmt: skip
-    return value, d
+    d = np.zeros((first.size, len(sold)), scores.dtype)
+    np.add.at(d, (np.arange(first.size)[:, None], items.reshape(first.size, -1)), dz.reshape(first.size, -1))
+    return value, d.reshape(scores.shape)
 
 
 def bpr_max(

@@ -20,8 +20,9 @@ def mse(prediction: Array, target: Array, weight: Array | None = None) -> Pair:
            [2.]]))
     """
     p, y = pair(prediction, target)
-    e = p - y
-    return weighted_mean(p, e**2, 2 * e, weight)
+    with np.errstate(over="ignore"):
+        e = p - y
+        return weighted_mean(p, e**2, 2 * e, weight)
 
 
 def mae(prediction: Array, target: Array, weight: Array | None = None) -> Pair:
@@ -32,8 +33,10 @@ def mae(prediction: Array, target: Array, weight: Array | None = None) -> Pair:
            [0.5]]))
     """
     p, y = pair(prediction, target)
-    side = np.sign((p - y).real).astype(p.dtype)
-    return weighted_mean(p, side * (p - y), side, weight)
+    with np.errstate(over="ignore"):
+        e = p - y
+    side = np.sign(e.real).astype(p.dtype)
+    return weighted_mean(p, side * e, side, weight)
 
 
 def huber(prediction: Array, target: Array, weight: Array | None = None, *, delta: float = 1.0) -> Pair:
@@ -45,10 +48,11 @@ def huber(prediction: Array, target: Array, weight: Array | None = None, *, delt
     """
     checks.number("delta", delta, open_left=True)
     p, y = pair(prediction, target)
-    e = p - y
-    side = np.sign(e.real)
-    far = np.abs(e.real) > delta
-    value = np.where(far, delta * (side * e - delta / 2), e**2 / 2)
+    with np.errstate(over="ignore"):
+        e = p - y
+        side = np.sign(e.real)
+        far = np.abs(e.real) > delta
+        value = np.where(far, delta * (side * e - delta / 2), e**2 / 2)
     return weighted_mean(p, value, np.where(far, delta * side, e), weight)
 
 
@@ -66,6 +70,8 @@ def quantile(
     >>> round(value, 4), dp.round(4)
     (0.2667, array([[-0.0333, -0.1667,  0.0333]]))
     """
+    if not np.iterable(levels):
+        raise ContractError("levels", "several levels", repr(levels), f"say levels=({levels!r},) for this one")
     taus = np.array([checks.number("levels", tau, below=1.0, open_left=True) for tau in levels])
     if not taus.size:
         raise ContractError("levels", "at least one level", "none", "say levels=(0.1, 0.5, 0.9), for instance")

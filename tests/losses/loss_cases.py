@@ -33,6 +33,11 @@ ITEMS = np.array([4, 9, 4, 2, 7, 9])  # 4 and 9 twice: accidental hits
 LOG_Q = np.log([0.3, 0.05, 0.3, 0.1, 0.2, 0.05])
 
 CASES = {
+    "mse": lambda rng: (L.mse, _normal(rng), _normal(rng)),
+    "mae": lambda rng: (L.mae, _normal(rng), _normal(rng)),
+    "huber": lambda rng: (L.huber, _normal(rng), _normal(rng)),
+    "binary_cross_entropy": lambda rng: (L.binary_cross_entropy, _normal(rng), rng.random(SHAPE)),
+    "softmax_cross_entropy": lambda rng: (L.softmax_cross_entropy, _normal(rng, 5), rng.integers(0, 5, SHAPE)),
     "quantile": lambda rng: (L.quantile, _normal(rng, 3), _normal(rng)),
     "gaussian": lambda rng: (L.gaussian, _normal(rng, 2), _normal(rng)),
     "gaussian, softplus": lambda rng: (partial(L.gaussian, scale="softplus"), _normal(rng, 2), _normal(rng)),
@@ -60,7 +65,7 @@ def _drawn(scores, target, weight=None):
 
 
 CASES["drawn_softmax"] = lambda rng: (_drawn, _normal(rng, 7), rng.integers(0, 4, SHAPE))
-KINKED = {"quantile"}
+KINKED = {"huber", "mae", "quantile"}
 
 
 def case(name, seed=0):

@@ -15,12 +15,14 @@ Y, CLASS = np.ones(3), np.zeros(3, int)
 BREACHES = {
     "levels out of reach": (lambda: L.quantile(THREE, Y, levels=(0.1, 1.0)), "levels: expected a number in (0, 1)"),
     "no level": (lambda: L.quantile(THREE, Y, levels=()), "levels: expected at least one level"),
+    "a level by itself": (lambda: L.quantile(ONE, Y, levels=0.5), "levels: expected several levels, received 0.5"),
     "two quantiles for three levels": (
         lambda: L.quantile(TWO, Y),
         "prediction: expected shape (3, 3), the 3 quantiles of each target (or (9,)), received shape (3, 2)",
     ),
     "another scale": (lambda: L.gaussian(TWO, Y, scale="sd"), "scale: expected 'log-variance' or 'softplus'"),
     "a target of words": (lambda: L.gaussian(TWO, np.array(["a"] * 3)), "target: expected real numbers"),
+    "words to regress on": (lambda: L.mse(Y, np.array(["a"] * 3)), "target: expected real numbers, received dtype <U1"),
     "a negative count": (lambda: L.poisson(Y, -Y), "target: expected counts of at least 0, received -1"),
     "an infinite count": (lambda: L.negative_binomial(TWO, Y * np.inf), "target: expected counts of at least 0"),
     "a negative amount": (lambda: L.zero_inflated_lognormal(THREE, -Y), "target: expected amounts of at least 0"),

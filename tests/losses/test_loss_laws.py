@@ -55,6 +55,16 @@ def test_the_derivative_is_analytic_too_so_that_a_second_one_can_be_taken(name):
 
 
 @ALL
+def test_how_the_prediction_lies_in_memory_changes_nothing(name):
+    loss, p, y = case(name)
+    value, d = loss(p, y)
+    turned = np.moveaxis(np.moveaxis(p, 0, 1).copy(), 1, 0)  # the same numbers, batch-first in memory
+    same, dturned = loss(turned, y)
+    assert same == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(dturned, d, rtol=1e-14)
+
+
+@ALL
 def test_a_whole_number_weight_equals_repeating_the_entry(name):
     loss, p, y = case(name)
     times = np.array([2, 0, 3, 1])
