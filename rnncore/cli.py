@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import rnncore
 from rnncore import gradcheck
 from rnncore.contract import CELLS
+from rnncore.interop.atomic import require_free
 
 try:
     import typer
@@ -64,20 +65,21 @@ def gradcheck_command(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the error by step size and by time step into this file.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the picture that is there.")] = False,
     seed: Annotated[int, typer.Option(help="Draws the problems.")] = 0,
 ) -> None:
     """Check every derivative of a cell, in the textbook and in the fast twin, and print the tables."""
     from rnncore.gradcheck import command as parts
 
     if plot is not None:
+        require_free(plot, force, "--plot")
         print(parts.draw(cell, str(plot), seed), end="\n\n")
-    verdicts = []
-    for text, verdict in parts.everything(cell, twin, method or [], seed, mutants):
-        print(text, end="\n\n", flush=True)
-        verdicts.append(verdict)
-    last = parts.together(verdicts)
-    print(f"{cell}: {parts.LAST[last]}")
-    if last != "pass":
+    found = []
+    for said in parts.everything(cell, twin, method or [], seed, mutants):
+        print(said.text, end="\n\n", flush=True)
+        found.append(said)
+    print(f"{cell}: {parts.total(found)}")
+    if parts.together([said.verdict for said in found]) != "pass":
         raise typer.Exit(1)
 
 
@@ -91,10 +93,13 @@ def example(
     """The classic worked example: 36 months, an LSTM, the month after; and the verdict that a line is enough."""
     from rnncore import example as parts
 
+    if plot is not None:
+        require_free(plot, force, "--plot")
     found = parts.forecast(seed)
+    print(found)
     if plot is not None:
         parts.plot(found, plot, force)
-    print(found)
+        print(f"the picture is in {plot}")
 
 
 @command()

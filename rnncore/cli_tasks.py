@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 console = Console()
 
+FILE: dict[str, Any] = {"parser": named, "metavar": "FILE"}
+BESIDE = "by default beside the model, and called MODEL-LOG"
+
 
 def demo(
     out: Annotated[Path, Folder] = Path("rnncore-demo"),
@@ -93,9 +96,7 @@ def predict(
     model: Model,
     file: Log,
     at: Annotated[str | None, typer.Option(help="Predict from this day on; by default the log's last day.")] = None,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.", parser=named, metavar="FILE")] = Path(
-        "predictions.csv"
-    ),
+    out: Annotated[Path | None, typer.Option(help=f"The CSV file to write; {BESIDE}.csv.", **FILE)] = None,
     force: Force = False,
     **log: Any,
 ) -> None:
@@ -109,7 +110,8 @@ def predict(
     from rnncore.marketing import command as parts
     from rnncore.marketing.wording import counted
 
-    parts.require_predictable(out, force, {"the model": model, "the log": file})
+    out = out or parts.beside(model, file, ".csv")
+    parts.require_writable(out, force, model, file)
     task, events = parts.again(model, file, words_of(log))
     rows = parts.write_predictions(task, task.predict(events, at), out)
     print(f"{counted(rows, task.row)} in {out}")
@@ -140,12 +142,13 @@ def explain(
     from rnncore.marketing import command as parts
 
     if plot is not None:
-        parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
+        parts.require_writable(plot, force, model, file, "--plot")
     task, events = parts.again(model, file, words_of(log))
     found = task.explain(events, int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of, at)
     print(f"\n{found}")
     if plot is not None:
         found.plot(plot)
+        print(f"\nthe picture is in {plot}")
 
 
 @with_log(fresh=False)
@@ -153,9 +156,7 @@ def report(
     model: Model,
     file: Log,
     at: Annotated[str | None, typer.Option(help="The day of the answers; by default the log's last day.")] = None,
-    out: Annotated[Path, typer.Option(help="The HTML file to write.", parser=named, metavar="FILE")] = Path(
-        "report.html"
-    ),
+    out: Annotated[Path | None, typer.Option(help=f"The HTML file to write; {BESIDE}.html.", **FILE)] = None,
     force: Force = False,
     **log: Any,
 ) -> None:
@@ -163,7 +164,8 @@ def report(
     from rnncore.marketing import command as parts
     from rnncore.marketing import page
 
-    parts.require_predictable(out, force, {"the model": model, "the log": file})
+    out = out or parts.beside(model, file, ".html")
+    parts.require_writable(out, force, model, file)
     task, events = parts.again(model, file, words_of(log))
     page.write(task, events, out, at)
     print(f"the report is in {out}")
@@ -188,12 +190,13 @@ def shift(
     from rnncore.marketing.shift import watch
 
     if plot is not None:
-        parts.require_predictable(plot, force, {"the model": model, "the log": file}, "--plot")
+        parts.require_writable(plot, force, model, file, "--plot")
     task, events = parts.again(model, file, words_of(log))
     found = watch(task, events, kind, every=every, one_in=one_in, since=since)
     print(f"\n{found}")
     if plot is not None:
         found.plot(plot)
+        print(f"\nthe picture is in {plot}")
 
 
 def leaks(
@@ -231,7 +234,8 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> No
     parts.print_further(task, log)
     unfinished.remove(checkpoints)
     seconds = clock.monotonic() - start
-    print(f"Done in {seconds:.0f} s. For another log: rnncore predict {out / f'{task.name}.safetensors'} FILE")
+    print(f"Read, trained and judged in {seconds:.0f} s.", end=" ")
+    print(f"For another log: rnncore predict {out / f'{task.name}.safetensors'} FILE")
     if not checked.ok:
         raise typer.Exit(1)
 

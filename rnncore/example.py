@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 import rnncore as rc
-from rnncore.errors import ContractError
-from rnncore.interop.atomic import replacing
+from rnncore.interop.atomic import replacing, require_free
 from rnncore.typing import Array
 
 MONTHS, WINDOW, UNITS, EPOCHS, BATCH, OTHERS = 36, 6, 50, 100, 32, 1000
@@ -124,8 +124,7 @@ def plot(found: Forecast, path: str | os.PathLike[str], force: bool = False) -> 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if os.path.exists(path) and not force:
-        raise ContractError("plot", "a file that does not exist", os.fspath(path), "name another one, or say --force")
+    require_free(Path(path), force, "plot")
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

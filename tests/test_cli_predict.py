@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
 from cli_runs import NAMES, purchases, run
 
 from rnncore.marketing import Churn
-from rnncore.marketing.command import whose_probabilities
+from rnncore.marketing.command import beside, whose_probabilities
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,48 @@ def test_a_missing_folder_is_named_before_anything_is_read(folder):
 
 def test_a_folder_is_no_file(folder):
     assert "expected the name of a file" in predict(folder, "--force", out=".").stderr
+
+
+@pytest.mark.parametrize(("command", "name"), [("predict", "churn-log.csv"), ("report", "churn-log.html")])
+def test_what_is_written_goes_beside_the_model_under_the_names_of_both_and_is_kept(made, tmp_path, command, name):
+    shutil.copy(made / "out" / "churn.safetensors", tmp_path)
+    words = (command, tmp_path / "churn.safetensors", made / "log.csv")
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert f"in {tmp_path / name}" in result.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["churn.safetensors", name])
+    (tmp_path / name).write_text("mine")
+    assert "--out: expected a file that does not exist" in run(*words).stderr
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_logs_that_differ_after_a_dot_have_files_of_their_own():
+    names = [beside(Path("m/churn.safetensors"), Path(f"shop.{month}.csv.gz"), ".csv") for month in ("05", "06")]
+    assert names == [Path("m/churn-shop.05.csv"), Path("m/churn-shop.06.csv")]
+
+
+@pytest.mark.parametrize(
+    "words", [["predict"], ["predict", "--out", "p.csv"], ["evaluate"], ["explain", "--of", "c001"], ["report"]]
+)
+def test_a_model_and_a_log_that_changed_places_are_told_so(made, words):
+    model = made / "out" / "churn.safetensors"
+    result = run(words[0], made / "log.csv", model, *words[1:])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("rnncore: model: expected the model first, then the log, received ")
+    assert result.stderr.endswith(f"; swap them: {model} {made / 'log.csv'}\n")
+
+
+def test_the_folder_of_a_model_leads_to_the_model_in_it(made):
+    result = run("evaluate", made / "out", made / "log.csv")
+    assert result.exit_code == 2
+    assert f"the model in it is {made / 'out' / 'churn.safetensors'}" in result.stderr
+
+
+def test_a_picture_is_said_to_be_where_it_is(folder):
+    words = ("--of", "c001", "--plot", folder / "why.png")
+    result = run("explain", folder / "model", folder / "log.csv", *words)
+    assert result.stdout.splitlines()[-1] == f"the picture is in {folder / 'why.png'}"
+    assert (folder / "why.png").exists()
 
 
 def test_the_report_of_the_log_is_printed(folder):

@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_bits(found):
 
 def test_the_command_prints_it_and_draws_it(found, tmp_path):
     result = run("example", "forecast", "--seed", 3, "--plot", tmp_path / "f.png")
-    assert result.exit_code == 0 and str(found) in result.output
+    assert result.exit_code == 0 and f"{found}\nthe picture is in {tmp_path / 'f.png'}\n" == result.output
     assert (tmp_path / "f.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 

@@ -1,10 +1,12 @@
 """The command: which twin, which oracle, the tables of planted errors, the pictures and the numbers in them."""
 
+import re
+
 import numpy as np
 import pytest
 
 from rnncore.errors import ContractError
-from rnncore.gradcheck import GATES, command, mutants, plots, random_problem, right_layer
+from rnncore.gradcheck import GATES, check, command, mutants, plots, random_problem, right_layer
 
 typer_testing = pytest.importorskip("typer.testing")
 
@@ -59,6 +61,37 @@ def test_a_composition_is_checked_in_both_twins_and_has_its_own_table():
 def test_an_oracle_that_misses_an_error_is_a_failure(monkeypatch):
     monkeypatch.setitem(GATES, "complex-step", 1.0)
     assert command.mutant_table("rnn", methods=["complex-step"])[1] == "fail"
+
+
+def test_the_last_line_adds_up_all_checks():
+    words = ("rnn", "--twin", "textbook", "--method", "complex-step", "--method", "central")
+    lines = run(*words).output.splitlines()
+    heads = [line for line in lines if line.startswith("RNN ")]
+    rows = [line.split() for line in lines if line.endswith(("complex-step", "central")) and line.startswith("ok")]
+    entries = sum(int(row[3]) for row in rows if row[-1] == "central")
+    worst = {o: max(float(row[-2]) for row in rows if row[-1] == o) for o in ("complex-step", "central")}
+    said = re.fullmatch(
+        r"rnn: every derivative is right; (\d+) checks, (\d+) derivatives, largest error "
+        r"(\S+) by complex-step \(passes to 1e-12\), (\S+) by central \(passes to 1e-08\)",
+        lines[-1],
+    )
+    assert (int(said[1]), int(said[2])) == (len(heads), entries)
+    assert [said[3], said[4]] == [f"{worst[o]:.0e}" for o in ("complex-step", "central")]
+
+
+def test_a_failure_is_in_the_last_line():
+    wrong = mutants("rnn")[0].layer(3, 5)
+    p = random_problem(wrong)
+    report = check(wrong, p.params, p.x, p.state_0, p.lengths, entries=5)
+    right = command.Said("", "pass", report.blocks[:1])
+    assert command.total([right, command.Said("", "fail", report.blocks)]).startswith("FAIL; 1 of 2 checks, ")
+    assert command.total([right, command.Said("", "fail")]).startswith("FAIL (a table of planted errors); 1 check, ")
+
+
+def test_a_picture_that_is_there_is_kept_unless_told(tmp_path):
+    (tmp_path / "rnn.png").write_text("mine")
+    assert run("rnn", "--plot", str(tmp_path / "rnn.png")).exit_code == 2
+    assert (tmp_path / "rnn.png").read_text() == "mine"
 
 
 def test_a_wrong_derivative_fails_and_doubt_is_not_a_pass():

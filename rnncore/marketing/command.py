@@ -18,7 +18,7 @@ from rich.table import Table
 import rnncore as rc
 from rnncore import checks
 from rnncore.errors import ContractError
-from rnncore.interop.atomic import replacing
+from rnncore.interop.atomic import replacing, require_free
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK, Judgement
@@ -63,6 +63,7 @@ def described(name: str | None) -> Iterator[str]:
 
 def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit, unless told otherwise; prints the report of the log."""
+    require_model_first(model, file)
     task = load(model)
     words = {**task.reading_, **said}
     if taught := [role for role in task.taught if role in words and role not in said]:
@@ -195,15 +196,29 @@ def write_predictions(task: Task, frame: Any, path: Path) -> int:
     return rows.height
 
 
-def require_predictable(out: Path, force: bool, inputs: dict[str, Path], option: str = "--out") -> None:
-    """ContractError unless `out` can be written without loss; `inputs`: what each file read is called -> its path."""
-    for name, path in inputs.items():
+def require_model_first(model: Path, file: Path) -> None:
+    """ContractError where a model and a log change places, and where the model is the folder that holds it."""
+    if file.suffix == ".safetensors" != model.suffix:
+        raise ContractError("model", "the model first, then the log", f"{model} {file}", f"swap them: {file} {model}")
+    if model.is_dir():
+        inside = sorted(model.glob("*.safetensors"))
+        advice = f"the model in it is {inside[0]}" if inside else "name the .safetensors that fit wrote"
+        raise ContractError("model", "a file", f"the folder {model}", advice)
+
+
+def beside(model: Path, file: Path, suffix: str) -> Path:
+    """Where what a model says of a log is written unless told otherwise: beside the model, named after both.
+
+    >>> str(beside(Path("churn.safetensors"), Path("logs/today.csv.gz"), ".html"))
+    'churn-today.html'
+    """
+    return model.with_name(f"{model.stem}-{Path(file.name.removesuffix('.gz')).stem}{suffix}")
+
+
+def require_writable(out: Path, force: bool, model: Path, file: Path, option: str = "--out") -> None:
+    """ContractError unless `out` can be written without loss, the model and the log that are read among it."""
+    require_model_first(model, file)
+    for name, path in {"the model": model, "the log": file}.items():
         if out.resolve() == path.resolve() or (out.exists() and path.exists() and out.samefile(path)):
             raise ContractError(option, "another file than those that are read", f"{name} {path}", "name a new file")
-    if out.is_dir():
-        raise ContractError(option, "the name of a file", f"the folder {out}", f"for example {out / 'p.csv'}")
-    if out.exists() and not force:
-        raise ContractError(option, "a file that does not exist", str(out), "name another one, or say --force")
-    folder = out.absolute().parent
-    if not folder.is_dir():
-        raise ContractError(option, "a name in a folder that exists", str(out), f"make the folder {folder} first")
+    require_free(out, force, option)
