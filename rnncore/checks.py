@@ -82,13 +82,16 @@ def array(
     if value.dtype.kind not in "fc" or value.dtype.itemsize < 4:
         advice = "convert with .astype(numpy.float32) or .astype(numpy.float64)"
         raise ContractError(name, "dtype float32 or float64", f"dtype {value.dtype}", advice)
+    if not value.dtype.isnative:
+        advice = "convert with .astype(dtype.newbyteorder('='))"
+        raise ContractError(name, "numbers in the byte order of this machine", f"dtype {value.dtype}", advice)
 
 
 def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
     """True for what `array` accepts beyond doubt; it says the rest."""
     if type(value) is not np.ndarray or value.shape != shape or (dtype is not None and value.dtype != dtype):
         return False
-    return value.dtype.kind in "fc" and value.dtype.itemsize >= 4
+    return value.dtype.kind in "fc" and value.dtype.itemsize >= 4 and value.dtype.isnative
 
 
 def show(shape: Sequence[int | str]) -> str:
@@ -135,17 +138,20 @@ def state(name: str, value: object, sizes: tuple[int, ...], N: int, dtype: np.dt
 
 
 def lengths(value: object, x: Array) -> Lengths | None:
-    """Require (N,) integers in [0, T], longest first; None means that every row has all T steps."""
+    """Require (N,) integers in [0, T], longest first; None means that every row has all T steps.
+
+    x: (T, N, ...) numbers, or ids (T, N).
+    """
     if value is None:
         return None
-    if x.ndim < 2:
-        raise ContractError("lengths", "None", "lengths", "this x has no time axis")
+    if x.ndim < (2 if x.dtype.kind in "iu" else 3):
+        raise ContractError("lengths", "None", "lengths", f"x of shape {show(x.shape)} has no time axis")
     T, N = x.shape[:2]
     given = np.asarray(value)
     if given.shape != (N,):
         advice = f"one length for each of the {N} sequences"
         raise ContractError("lengths", f"shape ({N},)", f"shape {show(given.shape)}", advice)
-    if given.dtype.kind not in "iu":
+    if given.size and given.dtype.kind not in "iu":
         nan = " holding NaN" if given.dtype.kind == "f" and np.isnan(given).any() else ""
         raise ContractError("lengths", "integers", f"dtype {given.dtype}{nan}", "lengths are counts of steps")
     bad = np.flatnonzero((given < 0) | (given > T))

@@ -29,8 +29,6 @@ class _EveryStep(Layer):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        if lengths is not None and x.ndim == 2:
-            raise ContractError("lengths", "None", "lengths", "this x (N, D) has no time axis")
         y, cache = self.module.forward(params, x, lengths, **self.options)
         return y, (), cache
 

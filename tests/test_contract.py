@@ -42,6 +42,10 @@ BREACHES = {
         {"params": {k: v.astype(np.float16) for k, v in PARAMS.items()}},
         "expected dtype float32 or float64, received dtype float16",
     ),
+    "the byte order of another machine": (
+        {"params": {k: v.astype(">f8") for k, v in PARAMS.items()}},
+        "Wx: expected numbers in the byte order of this machine, received dtype >f8",
+    ),
     "a state that is no tuple": ({"state_0": np.zeros((3, 4))}, "state_0: expected a tuple of 1 arrays ((3, 4))"),
     "a state too many": ({"state_0": (np.zeros((3, 4)),) * 2}, "state_0: expected a tuple of 1"),
     "a state of another batch": ({"state_0": (np.zeros((2, 4)),)}, "state_0[0]: expected shape (3, 4)"),
@@ -83,6 +87,21 @@ def test_backward_names_the_breach(changes, words):
     arguments = {"params": PARAMS, "cache": cache, "dy": y, "dstate_T": None, **changes}
     with pytest.raises(ContractError, match=re.escape(words)):
         layer.backward(**arguments)
+
+
+MATRICES = [rc.Dense(4, 2), rc.LayerNorm(4), rc.Prototypes(4, 2), rc.Dropout(0.5)]
+
+
+@pytest.mark.parametrize("layer", MATRICES, ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize("run", [lambda layer, *given: layer.forward(*given), rc.predict], ids=["forward", "predict"])
+def test_lengths_of_a_matrix_are_refused_since_it_has_no_time_axis(layer, run):
+    with pytest.raises(ContractError, match=r"lengths: .* x of shape \(4, 4\) has no time axis"):
+        run(layer, layer.init(0), np.ones((4, 4), np.float32), (), [4, 2, 1, 0])
+
+
+def test_no_rows_have_no_lengths():
+    y, _, _ = gru(x=X[:, :0], lengths=[])
+    assert y.shape == (5, 0, 4)
 
 
 def test_backward_rejects_the_cache_of_a_layer_of_another_size():

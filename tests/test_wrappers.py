@@ -11,6 +11,7 @@ from rnncore.compose import from_description
 from rnncore.diagnostics import per_sample_gradients, per_step_gradients
 from rnncore.gradcheck import random_problem
 from rnncore.gradcheck.mutants import LAYERS, right_layer
+from rnncore.pooling import QUERIES
 
 EQUAL = TOLERANCE["equal in float64"]
 WORDS = {"backend": "numpy", "dtype": "float64"}
@@ -188,6 +189,12 @@ def test_nan_in_the_mask_is_refused():
         model.forward(model.init(0), np.full((3, 1, 2), np.nan))
 
 
+def test_nan_instead_of_whether_a_row_has_started_is_refused():
+    model = rc.LearnedState(rc.GRU(1, 2, **WORDS))
+    with pytest.raises(rc.ContractError, match="whether the row has started, received NaN"):
+        model.forward(model.init(0), np.ones((3, 1, 1)), (np.zeros((1, 2)), np.full((1, 1), np.nan)))
+
+
 def test_learned_states_start_rows_and_leave_states_that_go_on():
     gru = rc.GRU(3, 4, **WORDS)
     model = rc.LearnedState(gru)
@@ -206,7 +213,8 @@ def test_static_features_of_a_row_stand_beside_its_encoding():
     p = random_problem(model)
     y = model.forward(p.params, p.x, p.state_0, p.lengths)[0]
     np.testing.assert_array_equal(y[:3, 4:], p.x[0, :3, 3:])
-    assert not y[3].any() or p.lengths[3] == 0
+    assert p.lengths[3] == 0
+    assert not y[3].any()
 
 
 def test_a_table_that_is_tied_is_one_parameter():
@@ -256,6 +264,22 @@ def test_pooling_reads_a_rows_own_steps_alone():
     x = np.array([[1.0, 5], [3, np.nan], [2, np.nan]])[..., None]
     assert rc.MeanPool().forward({}, x, lengths=[3, 1])[0].ravel().tolist() == [2, 5]
     assert rc.MaxPool().forward({}, x, lengths=[3, 1])[0].ravel().tolist() == [3, 5]
+
+
+VECTORS = [rc.Last(), rc.MeanPool(), rc.MaxPool()]
+VECTORS += [rc.Attention(3, 4, score, query, dtype="float64") for score in ("additive", "dot") for query in QUERIES]
+
+
+@pytest.mark.parametrize("layer", VECTORS, ids=repr)
+def test_nan_in_the_gradient_of_a_vector_goes_to_its_own_rows_steps_alone(layer):
+    p = random_problem(layer)
+    dy = p.dy.copy()
+    dy[[1, 3]] = np.nan  # the last row has no steps
+    *_, cache = layer.forward(p.params, p.x, (), p.lengths)
+    _, dx, _ = layer.backward(p.params, cache, dy)
+    assert np.isnan(dx[: p.lengths[1], 1]).any()
+    assert not dx[p.lengths[1] :, 1].any()
+    assert np.isfinite(np.delete(dx, 1, axis=1)).all()
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def backward(params: Params, cache: AttentionCache, dy: Array, *, score: str = "
     dx = w * dy  # (6')
     dw = (x * dy).sum(axis=-1, keepdims=True)  # (6')
     de = w * (dw - (w * dw).sum(axis=0))  # (5')
+    dx[~valid], de[~valid] = 0, 0  # past a row's end the weights are zero, and zero times NaN in dy is none
     if score == "dot":
         da = de / scale(keys)
         dkeys, dquery = da * query, (da * keys).sum(axis=0)  # (3')

@@ -38,7 +38,7 @@ def to_packed(x: Array, lengths: ArrayLike) -> tuple[Array, Lengths]:
     >>> to_packed(np.array([[1, 2], [3, 0]]), [2, 1])
     (array([1, 2, 3]), array([2, 1]))
     """
-    n = checks.lengths(lengths, x)
+    n = checks.lengths(lengths, x[..., None])  # there may be no features
     if n is None:
         raise ContractError("lengths", "one length for each row", "None", "take numpy.full(N, T) for full rows")
     live = mask(n, len(x))

@@ -113,9 +113,10 @@ def loss_weight(model: Layer, x: Array, lengths: Lengths | None, weight: Array |
 
 
 def total_weight(model: Layer, x: Array, weight: Array | None) -> float:
-    """The sum of what `loss_weight` gave; None counts every output row as one."""
+    """The sum of what `loss_weight` gave over all output rows, of which a weight (T,) is for N; None: one a row."""
     if weight is not None:
-        return float(np.sum(weight, dtype=np.float64))
+        rows = x.shape[1] if model.keeps_time and np.ndim(weight) == 1 else 1
+        return float(np.sum(weight, dtype=np.float64)) * rows
     return float(np.prod(x.shape[:2])) if model.keeps_time else float(x.shape[1])
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncore.contract import Layer
+from rnncore.errors import ContractError
 from rnncore.typing import Array, Grads, Lengths, Params, State
 from rnncore.wrappers.base import Wrapper, inner, moved
 
@@ -26,9 +27,10 @@ class LearnedState(Wrapper):
         s = state_0                for a row that goes on
 
     Which rows go on is told by one state more, "started" (N, 1): 0 before a row's first step, 1 after it (from 1/2 up
-    counts as 1; it has no derivative). So None starts every row from the learned states, a state that `forward`
-    returned is carried on as it is, bit for bit, in chunks and in a stream, and a state of your own is added to the
-    learned one with started = 0 or takes its place with started = 1. A row of length 0 does not start.
+    counts as 1; it has no derivative, and NaN in it is a ContractError). So None starts every row from the learned
+    states, a state that `forward` returned is carried on as it is, bit for bit, in chunks and in a stream, and a state
+    of your own is added to the learned one with started = 0 or takes its place with started = 1. A row of length 0 does
+    not start.
 
     Parameters: "state_<k>" (H,) for each state of the layer, zero at first, and "inner.<name>".
 
@@ -61,6 +63,9 @@ class LearnedState(Wrapper):
     ) -> tuple[Array, State, Any]:
         own, state, (started,) = self._inside(params, state_0)
         N = len(started)
+        if np.isnan(started).any():
+            advice = "pass None, or the state that forward returned"
+            raise ContractError(f"state_0[{len(state)}]", "0 or 1: whether the row has started", "NaN", advice)
         steps = moved(lengths, len(x), N)
         starts = (started[:, 0].real < 0.5) & (steps > 0)
         state = tuple(np.where(starts[:, None], s + params[f"state_{k}"], s) for k, s in enumerate(state))  # (1)

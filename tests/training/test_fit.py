@@ -140,6 +140,19 @@ def test_evaluate_is_the_loss_over_all_live_steps():
     assert evaluate(job["model"], still, job["batches"], job["loss"]) == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_weight_for_each_step_counts_for_every_row_of_a_batch():
+    class Batches:
+        def __len__(self):
+            return 2
+
+        def batch(self, epoch, step):
+            x = np.zeros((2, 1 + 3 * step, 1), np.float32)  # one row, then four
+            return rc.sequences.Batch(x, None, np.full_like(x, step), weight=np.ones(2))
+
+    model = rc.RNN(1, 1, backend="numpy")
+    assert evaluate(model, model.init(0), Batches(), rc.losses.mse) == pytest.approx(4 / 5)
+
+
 def test_equal_calls_give_equal_results():
     one, two = fit(**arguments()), fit(**arguments())
     assert one[1] == two[1]
