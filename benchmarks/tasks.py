@@ -59,7 +59,7 @@ def retail_log(folder):
 
 def returned_orders(folder, within=30):
     """A row per order of online_retail_1: how many of its things are in later invoices that begin with C, of the same
-    customer, `within` days at most after it. Orders of the last `within` days are not complete and left out.
+    customer, `within` days at most after it; empty for orders of the last `within` days, which are not complete.
     """
     rows = pl.scan_parquet(folder / "online_retail_1" / "online_retail.parquet").drop_nulls("CustomerID")
     cancelled = pl.col("InvoiceNo").str.starts_with("C")
@@ -79,7 +79,8 @@ def returned_orders(folder, within=30):
     )
     orders = orders.join(found, on="InvoiceNo", how="left")
     last = pl.col("InvoiceDate").max() - pl.duration(days=within)
-    return orders.with_columns(pl.col("returned").fill_null(0)).filter(pl.col("InvoiceDate") <= last).collect()
+    whole = pl.when(pl.col("InvoiceDate") <= last).then(pl.col("returned").fill_null(0))
+    return orders.with_columns(whole.alias("returned")).collect()
 
 
 ORDERS = {"customer": "CustomerID", "time": "InvoiceDate", "value": "amount", "items": "pieces", "channel": "Country"}
@@ -92,8 +93,8 @@ def returns_log(folder):
 
 def kinds_log(folder):
     """The same orders: everything was kept, some things came back, or all."""
-    some = pl.when(pl.col("returned") == 0).then(pl.lit("kept")).otherwise(pl.lit("some back"))
-    kind = pl.when(pl.col("returned") == pl.col("things")).then(pl.lit("all back")).otherwise(some)
+    kind = pl.when(pl.col("returned") == 0).then(pl.lit("kept")).when(pl.col("returned") == pl.col("things"))
+    kind = kind.then(pl.lit("all back")).when(pl.col("returned") > 0).then(pl.lit("some back"))
     orders = returned_orders(folder).with_columns(kind=kind)
     return EventLog(orders, **ORDERS, outcome="kind", extras=["things", "dearest"])
 

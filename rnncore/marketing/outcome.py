@@ -41,8 +41,9 @@ class Outcome(Task):
     """Probability that the outcome of a case is 1, or, of two words, the second in sorted order ("yes" of "no", "yes").
 
     horizon: the cases of so many days at the end judge. known_after: days until the outcome of an event is known (30
-    for "returned within 30 days"); before, the histories of later cases do not show it. cost: of an outcome that was
-    missed, in false alarms; who is above `threshold` is flagged. The other arguments are those of `Task`.
+    for "returned within 30 days"); before, the histories of later cases do not show it, and whatever stands in its
+    cell, nothing is learned from it or judged by it. cost: of an outcome that was missed, in false alarms; who is above
+    `threshold` is flagged. The other arguments are those of `Task`.
 
     `predict` answers for the latest event of each customer, and for all events whose outcome is empty: time,
     probability, flagged (1 or 0). `verdict_` may say that a simple method would have done; `table_.reason` goes on with
@@ -126,10 +127,10 @@ class Outcome(Task):
         return code, told._replace(target=target, newest=newest, watched=tenth(told.group, self.seed))
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
-        """The cases after `origin`, and what came of them."""
-        y = self._outcomes(log, code)
-        rows = np.flatnonzero(~np.isnan(y) & (log.day > origin))
-        _require_both(y[rows], f"after {origin}")
+        """The cases after `origin` whose outcome was known when the log ended, and what came of them."""
+        y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
+        rows = np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
+        _require_both(y[rows], f"after {origin} and by {known}" if self.known_after else f"after {origin}")
         judged = cases.encode(log, rows, code, self.latest, self.known_after)
         return judged._replace(target=self._target(y[rows]))
 

@@ -2,7 +2,7 @@
 
     history       text.py: the tokens of one text, and its end
     head, loss    embedding, GRU in both directions, attention over the tokens, a logit per kind; cross-entropy
-    decoding      probabilities at the temperature of the latest window
+    decoding      probabilities at the temperature of texts of the latest window that the network has not read
     must beat     TF-IDF and logistic regression, naive Bayes, and the shares of the kinds
 
 Each event with a text and an outcome is an example. In time order: the network learns from the texts until the origin,
@@ -32,6 +32,7 @@ from rnncore.marketing.task import Code, Task, Told
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
+FEW = 50  # texts, at least, that the temperature is measured on; else on all of the latest horizon
 
 
 class Sentiment(Task):
@@ -107,7 +108,9 @@ class Sentiment(Task):
         return self
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """The texts until the day `end` whose kind is known; those of the latest horizon calibrate."""
+        """The texts until the day `end` whose kind is known. A tenth is watched, and the latest of these calibrate: of
+        texts that it has read the network is too sure.
+        """
         past = log.until(end)
         kinds = labels.labels(past)
         y = labels.coded(past, kinds)
@@ -115,9 +118,13 @@ class Sentiment(Task):
         texts = _texts(past, rows)
         code = {"labels": kinds, "words": text.vocabulary(texts, self.words, self.least)}
         told = self._examples(past, rows, texts, code)
-        newest = past.day[rows] > past.day[rows].max() - span(self.horizon)
-        watched = tenth(np.arange(len(rows)), self.seed)
-        return code, told._replace(target=y[rows], newest=newest, watched=watched)
+        newest, watched = self._latest(past.day[rows]), tenth(np.arange(len(rows)), self.seed)
+        held = next((own for own in (newest & watched, watched) if own.sum() >= FEW), newest)
+        return code, told._replace(target=y[rows], newest=held, watched=watched)
+
+    def _latest(self, days: Array) -> NDArray[np.bool_]:
+        """Which of these days are of the latest horizon."""
+        return np.asarray(days > days.max() - span(self.horizon))
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """The texts after `origin` whose kind is known."""
@@ -156,10 +163,10 @@ class Sentiment(Task):
 
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Probabilities by the simple methods."""
-        (_, before, kinds), (_, now, _) = told.facts, asked.facts
-        assert told.newest is not None
-        found = text.simple_methods(before, told.target, told.newest, now, len(kinds))
-        counts = np.bincount(told.target[told.newest], minlength=len(kinds))
+        (time, before, kinds), (_, now, _) = told.facts, asked.facts
+        newest = self._latest(time.astype("datetime64[D]"))
+        found = text.simple_methods(before, told.target, newest, now, len(kinds))
+        counts = np.bincount(told.target[newest], minlength=len(kinds))
         shares = (counts + 1) / (counts.sum() + len(kinds))
         return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
 

@@ -9,6 +9,7 @@ from made_up import MADE_UP, SMALL
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Outcome, OutcomeKind, cases
+from rnncore.marketing.days import span
 
 START = datetime.date(2024, 1, 1)
 
@@ -37,6 +38,17 @@ def test_an_earlier_outcome_is_known_from_its_day_on():
     assert [known for _, _, known in steps(3, known_after=4)] == [1, 1, 1, 0]
     assert [known for _, _, known in steps(3, known_after=5)] == [1, 0, 0, 0]
     assert [known for _, _, known in steps(3, known_after=10)] == [0, 0, 0, 0]
+
+
+def test_a_case_whose_outcome_was_not_known_when_the_log_ended_is_neither_told_nor_judged():
+    log = log_of([(f"c{n % 4}", n, "web", n % 2) for n in range(60)])  # a 0 may be one that has not come yet
+    task, last = Outcome(horizon=20, known_after=8), log.last_day
+    code, told = task.told(log, last)
+    assert told.facts.time.max() == last - span(8)
+    judged = task.judged(log, last - span(20), code)
+    assert len(judged.group) == 12 and judged.facts.time.max() == last - span(8)
+    with pytest.raises(DataError, match="no case has a known outcome after 2024-02-24 and by 2024-02-21"):
+        task.judged(log, last - span(5), code)
 
 
 def test_the_latest_steps_are_read_and_the_case_is_one_of_them():

@@ -11,6 +11,7 @@ from made_up import MADE_UP
 
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog, Sentiment, labels, text
+from rnncore.marketing.days import span
 
 
 def log_of(rows):
@@ -86,6 +87,17 @@ def test_the_words_of_the_future_are_not_known():
     log = log_of([("a", n, "old", ("bad", "good")[n % 2]) for n in range(4)] + [("a", 9, "new new", "bad")])
     code, _ = Sentiment(horizon=3, least=1).told(log, log.first_day + 4)
     assert code["words"] == ["old"]
+
+
+@pytest.mark.parametrize(("texts", "calibrate"), [(3000, "watched and latest"), (600, "watched"), (100, "latest")])
+def test_texts_that_were_read_calibrate_nothing_unless_there_are_few(texts, calibrate):
+    log = log_of(
+        [("a", n * 100 // texts, "good" if n % 3 else "bad", "glad" if n % 2 else "cross") for n in range(texts)]
+    )
+    told = Sentiment(horizon=20).told(log, log.last_day)[1]
+    latest = log.day > log.last_day - span(20)
+    expected = {"watched and latest": told.watched & latest, "watched": told.watched, "latest": latest}
+    assert np.array_equal(told.newest, expected[calibrate])
 
 
 def test_simple_methods_give_probabilities_and_an_untold_kind_none():
