@@ -8,7 +8,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -204,16 +204,14 @@ def leaks(
     outcome: Annotated[str, typer.Option(help="The column of yes and no.")],
     time: Annotated[str | None, typer.Option(help="The column with the time of the outcome.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column to pass over; more may be given.")] = None,
+    missing: Annotated[Literal["error", "drop"], typer.Option(help="Rows whose outcome is empty.")] = "error",
     separator: Annotated[str, typer.Option(help=r"Between the cells of a CSV file; \t is a tab.")] = ",",
 ) -> None:
     """Look for columns that know the outcome: too good alone, or with times after it."""
     from rnncore.marketing.leaks import find_leaks
 
-    print(
-        find_leaks(
-            file, outcome, time=time, ignore=ignore or [], separator=words_of({"separator": separator})["separator"]
-        )
-    )
+    between = words_of({"separator": separator})["separator"]
+    print(find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, separator=between))
 
 
 def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> None:

@@ -2,6 +2,7 @@
 
     too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, and better than all columns that
                 are weaker alone do together. In honest data the best column is beaten by the others joined
+    too pure    one value of it settles the outcome, however few have it: purity.py
     too late    cells hold times after the time of the outcome
 
 Both AUROCs are out of fold, of trees, so that any form of dependence counts. A column that says nearly the same as a
@@ -24,12 +25,15 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
+from rnncore import checks
 from rnncore.errors import DataError
-from rnncore.marketing import parsing
+from rnncore.marketing import parsing, purity
 from rnncore.marketing.columns import EMPTY, Columns, gather
 from rnncore.marketing.datetimes import parse_time
+from rnncore.marketing.purity import Settled
 from rnncore.marketing.quality import first_row
 from rnncore.marketing.reading import Raw, read, require_columns
+from rnncore.marketing.wording import counted
 
 Floats = NDArray[np.float64]
 ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
@@ -44,13 +48,27 @@ class Suspect(NamedTuple):
     """AUROC of the column alone, out of fold."""
     others: float | None
     """AUROC of all weaker columns together; None where `alone` is below ABSURD and it was not asked."""
-    later: float
+    later: float = 0.0
     """Share of its times that lie after the outcome; 0 for columns that hold no times."""
+    settled: Settled | None = None
+    """A value that settles the outcome, if there is one."""
 
     @property
     def leaks(self) -> bool:
         """Whether it is suspected."""
-        return self.later > 0 or (self.others is not None and self.alone > self.others)
+        return self.later > 0 or self.settled is not None or (self.others is not None and self.alone > self.others)
+
+    @property
+    def why(self) -> str:
+        """What was measured, in words."""
+        said = f"alone {self.alone:.3f}" + (
+            "" if self.others is None else f", the weaker ones together {self.others:.3f}"
+        )
+        if self.settled is not None:
+            value, cases, share, others = self.settled
+            said += f"; of the {cases:,} cases with {self.name} {value}, {share:.1%} have the same outcome"
+            said += f", of the others {others:.1%}"
+        return said + (f"; {self.later:.1%} of its times are after the outcome" if self.later else "")
 
 
 class Leaks(NamedTuple):
@@ -68,22 +86,25 @@ class Leaks(NamedTuple):
         width = max(len(suspect.name) for suspect in self.columns)
         lines = []
         for s in self.columns:
-            others = "" if s.others is None else f"  the weaker ones together {s.others:.3f}"
-            late = f"  {s.later:.1%} of its times are after the outcome" if s.later else ""
-            mark = "LEAK?" if s.leaks else "     "
-            lines.append(f"  {mark} {s.name:<{width}}  alone {s.alone:.3f}{others}{late}")
+            lines.append(f"  {'LEAK?' if s.leaks else '     '} {s.name:<{width}}  {s.why}")
         found = ", ".join(self.suspected) or "none"
         return "\n".join([self.source, *lines, f"suspected: {found}"])
 
 
 def find_leaks(
-    source: Any, outcome: str, *, time: str | None = None, ignore: Sequence[str] = (), separator: str = ","
+    source: Any,
+    outcome: str,
+    *,
+    time: str | None = None,
+    ignore: Sequence[str] = (),
+    missing: str = "error",
+    separator: str = ",",
 ) -> Leaks:
     """Look for leaks in a table with a row per case.
 
     source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
     two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
-    to pass over, for example ids.
+    to pass over, for example ids. missing: "error", or "drop" for leaving out rows whose outcome is empty.
 
     DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
 
@@ -94,12 +115,13 @@ def find_leaks(
     >>> find_leaks(frame, "bought").suspected
     ['paid']
     """
+    checks.one_of("missing", missing, ("error", "drop"))
     raw = read(source, None, separator)
     require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
-    target = _two(raw, outcome)
+    known, target = _two(raw, outcome, missing == "drop")
     rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
-    late = _late(raw, rest, time)
-    parsed = [parsing.parse_any(column, raw.label) for name, column in rest.items() if name not in late]
+    late = _late(raw, rest, time, known)
+    parsed = [parsing.parse_any(column, raw.label).filter(known) for name, column in rest.items() if name not in late]
     found = search(gather(pl.DataFrame(parsed)), target)
     suspects = [*found, *(Suspect(name, 0.5, None, share) for name, share in late.items())]
     if not suspects:
@@ -113,14 +135,14 @@ def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
     for name, category in columns.categories.items():
         x[name] = np.where(category.codes == EMPTY, np.nan, category.codes).astype(np.float64)
     alone = {name: _alone(values, outcome, name in columns.categories) for name, values in x.items()}
-    found = []
+    pure, found = purity.settled(columns, outcome), []
     for name, score in alone.items():
         others = None
         if score >= ABSURD:
             weaker = [v for other, v in x.items() if alone[other] < score and not _twins(v, x[name])]
             weaker = [v for v in weaker if np.isfinite(v).sum() >= LEAF]  # trees cannot bin a column without cells
             others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
-        found.append(Suspect(name, score, others, 0.0))
+        found.append(Suspect(name, score, others, settled=pure.get(name)))
     return found
 
 
@@ -152,11 +174,14 @@ def _twins(one: Floats, other: Floats) -> bool:
     return bool(abs(spearmanr(one[both], other[both]).statistic) >= TWIN)
 
 
-def _two(raw: Raw, outcome: str) -> NDArray[np.int64]:
-    """The outcome as 0 and 1; of two words the second in the alphabet is 1."""
+def _two(raw: Raw, outcome: str, drop: bool) -> tuple[pl.Series, NDArray[np.int64]]:
+    """In which rows the outcome is known, and there 0 or 1: of two words the second in the alphabet is 1."""
     cells = parsing.parse_any(raw.columns[outcome], raw.label)
-    if cells.null_count():
-        raise DataError(f"{raw.label}: {outcome!r} is empty in row {first_row(cells.is_null())}; leave it out")
+    known = cells.is_not_null()
+    if cells.null_count() and not drop:
+        where = f"{counted(cells.null_count(), 'row')}, the first of them row {first_row(~known)}"
+        raise DataError(f'{raw.label}: {outcome!r} is empty in {where}; missing="drop" leaves such rows out')
+    cells = cells.filter(known)
     values = cells.unique().sort()
     counts = [int((cells == value).sum()) for value in values.head(3)]
     if len(values) != 2 or min(counts) < FOLDS:
@@ -164,17 +189,17 @@ def _two(raw: Raw, outcome: str) -> NDArray[np.int64]:
             f"{raw.label}: {outcome!r} must have two values, each {FOLDS} times or more; it has {len(values)}"
             + (f", one of them {min(counts)} times" if len(values) == 2 else "")
         )
-    return np.asarray((cells == values[1]).to_numpy(), np.int64)
+    return known, np.asarray((cells == values[1]).to_numpy(), np.int64)
 
 
-def _late(raw: Raw, columns: Mapping[str, Any], time: str | None) -> dict[str, float]:
-    """The share of each column of times that is after the outcome's."""
+def _late(raw: Raw, columns: Mapping[str, Any], time: str | None, known: pl.Series) -> dict[str, float]:
+    """The share of each column of times that is after the outcome's, where that is known."""
     shares = {}
     at = None if time is None else parse_time(raw.columns[time], raw.label, None)
     for name, column in columns.items():
         if column.dtype.is_temporal() or _is_time(raw, name):
             times = parse_time(column, raw.label, None)
-            after = None if at is None else (times > at).drop_nulls()
+            after = None if at is None else (times > at).filter(known).drop_nulls()
             shares[name] = float(after.mean() or 0.0) if after is not None and len(after) else 0.0  # type: ignore[arg-type]
     return shares
 

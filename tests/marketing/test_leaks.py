@@ -9,7 +9,9 @@ from cli_runs import run
 from conftest import data_folder
 
 from rnncore.errors import DataError
+from rnncore.marketing.columns import Columns
 from rnncore.marketing.leaks import find_leaks
+from rnncore.marketing.purity import settled
 
 
 def cases(n=900, seed=0):
@@ -51,6 +53,55 @@ def test_so_is_a_leak_of_words_and_each_of_a_pair_of_twins():
     assert sorted(find_leaks(twins, "bought").suspected) == ["paid", "taxed"]
 
 
+def visits(n=6000, seed=0):
+    """Who visited, one in seven; few bought, all of them visitors; and who spent how much."""
+    rng = np.random.default_rng(seed)
+    visit = rng.uniform(size=n) < 0.14
+    bought = visit & (rng.uniform(size=n) < 0.6)
+    spent = np.where(bought, rng.gamma(2.0, 20.0, n), 0.0)
+    return rng, visit, pl.DataFrame({"visit": visit.astype(int), "bought": bought.astype(int), "spent": spent})
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_rare_value_that_settles_the_outcome_is_suspected_although_it_ranks_few(flip):
+    rng, visit, frame = visits()
+    rare = (rng.uniform(size=len(visit)) < 0.07) & visit
+    frame = frame.select(visit=(visit ^ flip).astype(int), rare=pl.Series(rare), age=rng.normal(size=len(visit)))
+    frame = frame.with_columns(rare=pl.when("rare").then(pl.lit("signed")).otherwise(pl.lit("no")))
+    frame = pl.concat([frame] * 12)  # as often as it takes to be beyond chance
+    found = find_leaks(frame, "visit")
+    assert found.suspected == ["rare"]
+    assert found.columns[0].alone < 0.6 and "cases with rare = signed, 100.0% have the same outcome" in str(found)
+
+
+def test_so_are_amounts_where_there_are_any_and_cells_filled_in_after_the_outcome():
+    _, visit, frame = visits()
+    found = settled(Columns({"spent": np.array(frame["spent"])}), visit.astype(int))
+    assert found["spent"].value == "other than 0"
+    late = np.where(frame["bought"].to_numpy() == 1, np.arange(len(visit)), np.nan)
+    assert settled(Columns({"late": late}), visit.astype(int))["late"].value == "filled"
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, 2.0, 2.5])
+def test_neither_noise_nor_strong_honest_columns_settle_an_outcome(slope):
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        n, level = int(rng.choice([300, 3000, 20000])), int(rng.integers(0, 4))
+        z = rng.normal(size=n)
+        y = (rng.uniform(size=n) < 1 / (1 + np.exp(level - slope * z))).astype(int)
+        noise = {f"noise {k}": rng.integers(0, 6, n).astype(float) for k in range(10)}
+        strong = {"score": np.clip(np.round(3 * z), -8, 8), "half": np.round(z), "top": (z > 2).astype(float)}
+        assert settled(Columns({**noise, **strong}), y) == {}
+
+
+def test_rows_whose_outcome_is_not_known_are_left_out_when_asked_for():
+    frame, rng = cases(400)
+    paid = frame["bought"].to_numpy() * rng.gamma(2.0, size=400)
+    known = frame.with_columns(paid=paid)
+    gone = known.with_columns(pl.lit(None, pl.Int64).alias("bought"), paid=pl.lit(1.0))
+    assert find_leaks(pl.concat([gone, known]), "bought", missing="drop").columns == find_leaks(known, "bought").columns
+
+
 @pytest.mark.parametrize("text", [False, True])
 def test_times_after_the_outcome_are_suspected_and_times_before_are_not(text):
     frame, _ = cases(300)
@@ -70,7 +121,11 @@ def test_times_after_the_outcome_are_suspected_and_times_before_are_not(text):
     [
         (lambda f: f.drop("bought"), "has no column 'bought'"),
         (lambda f: f.with_columns(bought=pl.lit(1)), "must have two values.*it has 1"),
-        (lambda f: f.with_columns(bought=pl.lit(None)), "is empty in row 1"),
+        (
+            lambda f: f.with_columns(bought=pl.when(pl.int_range(pl.len()) > 2).then("bought")),
+            'is empty in 3 rows, the first of them row 1; missing="drop" leaves such rows out',
+        ),
+        (lambda f: f.with_columns(bought=pl.lit(None)), "is empty in 100 rows"),
         (lambda f: f.select("bought"), "has no column beside the outcome"),
     ],
 )
@@ -92,6 +147,7 @@ def test_the_command_names_what_is_suspected(tmp_path):
     [
         ("online_shoppers", "online_shoppers_intention.csv", "Revenue", ["PageValues"]),
         ("telco_churn", "Telco-Customer-Churn.csv", "Churn", []),
+        ("hillstrom_email", "hillstrom.csv.gz", "visit", ["conversion", "spend"]),
     ],
 )
 def test_of_real_tables_the_known_leak_alone_is_suspected(folder, file, outcome, suspected):
