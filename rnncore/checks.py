@@ -89,9 +89,10 @@ def array(
 
 def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
     """True for what `array` accepts beyond doubt; it says the rest."""
-    if type(value) is not np.ndarray or value.shape != shape or (dtype is not None and value.dtype != dtype):
+    if type(value) is not np.ndarray or value.shape != shape:
         return False
-    return value.dtype.kind in "fc" and value.dtype.itemsize >= 4 and value.dtype.isnative
+    own = value.dtype
+    return (dtype is None or own is dtype or own == dtype) and own.char in "fdgFDG" and own.isnative
 
 
 def show(shape: Sequence[int | str]) -> str:

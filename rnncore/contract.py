@@ -150,7 +150,8 @@ class Layer(ABC):
         """Given dLoss/dy and dLoss/dstate_T (None: zeros), return the gradients of params, x and state_0."""
         dtype = checks.parameters(params, self.parameter_shapes(), self)
         shape = self._output_shape(cache)
-        checks.array("dy", dy, shape, dtype, "it has the shape and dtype of y")
+        if not checks.is_array(dy, shape, dtype):  # the message is made only where it is needed
+            checks.array("dy", dy, shape, dtype, "it has the shape and dtype of y")
         dstate = checks.state("dstate_T", dstate_T, self.state_sizes, shape[-2], dy.dtype)
         return self._backward(params, cache, dy, dstate)
 

@@ -129,15 +129,15 @@ class Recurrent(Layer):
         checks.array("x", x, ("T", "N", columns), dtype, f"time-major: T steps, N sequences, {columns} {what}")
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
-        if self.backend == "numba" and dtype.name not in checks.DTYPES:
+        if self.backend == "numba" and dtype.char not in "fd":  # float32, float64; `dtype.name` takes 2 us
             advice = 'only the textbook computes in other precisions; say backend="numpy"'
             raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, self.cell.cache)
         T, N, D = cache.x.shape
-        widths = tuple(getattr(cache, name).shape[2] for name in self.cell.states)
-        if self.sizes[0] != D or widths != self.state_sizes:
+        widths = tuple([getattr(cache, name).shape[2] for name in self.cell.states])
+        if self._columns != D or widths != self._state_sizes:
             came = f"one for {D} features and {' and '.join(str(width) for width in dict.fromkeys(widths))} units"
             raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
         return T, N, widths[0]

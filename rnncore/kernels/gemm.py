@@ -246,15 +246,15 @@ def _pack(matrix: Any, transpose: bool, first: int, last: int, panels: Any) -> N
 
 
 @part
-def panels_of(matrix: Any, first: Any, last: Any, ready: bool) -> Any:
-    """The columns first to last - 1 as panels; `ready`: they are, as one row. A call of `pack` from Python is 3 us."""
+def panels_of(matrix: Any, first: Any, last: Any, ready: bool, transpose: bool = False) -> Any:
+    """What `pack` returns, or, where that is `ready`, as one row, this. A call of `pack` from Python is 3 us."""
     if ready:
         return matrix.reshape(-1)
-    count = packed_size(matrix.shape[0], last - first, matrix)
+    count = packed_size(matrix.shape[1] if transpose else matrix.shape[0], last - first, matrix)
     room = np.empty(count + 64, matrix.dtype)
     skip = -room.ctypes.data % 64 // room.itemsize
     panels = room[skip : skip + count]
-    _pack(matrix, False, first, last, panels)
+    _pack(matrix, transpose, first, last, panels)
     return panels
 
 

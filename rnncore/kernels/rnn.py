@@ -92,11 +92,15 @@ def predict(
 
 @kernel
 def _backward(
-    x: Any, h: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx_T: Any, Wh_T: Any, relu: bool,
+    x: Any, h: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, ready: bool, relu: bool,
     dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW receives dWx, dWh and db, stacked as in `backward`."""
+    """Walk back over the rows first to last - 1; dW receives dWx, dWh and db, stacked as in `backward`.
+
+    ready: Wx and Wh are their packed transposes.
+    """
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
+    Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
     m = dW.shape[0] - 1
     space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h
@@ -139,12 +143,14 @@ def backward(
     dx = np.zeros((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
 
-    Wx_T, Wh_T = (pack(as_rows(params[name], H), transpose=True) for name in ("Wx", "Wh"))
+    Wx, Wh, ready = as_rows(params["Wx"], H), as_rows(params["Wh"], H), len(dW) > 1
+    if ready:
+        Wx, Wh = pack(Wx, transpose=True)[None], pack(Wh, transpose=True)[None]
     x, h, dy_rows, dx_rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(dy, H), as_rows(dx, D)
     ahead, relu = steps_ahead(N, cache.lengths), activation == "relu"
 
     def task(s: int) -> None:
-        _backward(x, h, live, N, bounds[s], bounds[s + 1], ahead, Wx_T, Wh_T, relu, dy_rows, dh, dx_rows, dW[s])
+        _backward(x, h, live, N, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, relu, dy_rows, dh, dx_rows, dW[s])
 
     run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 2 * H)
     total = dW[0] if len(dW) == 1 else dW.sum(axis=0)
