@@ -18,6 +18,8 @@ from rnncore.training.schedules import History
 from rnncore.typing import Array, Grads, Params
 
 KIND = "checkpoint"
+SUMS = {"weight", "loss", "steps", "norm", "norm_max"}
+RECORD = {"epoch", "train_loss", "gradient_norm", "gradient_norm_max"}
 
 
 @dataclass
@@ -91,10 +93,14 @@ def _require_counters(metadata: dict[str, Any]) -> None:
     """ValueError where the description does not say where a run stands; the reader reports it."""
     kinds = {"settings": dict, "slots": bool, "epoch": int, "step": int, "sums": dict, "history": list}
     good = set(metadata) == {*kinds, "best_epoch"} and all(type(metadata[k]) is kind for k, kind in kinds.items())
-    best, numbers = metadata.get("best_epoch"), [metadata.get("sums"), *(metadata.get("history") or [])]
-    good &= best is None or (type(best) is int and 0 <= best < len(metadata["history"]))
-    good &= all(type(n) is dict and all(type(v) in (int, float) for v in n.values()) for n in numbers)
-    if not good or metadata["epoch"] < 0 or metadata["step"] < 0:
+    if good:
+        best, history, sums = metadata["best_epoch"], metadata["history"], metadata["sums"]
+        good = all(type(n) is dict and all(type(v) in (int, float) for v in n.values()) for n in (sums, *history))
+        good &= best is None or (type(best) is int and 0 <= best < len(history))
+        names = RECORD if best is None else RECORD | {"validation_loss"}
+        good &= len(history) == metadata["epoch"] and all(set(record) == names for record in history)
+        good &= metadata["step"] >= 0 and set(sums) in (set(), SUMS)
+    if not good:
         raise ValueError("this is not the description of a training run")
 
 

@@ -59,7 +59,7 @@ def clip_by_global_norm(grads: Params, max_norm: float) -> tuple[Grads, float]:
     >>> clip_by_global_norm({"Wx": np.array([3.0]), "b": np.array([4.0])}, 1.0)
     ({'Wx': array([0.6]), 'b': array([0.8])}, 5.0)
     """
-    checks.number("max_norm", max_norm, open_left=True)
+    max_norm = checks.number("max_norm", max_norm, open_left=True)
     norm = global_norm(grads)
     if norm <= max_norm:
         return {name: g.copy() for name, g in grads.items()}, norm
@@ -76,6 +76,6 @@ def clip_by_value(grads: Params, limit: float) -> tuple[Grads, float]:
     >>> clip_by_value({"Wx": np.array([3.0, -0.5]), "b": np.array([-4.0])}, 1.0)
     ({'Wx': array([ 1. , -0.5]), 'b': array([-1.])}, 5.024937810560445)
     """
-    checks.number("limit", limit, open_left=True)
+    limit = checks.number("limit", limit, open_left=True)
     norm = global_norm(grads)
     return {name: np.clip(g, -limit, limit) for name, g in grads.items()}, norm

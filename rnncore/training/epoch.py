@@ -18,6 +18,7 @@ from rnncore.training.checkpoint import Run
 from rnncore.training.clipping import clip_by_global_norm, global_norm, non_finite
 from rnncore.training.evaluate import Batches, batch_weight, losses, mean
 from rnncore.training.pieces import Loss, seeded
+from rnncore.training.schedules import plain
 from rnncore.typing import Grads
 
 
@@ -49,7 +50,7 @@ class Job:
             "batches": data(self.batches),
             "validation": data(self.validation),
             "loss": checkpoints.function_name(self.loss),
-            **{"clip": self.clip, "k1": self.k1, "k2": self.k2, "seed": self.seed},
+            **{name: plain(getattr(self, name)) for name in ("clip", "k1", "k2", "seed")},
         }
 
 

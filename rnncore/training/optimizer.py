@@ -23,7 +23,7 @@ import numpy as np
 
 from rnncore import checks
 from rnncore.errors import ContractError
-from rnncore.training.schedules import Record, Schedule, check_rate, rate_at
+from rnncore.training.schedules import Record, Schedule, check_rate, plain, rate_at
 from rnncore.typing import Array, Grads, Params, State
 
 STEPS = "steps"
@@ -68,7 +68,7 @@ class Optimizer(ABC):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_rate("learning_rate", self.learning_rate)
-        checks.size("accumulate", self.accumulate)
+        self.accumulate = checks.size("accumulate", self.accumulate)
         checks.number("noise", self.noise)
         checks.size("noise_seed", self.noise_seed, least=0)
         if isinstance(self.average, str):
@@ -193,7 +193,7 @@ class Optimizer(ABC):
             if f.init and f.kw_only and getattr(self, f.name) != f.default
         }
         return {"optimizer": type(self).__name__} | {
-            name: value.describe() if isinstance(value, Schedule) else _plain(value) for name, value in shown.items()
+            name: value.describe() if isinstance(value, Schedule) else plain(value) for name, value in shown.items()
         }
 
     def state(self) -> Grads:
@@ -222,8 +222,3 @@ class Optimizer(ABC):
             )
         self._state = {name: tuple(np.array(arrays[f"{slot}.{name}"]) for slot in self.memory) for name in names}
         self.steps = int(arrays[STEPS])
-
-
-def _plain(value: Any) -> Any:
-    """A number as JSON holds it."""
-    return value if isinstance(value, (bool, str, int)) else float(value)

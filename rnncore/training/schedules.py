@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from rnncore import checks
 
 Record = dict[str, float]
@@ -40,7 +42,7 @@ class Schedule(ABC):
         """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"schedule": type(self).__name__} | {
-            name: value.describe() if isinstance(value, Schedule) else value for name, value in values.items()
+            name: value.describe() if isinstance(value, Schedule) else plain(value) for name, value in values.items()
         }
 
 
@@ -121,6 +123,15 @@ class Plateau(Schedule):
             if waited == self.patience:
                 rate, waited = max(rate * self.factor, self.last), 0
         return rate
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's, which JSON holds; anything else as it is.
+
+    >>> plain(np.int64(5)), plain(None)
+    (5, None)
+    """
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_rate(name: str, rate: object) -> None:

@@ -1,6 +1,7 @@
 """A checkpoint goes on only with the run it belongs to, and says what differs."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from small_run import EPOCHS, arguments
 import rnncore as rc
 from rnncore.errors import ContractError, ModelFileError
 from rnncore.interop import safetensors
-from rnncore.training import SGD, Adam, AdamW, fit
+from rnncore.training import SGD, Adam, AdamW, Cosine, checkpoint, fit
 from rnncore.training.checkpoint import function_name
 
 SMALLER = rc.Stack(rc.GRU(2, 2, backend="numpy"), rc.Dropout(0.3), rc.Last(), rc.Dense(2, 1))
@@ -109,6 +110,35 @@ def test_a_checkpoint_without_settings_is_refused(tmp_path):
     safetensors.write(tmp_path / "c", {"Wx": np.ones(2)}, {}, kind="checkpoint")
     with pytest.raises(ModelFileError, match="description"):
         fit(**arguments(), checkpoint=tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "counters",
+    [
+        {"sums": {"loss": 1.0}},
+        {"history": [{"epoch": 0}] * EPOCHS},
+        {"epoch": EPOCHS - 1},
+        {"step": -1},
+        {"best_epoch": EPOCHS},
+        {"best_epoch": None},
+        {"history": 5},
+    ],
+    ids=repr,
+)
+def test_counters_that_no_run_has_are_refused_though_the_file_is_sound(tmp_path, monkeypatch, counters):
+    save = checkpoint.save
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", lambda path, run, words: save(path, replace(run, **counters), words))
+        fit(**arguments(), checkpoint=tmp_path / "c")
+    with pytest.raises(ModelFileError, match=r"description|names"):
+        fit(**arguments(), checkpoint=tmp_path / "c")
+
+
+def test_numbers_of_numpy_can_be_saved(tmp_path):
+    rule = AdamW(Cosine(0.05, steps=np.int64(9)), accumulate=np.int64(1))
+    job = arguments() | {"optimizer": rule, "seed": np.int64(3), "clip": np.float32(0.3)}
+    expected = fit(**(arguments() | {"optimizer": AdamW(Cosine(0.05, steps=9)), "clip": float(np.float32(0.3))}))
+    assert fit(**job, checkpoint=tmp_path / "c")[1] == fit(**job, checkpoint=tmp_path / "c")[1] == expected[1]
 
 
 def test_a_run_without_slots_has_a_checkpoint_too(tmp_path):
