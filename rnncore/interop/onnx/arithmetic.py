@@ -171,7 +171,7 @@ def reduction(f: Callable[..., Array], share: Callable[..., Any]) -> Operator:
 
     def value(node: Node, x: Array, *rest: Array | None) -> Array:
         axes = _reduced(node, x, *rest)
-        return f(x, axis=axes, keepdims=node.flag("keepdims")) if axes else x
+        return f(x, axis=axes, keepdims=node.flag("keepdims")).astype(x.dtype) if axes else x  # NumPy widens integers
 
     def slope(node: Node, dy: Array, y: Array, x: Array, *rest: Array | None) -> Array:
         axes = _reduced(node, x, *rest)

@@ -62,14 +62,14 @@ class Emitter:
 
         return self.once("live", make)
 
-    def steps(self) -> str:
-        """(T, N, 1) of our dtype: 1 before a row's end, 0 past it."""
-        number = helper.np_dtype_to_tensor_dtype(self.dtype)
-        return self.once("steps", lambda: str(self.add("Cast", self.live(), to=number)))
-
     def within(self, x: str) -> str:
-        """x (T, N, H) with zeros past each row's end."""
-        return str(self.add("Mul", x, self.steps()))
+        """x (T, N, H) with zeros past each row's end, whatever stands there."""
+        return str(self.add("Where", self.live(), x, self.constant("nothing", 0, self.dtype)))
+
+    def ids(self, x: str) -> str:
+        """Ids (T, N) with zeros past each row's end, where none need be a row of the table."""
+        live = self.once("live ids", lambda: self.add("Squeeze", self.live(), self.constant("axis 2", [2])))
+        return str(self.add("Where", live, x, self.constant("zero", 0)))
 
     def before(self, x: str, value: str) -> tuple[str, str]:
         """x behind a step of this value, so that there is one to take where T is 0, and the shape of one step."""

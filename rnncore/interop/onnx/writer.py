@@ -138,7 +138,9 @@ class _Writer(Emitter):
             return self.static(layer, path, params, x, states)
         if isinstance(layer, Tied):
             E = self.constant(f"{path}E", own["E"], own["E"].dtype)
-            h, states = self.layer(layer.layer, f"{path}inner.", params, self.within(self.add("Gather", E, x)), states)
+            h, states = self.layer(
+                layer.layer, f"{path}inner.", params, self.within(self.add("Gather", E, self.ids(x))), states
+            )
             y = self.add("MatMul", h, self.add("Transpose", E))
             y = self.add("Add", y, self.constant(f"{path}b", own["b"], own["b"].dtype))
             return self.within(y) if layer.keeps_time else y, states
@@ -225,7 +227,7 @@ class _Writer(Emitter):
         if isinstance(layer, Dropout):
             return x
         if isinstance(layer, Embedding):
-            return self.within(self.add("Gather", stored("W"), x))
+            return self.within(self.add("Gather", stored("W"), self.ids(x)))
         if isinstance(layer, Dense):
             y = self.add("Add", self.add("MatMul", x, stored("W")), stored("b"))
         elif isinstance(layer, LayerNorm):

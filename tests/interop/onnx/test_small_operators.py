@@ -154,6 +154,23 @@ def test_a_small_operator_has_right_gradients(case):
     assert report.ok, str(report)
 
 
+@pytest.mark.parametrize("op", ["ReduceSum", "ReduceMean"])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_a_reduction_gives_numbers_of_the_kind_it_takes_as_the_runtime_does(op, dtype):
+    x = np.array([[7, -2, 3], [1, 5, -9]], dtype)
+    mine = run(op, 11, x, axes=[1])
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x"], ["y"], axes=[1])],
+        "one",
+        [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)],
+        [helper.make_tensor_value_info("y", helper.np_dtype_to_tensor_dtype(x.dtype), None)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
+    (theirs,) = onnxruntime_outputs(model, {"x": x})
+    assert mine.dtype == theirs.dtype
+    np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
 @pytest.mark.parametrize("opset", [1, 7, 11, 12])
 @pytest.mark.parametrize("axis", range(-3, 3))
 def test_a_softmax_before_opset_13_sums_over_all_axes_from_one_on(opset, axis):
