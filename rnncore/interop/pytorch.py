@@ -61,10 +61,11 @@ def from_torch(
     arrays = {name: _array(name, value) for name, value in source.items()}
     layers, dtype = _suffixes(arrays), next(iter(arrays.values())).dtype
     kind, sizes = _measured(arrays, layers[0][0])
-    if kind is RNN and activation is None:
-        advice = "a state dict of an RNN does not say it"
-        raise ContractError("activation", checks.words(["tanh", "relu"]), "None", advice)
-    options: dict[str, Any] = {"activation": activation} if activation is not None and kind in (RNN, LSTM) else {}
+    if (kind is RNN) != (activation is not None):
+        wanted = checks.words(["tanh", "relu"]) if kind is RNN else f"None for a {kind.__name__}"
+        advice = "a state dict of an RNN does not say it, and torch has no other LSTM and GRU"
+        raise ContractError("activation", wanted, repr(activation), advice)
+    options: dict[str, Any] = {} if activation is None else {"activation": activation}
     parts: list[Layer] = []
     params: Grads = {}
     for suffixes in layers:

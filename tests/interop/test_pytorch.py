@@ -218,6 +218,7 @@ def gru_weights(**changed):
         (gru_weights(bias_ih_l0=np.ones(12), bias_hh_l0=np.ones(11)), {}, "bias_hh_l0"),
         ({}, {}, "weight_ih"),
         ({"weight_ih": np.ones((4, 3)), "weight_hh": np.ones((4, 4))}, {}, "activation"),
+        (gru_weights(), {"activation": "relu"}, "None for a GRU, received 'relu'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
