@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [--threads 1,2] [--only REGEX] [--json FILE] [--list]
 
-ratio: the rival's time over rnncore's, median over the turns, in brackets the quartiles, then the ratio of the best
-times; above 1 rnncore is faster. The two times before it are medians.
+ratio: the rival's time (or memory, or size) over rnncore's, median over the turns, in brackets the quartiles; best: the
+ratio of the best times; above 1 rnncore needs less. The two times before it are medians.
 GFLOP/s and share are rnncore's; share is that of the best matrix product installed, which takes turns too.
 """
 
@@ -66,12 +66,25 @@ def duration(seconds: float, unit: str = "s") -> str:
     return f"{seconds:.3g} s"
 
 
+def times(ratio: float) -> str:
+    """A ratio with two decimals; below 0.1 with two digits.
+
+    >>> times(12.345), times(0.00437)
+    ('12.35', '0.0044')
+    """
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
+HEAD = f"{'line':62} {'threads':>7} {'rnncore':>8}  {'rival':>24} {'its time':>8} {'ratio':>7} {'[quartiles]':16}"
+HEAD += f" {'best':>6}  GFLOP/s, share"
+
+
 def show(r: Result) -> str:
-    """One row of the table."""
-    row = f"{r.line:62} {r.threads:2}  {duration(r.ours, r.unit):>8}"
+    """One row of the table under HEAD; threads: "-" where each side has a process of its own."""
+    row = f"{r.line:62} {r.threads or '-':>7} {duration(r.ours, r.unit):>8}"
     if r.rival != "-":
-        row += f"  {r.rival:>24} {duration(r.theirs, r.unit):>8}  {r.ratio:6.2f}"
-        row += f" [{r.quartiles[0]:.2f}, {r.quartiles[1]:.2f}] {r.best:5.2f}"
+        quartiles = f"[{times(r.quartiles[0])}, {times(r.quartiles[1])}]"
+        row += f"  {r.rival:>24} {duration(r.theirs, r.unit):>8} {times(r.ratio):>7} {quartiles:16} {times(r.best):>6}"
     if r.gflops is not None:
         row += f"  {r.gflops:5.0f} GFLOP/s"
         row += f" {r.share:4.0%}" if r.share is not None else ""
@@ -141,8 +154,10 @@ def main(arguments: list[str] | None = None) -> int:
     if any(name.startswith("OPENBLAS_") for name in about["environment"]):
         print("OPENBLAS_* is set: NumPy's products may be slower than this machine's", file=sys.stderr)
     try:
-        for rows in everything(chosen, found, apart):
+        for k, rows in enumerate(everything(chosen, found, apart)):
             for row in rows:
+                if k == 0 and row is rows[0]:
+                    print(HEAD)
                 print(show(row), flush=True)
             if chosen.json:
                 write(Path(chosen.json), about, rows)

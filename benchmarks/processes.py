@@ -228,7 +228,7 @@ def kept(cell: str) -> float:
 
 
 def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
-    """Added peak memory of one forward + backward, each side in a process of its own; the least of three."""
+    """MB that one forward + backward adds at its peak, each side in a process of its own; the least of three."""
     if not os.path.exists("/proc/self/clear_refs"):
         print(f"{name:62} skipped: peak memory is read from Linux's /proc")
         return []
@@ -238,12 +238,13 @@ def peak_memory(cell: str, name: str, quick: bool) -> list[Result]:
         for side in sides:
             runs[side].append(json.loads(new_process("-m", f"{__package__}.processes", "memory", side, cell)))
     least = {side: min(run["megabytes"] for run in runs[side]) for side in sides}
-    memory = "; ".join(f"{side} +{least[side]:.1f} MB" for side in sides)
+    seconds = {side: float(np.median([run["seconds"] for run in runs[side]])) for side in sides}
     floats = kept(cell)
-    note = f"{memory}; kept beside y: {floats:.2f} floats per unit and step"
-    times = {side: [run["seconds"] for run in runs[side]] for side in sides}
-    both = [least[side] for side in sides]
-    return [paired(name, side, times, note, megabytes=both, kept=[floats]) for side in sides[1:] or sides]
+    took = ", ".join(f"{side} {1e3 * seconds[side]:.0f} ms" for side in sides)
+    note = f"kept beside y: {floats:.2f} floats per unit and step; one call took {took}"
+    mine, both = {side: [least[side]] for side in sides}, [least[side] for side in sides]
+    rows = [paired(name, side, mine, note, megabytes=both, kept=[floats]) for side in sides[1:] or sides]
+    return [replace(row, unit="MB", turns=len(runs["rnncore"])) for row in rows]
 
 
 def lines() -> dict[str, Callable[[str, bool], list[Result]]]:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .__main__ import duration
+from .__main__ import duration, times
 from .bars import Row, verdicts
 
 HERE = Path(__file__).parent
@@ -28,7 +28,8 @@ def page(found: dict[str, Any]) -> str:
         "Made by `python -m benchmarks.results` from `results.json`, which `python -m benchmarks --json "
         "benchmarks/results.json` fills, all at once or in parts. Ratios are the rival's time over rnncore's, taken in "
         "turns in one process and on the same number of threads: the median over the turns, in brackets the quartiles. "
-        "Above 1 rnncore is faster. Both sides are first checked to compute the same numbers.",
+        "Above 1 rnncore is faster; of memory and size, in MB, it needs less. Both sides are first checked to compute "
+        "the same numbers.",
         "On one thread the clock is the CPU time of the process, which stands still while others are at work on the "
         "machine; new processes, p50 and p99, and two threads are timed by the clock on the wall. The column "
         "cores is how much of a processor the process got: below 1 on one thread others were at work beside it, and "
@@ -61,7 +62,7 @@ def _line(row: Row) -> list[str]:
         duration(row["ours"], row["unit"]),
         row["rival"],
         "" if alone else duration(row["theirs"], row["unit"]),
-        "" if alone else f"{row['ratio']:.2f} [{low:.2f}, {high:.2f}]",
+        "" if alone else f"{times(row['ratio'])} [{times(low)}, {times(high)}]",
         f"{row['gflops']:.0f}" if row["gflops"] else "",
         f"{row['share']:.0%}" if row["share"] else "",
         f"{row['numbers']['cores'][0]:.2f}" if "cores" in row["numbers"] else "",

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.__main__ import write
+from benchmarks.__main__ import show, write
 from benchmarks.bars import verdicts
 from benchmarks.growth import slope
+from benchmarks.results import page
 from benchmarks.split import gain
 from benchmarks.turns import Result
 from rnncore.kernels import lstm
@@ -35,6 +36,27 @@ def test_a_line_is_measured_and_written(tmp_path):
         low, high = row["quartiles"]
         assert 0 < low <= row["ratio"] <= high
         assert row["line"] in done.stdout
+    rows = done.stdout.splitlines()
+    head = next(k for k, row in enumerate(rows) if row.startswith("line "))
+    assert rows[head].split() == [
+        *("line", "threads", "rnncore", "rival", "its", "time", "ratio", "[quartiles]", "best", "GFLOP/s,", "share")
+    ]
+    assert rows[head + 1].startswith("denormal")
+    for name in ("threads", "rnncore", "rival"):  # a column ends where its name does
+        end = rows[head].index(name) + len(name)
+        assert rows[head + 1][end - 1] != " " and rows[head + 1][end] in " ,"
+
+
+def test_small_ratios_and_processes_of_their_own_are_legible():
+    row = Result("new process", 0, "python alone", 6.44, 0.0338, 0.00526, (0.005, 0.0055), 0.0052, 2)
+    shown = show(row)
+    assert "0.0053 [0.005, 0.0055]" in shown
+    assert shown.removeprefix("new process").split()[0] == "-"
+
+
+def test_the_page_of_results_is_the_page_of_its_numbers():
+    found = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    assert (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8") == page(found)
 
 
 SIDES = """

@@ -1,5 +1,7 @@
 """Messages on the command line: plain lines, in its own words, before anything is written."""
 
+import re
+
 import pytest
 from cli_runs import NAMES, purchases, run
 
@@ -154,6 +156,15 @@ def test_every_argument_of_every_task_has_an_option():
     arguments = {name for task in TASKS.values() for name in task.arguments()}
     assert arguments == {*OWN.split("|"), "horizon", "seed", "seeds"}
     assert not arguments & set(LOG)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_argument_of_a_task_is_explained_in_words_of_the_command_line(name):
+    said = run("tasks", name).stdout
+    for argument in TASKS[name].arguments():
+        assert re.search(rf"(?<!\w){argument}: |`{argument}` epochs", said), argument
+    assert "None" not in said
+    assert "--set NAME=VALUE" in said
 
 
 def test_a_column_that_is_nearly_there_is_suggested(fit):

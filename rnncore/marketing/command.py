@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from rnncore.marketing.wording import counted
 
 console = Console()
 
+SHARED = "Those of `Task`, said like all others with --set NAME=VALUE, except --horizon, --seed and --seeds"
+
 
 def asked_for(name: str, arguments: dict[str, Any]) -> Task:
     """The task of a command; ContractError for a word that is none, and for arguments that it cannot take."""
@@ -53,9 +56,14 @@ def described(name: str | None) -> Iterator[str]:
         given = {argument: p.default for argument, p in task.arguments().items()}
         yield f"{task.name}  {about.splitlines()[0]}"
         if name is not None:
-            yield from ("", *about.partition("\n>>>")[0].strip().splitlines()[2:], "")
+            own = about.partition("\n>>>")[0].strip().splitlines()[2:]
+            shared = (inspect.getdoc(Task) or "").split("\n\n")[1].splitlines()
+            for line in ("", *own, "", f"{SHARED}:", "", *shared, ""):
+                yield re.sub(r"\bNone\b", "null", line)
         yield "    " + ", ".join(f"{argument}={json.dumps(value)}" for argument, value in given.items())
         yield f"    {task.example}"
+    if name is None:
+        yield "\nrnncore tasks TASK explains the arguments of one, and shows rows that it can read"
     if name is not None:
         for file, rows in SAMPLES[name].items():
             yield from ("", f"{file}, for example:", *(f"    {row}" for row in rows.splitlines()))
