@@ -13,6 +13,11 @@ from xdist.scheduler import loadscope
 from rnncore.contract import CELLS
 from rnncore.recurrent import Recurrent
 
+# The workers and whatever tests start inherit these. There is a worker for each core, and second threads of BLAS, which
+# wait by spinning, cost a quarter of the time of a small network. (rnncore's own threads are not meant.)
+for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
