@@ -25,10 +25,8 @@ ENDED = "contract ended"  # static column that a task makes: the day, counted fr
 
 def measure(past: EventLog) -> Code:
     """The code of a log that ends where the past does."""
-    return {
-        "calendar": features.measure(calendar(past, past.day, past.codes)),
-        "static": features.measure(static(past)),
-    }
+    known = Columns() if past.calendar is None else calendar(past, past.day, past.codes)  # which then stay in memory
+    return {"calendar": features.measure(known), "static": features.measure(static(past))}
 
 
 def nothing() -> Code:

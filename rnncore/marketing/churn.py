@@ -112,15 +112,14 @@ class Churn(Task):
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`, asked about the `horizon` days after it."""
-        past = log.until(at)
         if features.names(code["beside"]["calendar"]):
-            self._require_calendar(past, at)
-        who, masks = asked_at(past, at), code["masks"]
-        steps = encode(past, at, self.horizon, self.horizon, self.latest, masks, code["beside"], who)
+            self._require_calendar(log, at)
+        who, masks = asked_at(log, at), code["masks"]
+        steps = encode(log, at, self.horizon, self.horizon, self.latest, masks, code["beside"], who)
         scale, n = Scale(np.array(code["mean"]), np.array(code["deviation"])), len(who.who)
         further, length = _further(steps, code["beside"]), np.full(n, float(self.horizon))
-        facts = Facts(summarise(past, at, who), further, length, np.zeros(0), np.ones(n, bool))
-        return Examples(apply_scale(steps, scale), group=log.population(at)[who.who], facts=facts)
+        facts = Facts(summarise(log, at, who), further, length, np.zeros(0), np.ones(n, bool))
+        return Examples(apply_scale(steps, scale), group=who.who, facts=facts)
 
     def require_answers(self, log: EventLog) -> None:
         """DataError where a calendar for everybody ends before the days that are asked about at the end of the log."""

@@ -88,7 +88,7 @@ class Standing(NamedTuple):
 
 def standing(log: EventLog, origin: np.datetime64) -> Standing:
     """Everybody with an event on or before the origin."""
-    known = np.bincount(log.codes[log.day <= origin], minlength=len(log.customers))
+    known = log.count_until(origin)
     index = np.flatnonzero(known)
     return Standing(index, log.offsets[index], log.offsets[index] + known[index])
 
@@ -99,12 +99,12 @@ def summarise(log: EventLog, origin: np.datetime64, who: Standing | None = None)
     value = np.zeros(len(who.who))
     if log.value is not None and len(value):
         pieces = np.column_stack([who.begin, who.end]).ravel()  # every second sum is of what lies between
-        value = np.add.reduceat(np.append(np.nan_to_num(_clean(log.value)), 0.0), pieces)[::2]
+        value = np.add.reduceat(np.append(np.nan_to_num(_clean(log.value), copy=False), 0.0), pieces)[::2]
     return Summary(
-        since=_days(origin - log.day[who.end - 1]),
+        since=_days(origin - log.time[who.end - 1].astype("datetime64[D]")),
         events=(who.end - who.begin).astype(np.float64),
         value=value,
-        age=_days(origin - log.day[who.begin]),
+        age=_days(origin - log.time[who.begin].astype("datetime64[D]")),
     )
 
 
@@ -123,11 +123,11 @@ def event_steps(log: EventLog, masks: bool, code: Code) -> tuple[Floats, list[in
 
     masks: whether two of them say which cells are empty; these are NaN until they are scaled. code: of `beside`.
     """
-    first = np.zeros(len(log), bool)
-    first[log.offsets[:-1]] = True
-    days = beside.steps(log, code)
+    days, day = beside.steps(log, code), log.time.astype("datetime64[D]")  # `log.day` would stay in memory with the log
     steps = np.empty((len(log), MARK + len(EMPTY) * masks + days.shape[1]))
-    steps[:, 0] = np.where(first, 0.0, _days(np.diff(log.day, prepend=log.day[:1])))
+    steps[:, 0] = _days(np.diff(day, prepend=day[:1]))
+    steps[log.offsets[:-1], 0] = 0.0
+    del day
     steps[:, 1] = 0.0 if log.value is None else _clean(log.value)
     steps[:, 2] = _clean(log.count if log.items is None else log.items)
     for k in range(MARK):

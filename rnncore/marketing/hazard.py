@@ -80,16 +80,16 @@ class ChurnHazard(Churn):
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
         code, window = super().told(log, end)  # what the simple methods learn from, and its errors
-        known, past, masks = log.population(end), log.until(end), code["masks"]
-        events = event_steps(past, masks, code["beside"])
+        known, masks = log.population(end), code["masks"]
+        events = event_steps(log, masks, code["beside"])
         parts, targets, newest = [], [], []
         for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
-            who = asked_at(past, origin)
+            who = asked_at(log, origin)
             if not len(who.who):
                 continue
-            target = self._intervals(log, origin, end)[known[who.who]]
-            one = encode(past, origin, self.horizon, self.horizon, self.latest, masks, code["beside"], who, events)
-            parts.append((one, who.who))
+            target = self._intervals(log, origin, end)[who.who]
+            one = encode(log, origin, self.horizon, self.horizon, self.latest, masks, code["beside"], who, events)
+            parts.append((one, np.searchsorted(known, who.who)))
             targets.append(target)
             newest.append(np.full(len(who.who), origin + span(self.horizon) >= end) & (target[:, 0] >= 0))
         steps, person = join([one for one, _ in parts]), np.concatenate([index for _, index in parts])

@@ -106,11 +106,12 @@ class Events:
 
     def population(self, day: Day) -> npt.NDArray[np.int64]:
         """Positions in `customers` of those whose first event is on or before `day`, ascending."""
-        return np.flatnonzero(self.day[self.offsets[:-1]] <= to_day(day))
+        return np.flatnonzero(self.time[self.offsets[:-1]] < _next(day))
 
     def until(self, day: Day) -> Self:
         """The events on or before `day`; its customers are `customers[population(day)]`. Empty if there are none."""
-        return self._rows(np.flatnonzero(self.day <= to_day(day)), self.population(day))
+        early = self.time < _next(day)
+        return self if early.all() else self._rows(np.flatnonzero(early), self.population(day))
 
     def of(self, customer: Any) -> Self:
         """The events of one customer; ContractError where there is none of that id."""
@@ -145,12 +146,11 @@ class Events:
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Self:
         """The events with True in `keep`, (n,), and the customers who have one."""
-        lengths = np.bincount(self.codes[keep], minlength=len(self.customers))
-        return self._rows(np.flatnonzero(keep), np.flatnonzero(lengths))
+        return self._rows(np.flatnonzero(keep), np.flatnonzero(self._counts(keep)))
 
     def _rows(self, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64]) -> Self:
-        """These events, all of them of the customers at `index`."""
-        lengths = np.bincount(self.codes[rows], minlength=len(self.customers))[index]
+        """These events, ascending, all of them of the customers at `index`."""
+        lengths = np.diff(np.searchsorted(rows, self.offsets))[index]  # without `codes`, which would stay in memory
         return self._derive(
             customers=self.customers[index],
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -162,10 +162,17 @@ class Events:
             static=self.static.take(index),
         )
 
+    def _counts(self, events: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """How many of the events with True each customer has, (C,)."""
+        return np.diff(np.searchsorted(np.flatnonzero(events), self.offsets)).astype(np.int64)
+
+    def count_until(self, day: Day) -> npt.NDArray[np.int64]:
+        """The number of events of each customer on or before `day`, (C,)."""
+        return self._counts(self.time < _next(day))
+
     def count_between(self, after: Day, until: Day) -> npt.NDArray[np.int64]:
         """The number of events of each customer with `after` < day <= `until`, (C,)."""
-        inside = (self.day > to_day(after)) & (self.day <= to_day(until))
-        return np.bincount(self.codes[inside], minlength=len(self.customers)).astype(np.int64)
+        return self._counts((self.time >= _next(after)) & (self.time < _next(until)))
 
     def value_between(self, after: Day, until: Day) -> npt.NDArray[np.float64]:
         """The added-up value of each customer's events with `after` < day <= `until`, (C,); needs a value column."""
@@ -195,6 +202,11 @@ class Events:
             came = "another kind of column" if name in self.cells else "none"
             raise ContractError(name, expected, came, f"name it when the log is made: {name}=...")
         return cells[name]
+
+
+def _next(day: Day) -> np.datetime64:
+    """When the day after begins: times are compared with it, so that no array of days is made, and kept."""
+    return (to_day(day) + 1).astype("datetime64[us]")
 
 
 def _sums(array: Array, starts: npt.NDArray[np.int64]) -> Array:

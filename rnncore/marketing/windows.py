@@ -43,21 +43,20 @@ def windows(
     log: EventLog, end: np.datetime64, horizon: int, latest: int, masks: bool = False, code: Code | None = None
 ) -> Windows:
     """The windows that are complete on the day `end`, of a log with one event per customer and day."""
-    known, past = log.population(end), log.until(end)
-    steps = event_steps(past, masks, beside.nothing() if code is None else code)
+    known, steps = log.population(end), event_steps(log, masks, beside.nothing() if code is None else code)
     histories: list[Shared] = []
     summaries: list[Summary] = []
     columns: list[list[NDArray[Any]]] = []
     for origin, length in ladder(end, horizon):
-        who = asked_at(past, origin)
+        who = asked_at(log, origin)  # events after it stand among the steps, and are in no history
         n = len(who.who)
         if n == 0:
             continue
-        histories.append(encode(past, origin, length, horizon, latest, masks, code, who, steps))
-        summaries.append(summarise(past, origin, who))
-        came = stayed(log, origin, length)[known[who.who]]
-        columns.append([np.full(n, float(length)), came, who.who, np.full(n, origin + span(length) == end)])
-    del past, steps
+        histories.append(encode(log, origin, length, horizon, latest, masks, code, who, steps))
+        summaries.append(summarise(log, origin, who))
+        came, person = stayed(log, origin, length)[who.who], np.searchsorted(known, who.who)
+        columns.append([np.full(n, float(length)), came, person, np.full(n, origin + span(length) == end)])
+    del steps
     summary = Summary(*(np.concatenate(column) for column in zip(*summaries, strict=True)))
     del summaries
     return Windows(join(histories), summary, *(np.concatenate(column) for column in zip(*columns, strict=True)))
