@@ -25,14 +25,13 @@ from rnncore.marketing import beside, features, leaks
 from rnncore.marketing.baselines import simple_methods
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import span
-from rnncore.marketing.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names, summarise
+from rnncore.marketing.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.windows import asked_at, require_both_outcomes, stayed, windows
 from rnncore.marketing.wording import counted
-from rnncore.sequences import Shared
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -43,7 +42,7 @@ class Facts(NamedTuple):
     """What the simple methods read of N windows."""
 
     summary: Summary
-    further: Floats
+    further: Array
     """Columns of the calendar and of the customers, see `beside.py`, (N, B)."""
     length: Floats
     """Days in the window, (N,)."""
@@ -90,7 +89,7 @@ class Churn(Task):
             target=found.returned[:, None].astype(np.float32),
             newest=found.newest,
             watched=tenth(found.person, self.seed),
-            facts=Facts(found.summary, _further(found.histories, code), found.length, found.returned, latest),
+            facts=Facts(found.summary, found.histories.further, found.length, found.returned, latest),
         )
         measured = {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}
         return {**measured, "beside": code}, told
@@ -115,10 +114,9 @@ class Churn(Task):
         if features.names(code["beside"]["calendar"]):
             self._require_calendar(log, at)
         who, masks = asked_at(log, at), code["masks"]
-        steps = encode(log, at, self.horizon, self.horizon, self.latest, masks, code["beside"], who)
+        steps = encode(log, [(who, at, self.horizon)], self.horizon, self.latest, masks, code["beside"])
         scale, n = Scale(np.array(code["mean"]), np.array(code["deviation"])), len(who.who)
-        further, length = _further(steps, code["beside"]), np.full(n, float(self.horizon))
-        facts = Facts(summarise(log, at, who), further, length, np.zeros(0), np.ones(n, bool))
+        facts = Facts(steps.summary, steps.further, np.full(n, float(self.horizon)), np.zeros(0), np.ones(n, bool))
         return Examples(apply_scale(steps, scale), group=who.who, facts=facts)
 
     def require_answers(self, log: EventLog) -> None:
@@ -188,9 +186,3 @@ class Churn(Task):
         if not names:
             return ""
         return f"Leak? Was this column of the customers known on {origin}: {', '.join(names)}; if not, leave it out."
-
-
-def _further(histories: Shared, code: Code) -> Floats:
-    """The columns beside the events in closing steps, (N, B)."""
-    D = histories.closing.shape[1]
-    return histories.closing[:, D - len(beside.names(code)) :].copy()  # a view would keep all columns

@@ -14,6 +14,7 @@ within `length` days of the origin? One network can so be trained on windows of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ COLUMNS = ("gap", "value", "items", "closing", "events", "age", "length")
 EMPTY = ("value empty", "items empty")
 EVENT, CLOSING = slice(1, 3), slice(4, 7)  # columns that mean something in one kind of step only
 MARK = 3
+DAYS = np.dtype("datetime64[D]")
 
 
 class Summary(NamedTuple):
@@ -101,10 +103,10 @@ def summarise(log: EventLog, origin: np.datetime64, who: Standing | None = None)
         pieces = np.column_stack([who.begin, who.end]).ravel()  # every second sum is of what lies between
         value = np.add.reduceat(np.append(np.nan_to_num(_clean(log.value), copy=False), 0.0), pieces)[::2]
     return Summary(
-        since=_days(origin - log.time[who.end - 1].astype("datetime64[D]")),
+        since=_days(origin - log.time[who.end - 1].astype(DAYS)),
         events=(who.end - who.begin).astype(np.float64),
         value=value,
-        age=_days(origin - log.time[who.begin].astype("datetime64[D]")),
+        age=_days(origin - log.time[who.begin].astype(DAYS)),
     )
 
 
@@ -118,107 +120,127 @@ def names(masks: bool, code: Code) -> list[str]:
     return [*COLUMNS, *(EMPTY if masks else ()), *beside.names(code)]
 
 
-def event_steps(log: EventLog, masks: bool, code: Code) -> tuple[Floats, list[int]]:
-    """The events of a log as steps, unscaled, of those columns that are not 0 in them, and which these are.
+class Encoded(NamedTuple):
+    """N histories, unscaled; a column of their steps is computed when it is asked for, and none stays in float64."""
 
-    masks: whether two of them say which cells are empty; these are NaN until they are scaled. code: of `beside`.
-    """
-    days, day = beside.steps(log, code), log.time.astype("datetime64[D]")  # `log.day` would stay in memory with the log
-    steps = np.empty((len(log), MARK + len(EMPTY) * masks + days.shape[1]))
-    steps[:, 0] = _days(np.diff(day, prepend=day[:1]))
-    steps[log.offsets[:-1], 0] = 0.0
-    del day
-    steps[:, 1] = 0.0 if log.value is None else _clean(log.value)
-    steps[:, 2] = _clean(log.count if log.items is None else log.items)
-    for k in range(MARK):
-        steps[:, k] = signed_log(steps[:, k])
-    if masks:
-        steps[:, MARK : MARK + len(EMPTY)] = np.isnan(steps[:, EVENT])
-    steps[:, steps.shape[1] - days.shape[1] :] = days
-    beyond = range(len(COLUMNS), len(COLUMNS) + steps.shape[1] - MARK)
-    return steps, [*range(MARK), *beyond]
+    log: EventLog
+    columns: list[int]
+    """Those that are not always 0 in an event step."""
+    days: NDArray[np.float32]
+    """The calendar's columns of each event, (n, C)."""
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    """Where the events read of each history begin in the log, and end, (N,)."""
+    summary: Summary
+    length: Floats
+    """Log of the days asked about over the horizon, (N,)."""
+    further: NDArray[np.float32]
+    """The columns beside the events in closing steps, (N, B)."""
+    width: int
+    """D, the number of columns of a step."""
+
+    def event(self, column: int) -> Floats:
+        """A column of all events of the log, (n,), NaN where a cell is empty."""
+        if column == 0:
+            day = self.log.time.astype(DAYS)  # `log.day` would stay in memory
+            gap = _days(np.diff(day, prepend=day[:1]))
+            gap[self.log.offsets[:-1]] = 0.0
+            return signed_log(gap)
+        if (beside := self._beside(column)) >= 0:
+            return self.days[:, beside].astype(np.float64)
+        if column in (EVENT.start, len(COLUMNS)):
+            cells: NDArray[Any] = np.zeros(len(self.log)) if self.log.value is None else self.log.value
+        else:
+            cells = self.log.count if self.log.items is None else self.log.items
+        return signed_log(_clean(cells)) if column < MARK else np.isnan(cells).astype(np.float64)
+
+    def closing(self, column: int) -> Floats:
+        """A column of all closing steps, (N,)."""
+        if (beside := self._beside(column)) >= 0:
+            return self.further[:, beside].astype(np.float64)
+        if column in (0, 5):
+            return np.asarray(np.log1p(self.summary.age if column else self.summary.since), np.float64)
+        if column in (4, 6):
+            return self.length.copy() if column == 6 else np.log(self.summary.events)
+        return np.full(len(self.end), float(column == MARK))
+
+    def _beside(self, column: int) -> int:
+        return column - self.width + int(self.further.shape[1])
 
 
 def encode(
     log: EventLog,
-    origin: np.datetime64,
-    length: int,
+    asked: Sequence[tuple[Standing, np.datetime64, int]],
     horizon: int,
     latest: int,
     masks: bool = False,
     code: Code | None = None,
-    who: Standing | None = None,
-    steps: tuple[Floats, list[int]] | None = None,
-) -> Shared:
-    """The steps above, unscaled, of the `latest` events until the origin of each customer, and the closing step.
+) -> Encoded:
+    """The steps above of the `latest` events until the origin of each customer, and the closing step.
 
-    masks, code, steps: see `event_steps`; steps given are not made again. who: None for everybody who is known then.
-    The closing step counts all events, and the first event kept has its true distance from the one before.
+    asked: customers, their origin and the length of the window, one window after the other; later events are in no
+    history. masks: whether two columns say which cells are empty. code: of `beside`. The closing step counts all
+    events, and the first event kept has its true distance from the one before.
     """
     code = beside.nothing() if code is None else code
-    who = standing(log, origin) if who is None else who
-    events, columns = event_steps(log, masks, code) if steps is None else steps
-    now, further = summarise(log, origin, who), beside.closing(log, who.who, origin, length, code)
-    closing = np.zeros((len(who.who), len(names(masks, code))))
-    closing[:, 0] = np.log1p(now.since)
-    closing[:, MARK] = 1.0
-    closing[:, CLOSING] = np.column_stack(
-        [np.log(now.events), np.log1p(now.age), np.full(len(closing), np.log(length / horizon))]
+    now = [summarise(log, origin, who) for who, origin, _ in asked]
+    days, width = beside.steps(log, code), len(names(masks, code))
+    beyond = range(len(COLUMNS), len(COLUMNS) + len(EMPTY) * masks + days.shape[1])
+    return Encoded(
+        log,
+        [*range(MARK), *beyond],
+        days,
+        begin=np.concatenate([np.maximum(who.begin, who.end - latest) for who, _, _ in asked]),
+        end=np.concatenate([who.end for who, _, _ in asked]),
+        summary=Summary(*map(np.concatenate, zip(*now, strict=True))),
+        length=np.concatenate([np.full(len(who.who), np.log(length / horizon)) for who, _, length in asked]),
+        further=np.concatenate([beside.closing(log, who.who, at, length, code) for who, at, length in asked]),
+        width=width,
     )
-    closing[:, closing.shape[1] - further.shape[1] :] = further
-    return Shared(events, columns, np.maximum(who.begin, who.end - latest), who.end, closing)
 
 
-def fit_scale(histories: Shared) -> Scale:
+def fit_scale(histories: Encoded) -> Scale:
     """Measure the scale of encoded steps, each event as often as it is read; a column without spread keeps its unit."""
-    times = np.zeros(len(histories.steps) + 1)
-    np.add.at(times, histories.begin, 1.0)
-    np.add.at(times, histories.end, -1.0)
-    times = np.cumsum(times)[:-1]
-    D = histories.closing.shape[1]
-    mean, deviation = np.zeros(D), np.ones(D)
+    n, N = len(histories.log), len(histories.end)
+    times = np.zeros(n + 1, np.int32)
+    np.add.at(times, histories.begin, 1)
+    np.add.at(times, histories.end, -1)
+    times = np.cumsum(times, dtype=np.int32)[:-1]
+    mean, deviation = np.zeros(histories.width), np.ones(histories.width)
     for k in range(len(COLUMNS)):
-        cells, counts = np.zeros(0), np.zeros(0)
+        cells, counts = np.zeros(0), np.zeros(0, np.int32)
         if k < MARK:
-            known = ~np.isnan(histories.steps[:, k]) & (times > 0)
-            cells, counts = histories.steps[known, k], times[known]
+            cells = histories.event(k)
+            known = ~np.isnan(cells) & (times > 0)
+            cells, counts = cells[known], times[known]
         if k == 0 or k > MARK:
-            cells = np.concatenate([cells, histories.closing[:, k]])
-            counts = np.concatenate([counts, np.ones(len(histories))])
+            cells = np.concatenate([cells, histories.closing(k)])
+            counts = np.concatenate([counts, np.ones(N, np.int32)])
         if k != MARK and len(cells):
             mean[k] = np.average(cells, weights=counts)
-            spread = np.sqrt(np.average((cells - mean[k]) ** 2, weights=counts))
+            cells -= mean[k]
+            spread = np.sqrt(np.average(np.square(cells, out=cells), weights=counts))
             deviation[k] = spread if spread > 1e-9 else 1.0
     return Scale(mean, deviation)
 
 
-def apply_scale(histories: Shared, scale: Scale) -> Shared:
+def apply_scale(histories: Encoded, scale: Scale) -> Shared:
     """Standardised steps in float32; a column stays 0 in steps where it means nothing."""
-    steps = np.empty(histories.steps.shape, np.float32)
+
+    def scaled(cells: Floats, column: int) -> Floats:
+        cells -= scale.mean[column]
+        cells /= scale.deviation[column]
+        return cells
+
+    steps = np.empty((len(histories.log), len(histories.columns)), np.float32)
     for place, column in enumerate(histories.columns):
-        steps[:, place] = (histories.steps[:, place] - scale.mean[column]) / scale.deviation[column]
+        steps[:, place] = scaled(histories.event(column), column)
     steps[np.isnan(steps)] = 0.0  # the average
-    closing = np.empty(histories.closing.shape, np.float32)
-    for column in range(len(scale.mean)):  # one after the other: in float64 only one is there
-        closing[:, column] = (histories.closing[:, column] - scale.mean[column]) / scale.deviation[column]
-    closing[:, EVENT] = 0.0
-    return Shared(steps, list(histories.columns), histories.begin, histories.end, closing)
-
-
-def join(parts: list[Shared]) -> Shared:
-    """The histories of all parts, which share their steps, one part behind the other; the list is emptied on the way,
-    so that nothing is in memory twice.
-    """
-    steps, columns = parts[0].steps, list(parts[0].columns)
-    N, D = sum(map(len, parts)), parts[0].closing.shape[1]
-    begin, end, closing = np.empty(N, np.int64), np.empty(N, np.int64), np.empty((N, D))
-    done = 0
-    while parts:
-        part = parts.pop(0)
-        rows = slice(done, done + len(part))
-        begin[rows], end[rows], closing[rows] = part.begin, part.end, part.closing
-        done += len(part)
-    return Shared(steps, columns, begin, end, closing)
+    closing = np.zeros((len(histories.end), histories.width), np.float32)
+    for column in range(histories.width):
+        if column not in range(EVENT.start, EVENT.stop):
+            closing[:, column] = scaled(histories.closing(column), column)
+    return Shared(steps, histories.columns, histories.begin, histories.end, closing)
 
 
 def _days(times: NDArray[np.timedelta64]) -> Floats:

@@ -43,7 +43,9 @@ def signed_log(amounts: Floats) -> Floats:
     >>> signed_log(np.array([-1.0, 0.0, 1.0])).round(3)
     array([-0.693,  0.   ,  0.693])
     """
-    return np.asarray(np.sign(amounts) * np.log1p(np.abs(amounts)), np.float64)
+    size = np.log1p(np.abs(amounts))
+    size *= np.sign(amounts)  # in its place: of long logs it is large
+    return np.asarray(size, np.float64)
 
 
 def of_events(log: EventLog, roles: Sequence[str]) -> Columns:

@@ -27,7 +27,7 @@ from rnncore.losses import discrete_hazard
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import Day, days_between, span
-from rnncore.marketing.encoding import apply_scale, encode, event_steps, fit_scale, join, ladder
+from rnncore.marketing.encoding import apply_scale, encode, fit_scale, ladder
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
@@ -80,26 +80,19 @@ class ChurnHazard(Churn):
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
         code, window = super().told(log, end)  # what the simple methods learn from, and its errors
-        known, masks = log.population(end), code["masks"]
-        events = event_steps(log, masks, code["beside"])
-        parts, targets, newest = [], [], []
-        for origin in sorted({origin for origin, _ in ladder(end, self.horizon)}):
-            who = asked_at(log, origin)
-            if not len(who.who):
-                continue
-            target = self._intervals(log, origin, end)[who.who]
-            one = encode(log, origin, self.horizon, self.horizon, self.latest, masks, code["beside"], who, events)
-            parts.append((one, np.searchsorted(known, who.who)))
-            targets.append(target)
-            newest.append(np.full(len(who.who), origin + span(self.horizon) >= end) & (target[:, 0] >= 0))
-        steps, person = join([one for one, _ in parts]), np.concatenate([index for _, index in parts])
-        target, scale = np.concatenate(targets), fit_scale(steps)
+        origins = sorted({origin for origin, _ in ladder(end, self.horizon)})
+        asked = [(asked_at(log, origin), origin, self.horizon) for origin in origins]
+        steps = encode(log, asked, self.horizon, self.latest, code["masks"], code["beside"])
+        target = np.concatenate([self._intervals(log, origin, end)[who.who] for who, origin, _ in asked])
+        ended = np.concatenate([np.full(len(who.who), at + span(self.horizon) >= end) for who, at, _ in asked])
+        person = np.searchsorted(log.population(end), np.concatenate([who.who for who, _, _ in asked]))
+        scale = fit_scale(steps)
         told = Examples(
             apply_scale(steps, scale),
             group=person,
             target=np.maximum(target, 0),
             weight=(target[:, 0] >= 0).astype(np.float64),
-            newest=np.concatenate(newest),
+            newest=ended & (target[:, 0] >= 0),
             watched=tenth(person, self.seed),
             facts=window.facts,
         )

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.marketing.columns import Category, Columns
-from rnncore.marketing.days import Day, to_day
+from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.tables import Calendar
 
 Array = npt.NDArray[Any]
@@ -206,7 +206,7 @@ class Events:
 
 def _next(day: Day) -> np.datetime64:
     """When the day after begins: times are compared with it, so that no array of days is made, and kept."""
-    return (to_day(day) + 1).astype("datetime64[us]")
+    return np.datetime64(str(to_day(day) + span(1)), "us")
 
 
 def _sums(array: Array, starts: npt.NDArray[np.int64]) -> Array:

@@ -91,6 +91,7 @@ class Task(Parts):
         del told  # of a long log there is no room for two
         self.table_, self.held_out_ = task._compare(learned, asked, rivals, test, work)
         self.verdict_ = self.table_.verdict
+        del asked, rivals
         learned = task._learn("final", *task.told(work, work.last_day), work.last_day, progress, checkpoint)
         self._keep(task, learned, work.last_day, log.reading)
         return self

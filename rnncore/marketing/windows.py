@@ -4,19 +4,17 @@ as far as the log goes back. Nothing after the day `end` is read.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
-from rnncore.marketing import beside
 from rnncore.marketing.beside import ENDED
 from rnncore.marketing.days import span
-from rnncore.marketing.encoding import Code, Standing, Summary, encode, event_steps, join, ladder, standing, summarise
+from rnncore.marketing.encoding import Code, Encoded, Standing, Summary, encode, ladder, standing
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.splits import came_after
-from rnncore.sequences import Shared
 
 __all__ = ["ENDED", "Windows", "asked_at", "asked_of", "require_both_outcomes", "stayed", "windows"]
 
@@ -26,8 +24,7 @@ Floats = NDArray[np.float64]
 class Windows(NamedTuple):
     """Customers at origins with complete windows, one window after another; arrays (N,)."""
 
-    histories: Shared
-    """Encoded, unscaled."""
+    histories: Encoded
     summary: Summary
     length: Floats
     """Days in the window."""
@@ -43,23 +40,17 @@ def windows(
     log: EventLog, end: np.datetime64, horizon: int, latest: int, masks: bool = False, code: Code | None = None
 ) -> Windows:
     """The windows that are complete on the day `end`, of a log with one event per customer and day."""
-    known, steps = log.population(end), event_steps(log, masks, beside.nothing() if code is None else code)
-    histories: list[Shared] = []
-    summaries: list[Summary] = []
-    columns: list[list[NDArray[Any]]] = []
-    for origin, length in ladder(end, horizon):
-        who = asked_at(log, origin)  # events after it stand among the steps, and are in no history
-        n = len(who.who)
-        if n == 0:
-            continue
-        histories.append(encode(log, origin, length, horizon, latest, masks, code, who, steps))
-        summaries.append(summarise(log, origin, who))
-        came, person = stayed(log, origin, length)[who.who], np.searchsorted(known, who.who)
-        columns.append([np.full(n, float(length)), came, person, np.full(n, origin + span(length) == end)])
-    del steps
-    summary = Summary(*(np.concatenate(column) for column in zip(*summaries, strict=True)))
-    del summaries
-    return Windows(join(histories), summary, *(np.concatenate(column) for column in zip(*columns, strict=True)))
+    rungs = [(asked_at(log, origin), origin, length) for origin, length in ladder(end, horizon)]
+    rungs = [rung for rung in rungs if len(rung[0].who)]
+    encoded, known = encode(log, rungs, horizon, latest, masks, code), log.population(end)
+    return Windows(
+        encoded,
+        encoded.summary,
+        length=np.concatenate([np.full(len(who.who), float(length)) for who, _, length in rungs]),
+        returned=np.concatenate([stayed(log, origin, length)[who.who] for who, origin, length in rungs]),
+        person=np.concatenate([np.searchsorted(known, who.who) for who, _, _ in rungs]),
+        newest=np.concatenate([np.full(len(who.who), at + span(length) == end) for who, at, length in rungs]),
+    )
 
 
 def asked_at(log: EventLog, origin: np.datetime64) -> Standing:

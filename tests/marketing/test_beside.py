@@ -10,7 +10,7 @@ from made_up import SMALL, WITH_EVENTS, contracts, holidays, purchases
 from rnncore.errors import DataError
 from rnncore.marketing import Churn, ChurnHazard, EventLog, beside, metrics
 from rnncore.marketing.contract_churn import ContractChurn
-from rnncore.marketing.encoding import COLUMNS, encode, event_steps, names
+from rnncore.marketing.encoding import COLUMNS, Scale, apply_scale, encode, names, standing
 
 START = datetime.date(2024, 1, 1)
 KINDS = {"customer": "who", "time": "when"}
@@ -40,12 +40,19 @@ def log_of(**words):
     return EventLog(frame, **KINDS, value="paid", **words)
 
 
+def read(log, length, code, day=None):
+    """What is read of each customer on a day, by default the last one, unscaled."""
+    day, width = log.last_day if day is None else day, len(names(False, code))
+    found = encode(log, [(standing(log, day), day, length)], length, latest=9, code=code)
+    return apply_scale(found, Scale(np.zeros(width), np.ones(width)))
+
+
 def test_an_event_shows_its_day_and_the_closing_step_the_mean_of_the_days_ahead():
     dates = [START + datetime.timedelta(days=d) for d in range(20)]
     log = log_of(calendar=pl.DataFrame({"when": dates, "warmth": [float(d) for d in range(20)]}))
     code = beside.measure(log)
     mean, deviation, _ = code["calendar"]["numbers"]["warmth"]
-    encoded = encode(log, log.last_day, 4, 4, 9, code=code).values[:, len(COLUMNS)]
+    encoded = read(log, 4, code).values[:, len(COLUMNS)]
     told = (np.log1p([0.0, 3.0, 1.0, 9.0]) - mean) / deviation
     ahead = ((np.log1p([10.0, 11.0, 12.0, 13.0]) - mean) / deviation).mean()
     assert encoded == pytest.approx([*told[:2], ahead, *told[2:], ahead], abs=1e-6)
@@ -56,7 +63,7 @@ def test_a_calendar_by_customer_is_read_for_each():
     rows = {"who": ["a"] * 20 + ["b"] * 20, "when": dates * 2, "price": [1.0] * 20 + [5.0] * 20}
     log = log_of(calendar=pl.DataFrame(rows))
     code = beside.measure(log)
-    column = encode(log, log.last_day, 3, 3, 9, code=code).values[:, len(COLUMNS)]
+    column = read(log, 3, code).values[:, len(COLUMNS)]
     assert (column[:3] == column[0]).all() and (column[3:] == column[3]).all() and column[0] < column[3]
 
 
@@ -64,7 +71,7 @@ def test_static_columns_stand_in_the_closing_step_with_masks_and_levels():
     static = pl.DataFrame({"who": ["a", "b"], "age": [30.0, None], "city": ["x", "y"]})
     log = log_of(static=static)
     code = {**beside.nothing(), "static": {"numbers": {"age": [0.0, 1.0, True]}, "levels": {"city": ["x"]}}}
-    found = encode(log, log.last_day, 3, 3, 9, code=code).values[:, len(COLUMNS) :]
+    found = read(log, 3, code).values[:, len(COLUMNS) :]
     assert names(False, code)[len(COLUMNS) :] == ["age", "age empty", "city: other", "city: x"]
     assert found[[2, 5]].tolist() == [[pytest.approx(np.log(31)), 0, 0, 1], [0, 1, 1, 0]]
     assert not found[[0, 1, 3, 4]].any()
@@ -113,13 +120,10 @@ def test_a_log_without_the_table_says_which_column_it_lacks():
             task.predict(EventLog(frame, **KINDS, **words))
 
 
-def test_events_are_encoded_once_for_all_windows_and_later_ones_do_not_count():
-    log = log_of()
-    steps = event_steps(log, False, beside.nothing())
-    early = encode(log, np.datetime64("2024-01-04"), 3, 3, 9, steps=steps)
-    assert np.shares_memory(early.steps, steps[0])
-    alone = encode(log.until("2024-01-04"), np.datetime64("2024-01-04"), 3, 3, 9)
-    assert np.array_equal(early.values, alone.values)
+def test_later_events_do_not_count():
+    log, day = log_of(), np.datetime64("2024-01-04")
+    early, alone = (read(one, 3, beside.nothing(), day) for one in (log, log.until(day)))
+    assert early.lengths.tolist() == [3, 2] and np.array_equal(early.values, alone.values)
 
 
 def test_a_calendar_that_ends_before_the_days_that_are_asked_about_is_refused():
