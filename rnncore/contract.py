@@ -4,7 +4,8 @@
     dparams, dx, dstate_0 = layer.backward(params, cache, dy, dstate_T=None)
 
     x         (T, N, D)   T steps, N sequences, D features; integer ids (T, N) for an embedding
-    y         (T, N, H)   outputs; zero past a row's end
+    y         (T, N, H)   outputs; zero past a row's end. Of the fast RNN, LSTM and GRU without lengths y is the cache's
+              h[1:], read-only, since `backward` reads it: to write into y, copy it; `rnncore.predict` gives a fresh one
     state     tuple of (N, H): (h,) for RNN and GRU, (h, c) for LSTM, () where there is none; in a composition one flat
               tuple, the parts' states one after another; None means zeros. A projected h, and its y, is P wide
     params    dict, name to array; in a composition the names are dotted: "1.backward.Wh"

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import processes
 from benchmarks.__main__ import show, write
 from benchmarks.bars import verdicts
 from benchmarks.growth import slope
@@ -73,6 +76,15 @@ def test_sides_that_compute_something_else_are_not_timed(gap, code):
     done = python("-c", SIDES.format(gap=gap))
     assert done.returncode == code
     assert code == 0 or "result 0 of rival differs" in done.stderr
+
+
+def test_kept_floats_are_counted_by_blocks_of_memory(monkeypatch):
+    h, gates = np.zeros((101, 8, 32)), np.zeros((100, 8, 64))
+    monkeypatch.setattr(processes, "problem", lambda *_: (layer, {"params": {}, "x": np.zeros(1), "state_0": ()}))
+    layer = SimpleNamespace(forward=lambda *_: (h[1:], (), (np.zeros(1), h, gates, gates[5:], None)))
+    assert round(processes.kept("LSTM"), 2) == 2.01  # the gates, one step of h, and no x
+    layer.forward = lambda *_: (h[1:].copy(), (), (h, gates))
+    assert round(processes.kept("LSTM"), 2) == 3.01
 
 
 def test_every_line_of_the_quick_run_is_a_line():

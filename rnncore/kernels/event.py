@@ -20,7 +20,7 @@ from rnncore.kernels.activations import activate
 from rnncore.kernels.gemm import add_product, affine, packed_size
 from rnncore.kernels.given import Given, extent, fits, seen
 from rnncore.kernels.jit import brief, entrance, inlined
-from rnncore.kernels.rows import FIRST
+from rnncore.kernels.rows import FIRST, copy_row
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.typing import Array
 
@@ -70,7 +70,8 @@ def _lstm(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> boo
     h, c = seen(table, place, (1, H)), seen(table, place + H, (1, H))
     affine(1, seen(x, FIRST, (1, D)), FIRST, D, w[:Wh], seen(weights, b, (1, 4 * H)), a, FIRST, 4 * H)
     add_product(1, h, FIRST, FIRST, H, w[Wh:b], a, FIRST, FIRST, 4 * H)
-    _lstm_cell(a, FIRST, c, FIRST, FIRST, relu, h, a, seen(y, FIRST, (1, H)), FIRST)
+    _lstm_cell(a, FIRST, c, FIRST, FIRST, relu, h, a)
+    copy_row(h, FIRST, seen(y, FIRST, (1, H)), FIRST, FIRST, H)
     return False
 
 
@@ -93,7 +94,8 @@ def _gru(x: Any, row: int, weights: Any, about: int, table: Any, y: Any) -> bool
     _gru_reset(a, FIRST, FIRST, h, after, a, q)
     if not after:
         add_product(1, q, FIRST, FIRST, H, w[Wh_n:b], a, FIRST, 2 * H, H)
-    _gru_update(a, FIRST, FIRST, FIRST, a, h, seen(y, FIRST, (1, H)), FIRST)
+    _gru_update(a, FIRST, FIRST, a, h, h, FIRST)
+    copy_row(h, FIRST, seen(y, FIRST, (1, H)), FIRST, FIRST, H)
     return False
 
 

@@ -15,7 +15,18 @@ from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room
 from rnncore.kernels.gru_weights import biases, packed_transposes, unstacked
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, row_steps, steps_ahead
+from rnncore.kernels.rows import (
+    BLOCK,
+    FIRST,
+    PAD,
+    as_rows,
+    copy_row,
+    fetch_rows,
+    live_rows,
+    outputs,
+    row_steps,
+    steps_ahead,
+)
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -37,22 +48,20 @@ def reset_gate(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) 
 
 
 @inlined
-def update_gate(a: Any, n: Any, r: Any, after: Any, gates: Any, h: Any, y: Any, out: Any) -> None:
-    """The rest of (5), and (6), from row n of a and the rows r to the rows `after` of h and `out` of y."""
+def update_gate(a: Any, n: Any, r: Any, gates: Any, h: Any, new: Any, after: Any) -> None:
+    """The rest of (5), and (6), from row n of a and the rows r to row `after` of new."""
     H = h.shape[1]
     for j in range(0, H, lanes(h)):
         rest = H - j
-        z, new = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (5)
-        h_t = (1.0 - z) * new + z * load(h, r, j, rest)  # (6)
-        store(gates, r, 2 * H + j, rest, new)
-        store(h, after, j, rest, h_t)
-        store(y, out, j, rest, h_t)
+        z, candidate = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (5)
+        store(gates, r, 2 * H + j, rest, candidate)
+        store(new, after, j, rest, (1.0 - z) * candidate + z * load(h, r, j, rest))  # (6)
 
 
 @kernel
 def forward_rows(
     x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh_rz: Any, Wh_n: Any,
-    ready: bool, b: Any, bh_n: Any, after: bool, h: Any, gates: Any, q: Any, y: Any
+    ready: bool, b: Any, bh_n: Any, after: bool, apart: bool, h: Any, gates: Any, q: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps; b is what (1) and (2) share of the biases.
 
@@ -60,6 +69,7 @@ def forward_rows(
 
     stride: how many rows of h, gates and q lie between two steps; N where they are kept, 0 where they are overwritten.
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
+    apart: y is an array of its own, and not h from its second slot on.
     """
     D, H = x.shape[1], h.shape[1]
     Wx, Wh_rz = panels_of(Wx, FIRST, 3 * H, ready), panels_of(Wh_rz, FIRST, 2 * H, ready)
@@ -83,7 +93,9 @@ def forward_rows(
         if not after:
             add_product(rows, q, old, FIRST, H, Wh_n, a, at, 2 * H, H)
         for n in range(rows):
-            update_gate(a, at + n, old + n, old + n + stride, gates, h, y, row + n)
+            update_gate(a, at + n, old + n, gates, h, h, old + n + stride)
+            if apart:
+                copy_row(h, old + n + stride, y, row + n, FIRST, H)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -95,19 +107,20 @@ def _run(
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    y = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     ready, (b, bh_n) = len(bounds) > 2, biases(params, after)
     Wx, Wh = as_rows(params["Wx"], 3 * H), as_rows(params["Wh"], 3 * H)
     weights = Wx, Wh, Wh
     if ready:
         weights = pack(Wx)[None], pack(Wh, last=2 * H)[None], pack(Wh, first=2 * H)[None]
-    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
-
-    ahead = steps_ahead(N, lengths)
+    rows = as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
+    x_rows = as_rows(x, D)
+    ahead, apart = steps_ahead(N, lengths), y.base is not h
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, *weights, ready, b, bh_n, after, *rows)
+        where = bounds[s], bounds[s + 1], ahead
+        forward_rows(x_rows, live, N, stride, *where, *weights, ready, b, bh_n, after, apart, *rows)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * 3 * H)
     return y
@@ -125,13 +138,14 @@ def forward(
     new = np.empty if lengths is None else np.zeros  # the zeros past a row's end
     gates, q = new((T, N, 3 * H), x.dtype), new((T, N, H), x.dtype)
     y = _run(params, x, lengths, N, h, gates, q, reset == "after")
+    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(),), GRUCache(x, h, gates, q, lengths)
 
 
 def predict(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
 ) -> tuple[Array, State]:
-    """Return y and the final state of `forward`, bit for bit; of 6 numbers per unit and step only y is written."""
+    """Return y and the final state of `forward`, bit for bit; of 5 numbers per unit and step only y is kept."""
     h = state_0[0].copy()
     N, H = h.shape
     gates, q = np.empty((N, 3 * H), x.dtype), np.empty((N, H), x.dtype)

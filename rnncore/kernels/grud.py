@@ -74,8 +74,8 @@ def _forward(
         if not after:
             add_product(rows, q, old, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
         for n in range(rows):
-            update_gate(a, n, old + n, old + n + stride, gates, k, y, row + n)
-            copy_row(y, row + n, h, old + n + stride, FIRST, H)
+            update_gate(a, n, old + n, gates, k, h, old + n + stride)
+            copy_row(h, old + n + stride, y, row + n, FIRST, H)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)

@@ -23,7 +23,18 @@ import numpy as np
 from rnncore.kernels.activations import activate, dactivate, dsigmoid, sigmoid
 from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room, whole_groups
 from rnncore.kernels.jit import forward_bounds, inlined, kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, row_steps, steps_ahead
+from rnncore.kernels.rows import (
+    BLOCK,
+    FIRST,
+    PAD,
+    as_rows,
+    copy_row,
+    fetch_rows,
+    live_rows,
+    outputs,
+    row_steps,
+    steps_ahead,
+)
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.lstm import LSTMCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -31,7 +42,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 
 @inlined
 def _units(
-    j: Any, live: Any, a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any, y: Any, out: Any
+    j: Any, live: Any, a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any
 ) -> None:  # fmt: skip
     """`lstm_cell` for the units j to j + live - 1, which fit into one register."""
     H = h.shape[1]
@@ -46,26 +57,25 @@ def _units(
     store(gates, r, 3 * H + j, live, o)
     store(c, after, j, live, c_t)
     store(h, after, j, live, h_t)
-    store(y, out, j, live, h_t)
 
 
 @inlined
-def lstm_cell(a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any, y: Any, out: Any) -> None:
-    """Equations (2) to (5) from row n of a and row r of c to the rows r of gates, `after` of c and h, `out` of y.
+def lstm_cell(a: Any, n: Any, c: Any, r: Any, after: Any, relu: bool, h: Any, gates: Any) -> None:
+    """Equations (2) to (5) from row n of a and row r of c to the rows r of gates and `after` of c and h.
 
     A full register is known to be full when this is compiled: 2.2 ns per unit instead of 2.8 with masks everywhere.
     """
     full = h.shape[1] // lanes(h) * lanes(h)
     for j in range(0, full, lanes(h)):
-        _units(j, lanes(h), a, n, c, r, after, relu, h, gates, y, out)
+        _units(j, lanes(h), a, n, c, r, after, relu, h, gates)
     if full < h.shape[1]:
-        _units(full, h.shape[1] - full, a, n, c, r, after, relu, h, gates, y, out)
+        _units(full, h.shape[1] - full, a, n, c, r, after, relu, h, gates)
 
 
 @kernel
 def forward_rows(
     x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, ready: bool, b: Any,
-    relu: bool, h: Any, c: Any, gates: Any, y: Any
+    relu: bool, apart: bool, h: Any, c: Any, gates: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps.
 
@@ -73,6 +83,7 @@ def forward_rows(
 
     stride: how many rows of h, c and gates lie between two steps; N where they are kept, 0 where they are overwritten.
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
+    apart: y is an array of its own, and not h from its second slot on.
     """
     D, H = x.shape[1], h.shape[1]
     Wx, Wh = panels_of(Wx, FIRST, 4 * H, ready), panels_of(Wh, FIRST, 4 * H, ready)
@@ -85,7 +96,9 @@ def forward_rows(
             affine(some, x, row, D, Wx, b, a, FIRST, 4 * H)  # (1)
         add_product(rows, h, old, FIRST, H, Wh, a, at, FIRST, 4 * H)
         for n in range(rows):
-            lstm_cell(a, at + n, c, old + n, old + n + stride, relu, h, gates, y, row + n)
+            lstm_cell(a, at + n, c, old + n, old + n + stride, relu, h, gates)
+            if apart:
+                copy_row(h, old + n + stride, y, row + n, FIRST, H)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -98,17 +111,18 @@ def _run(
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    y = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = (as_rows(params[name], 4 * H) for name in ("Wx", "Wh", "b"))
     ready = len(bounds) > 2
     if ready:
         Wx, Wh = pack(Wx)[None], pack(Wh)[None]
-    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
-    ahead = steps_ahead(N, lengths)
+    rows = as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
+    x_rows = as_rows(x, D)
+    ahead, apart = steps_ahead(N, lengths), y.base is not h
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, *rows)
+        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, apart, *rows)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * 4 * H)
     return y
@@ -125,13 +139,14 @@ def forward(
     h[0], c[0] = state_0
     gates = (np.empty if lengths is None else np.zeros)((T, N, 4 * H), x.dtype)
     y = _run(params, x, lengths, N, h, c, gates, activation == "relu")
+    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(), c[T].copy()), LSTMCache(x, h, c, gates, lengths)
 
 
 def predict(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
 ) -> tuple[Array, State]:
-    """Return y and the final state of `forward`, bit for bit; of 7 numbers per unit and step only y is written."""
+    """Return y and the final state of `forward`, bit for bit; of 6 numbers per unit and step only y is kept."""
     h, c = state_0[0].copy(), state_0[1].copy()
     gates = np.empty((x.shape[1], 4 * h.shape[1]), x.dtype)
     return _run(params, x, lengths, 0, h, c, gates, activation == "relu"), (h, c)

@@ -73,13 +73,13 @@ def step(
         if not flag:
             add_product(rows, q, FIRST, FIRST, H, Wh_n, a, FIRST, 2 * H, H)
         for n in range(rows):
-            update_gate(a, n, n, R + n, gates, hs, hs, R + n)
+            update_gate(a, n, n, gates, hs, hs, R + n)
         return
     add_product(rows, hm, FIRST, FIRST, H, Wh, a, FIRST, FIRST, width)
     for n in range(rows):
         if kind == LSTM:
             copy_row(c, row + n, cs, n, FIRST, H)
-            lstm_cell(a, n, cs, n, R + n, flag, hs, gates, hs, R + n)
+            lstm_cell(a, n, cs, n, R + n, flag, hs, gates)
         else:
             for j in range(0, H, lanes(hs)):
                 store(hs, R + n, j, H - j, activate(load(a, n, j, H - j), flag))

@@ -14,7 +14,18 @@ import numpy as np
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room, whole_groups
 from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
-from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fetch_rows, live_rows, row_steps, steps_ahead
+from rnncore.kernels.rows import (
+    BLOCK,
+    FIRST,
+    PAD,
+    as_rows,
+    copy_row,
+    fetch_rows,
+    live_rows,
+    outputs,
+    row_steps,
+    steps_ahead,
+)
 from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.rnn import RNNCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
@@ -23,7 +34,7 @@ from rnncore.typing import Array, Grads, Lengths, Params, State
 @kernel
 def forward_rows(
     x: Any, live: Any, N: int, stride: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any, ready: bool, b: Any,
-    relu: bool, h: Any, y: Any
+    relu: bool, apart: bool, h: Any, y: Any
 ) -> None:  # fmt: skip
     """Run the rows first to last - 1 of the batch through all steps.
 
@@ -31,6 +42,7 @@ def forward_rows(
 
     stride: how many rows of h lie between two steps; N where they are kept, 0 where they are overwritten.
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
+    apart: y is an array of its own, and not h from its second slot on.
     """
     D, H = x.shape[1], h.shape[1]
     Wx, Wh = panels_of(Wx, FIRST, H, ready), panels_of(Wh, FIRST, H, ready)
@@ -42,8 +54,9 @@ def forward_rows(
         add_product(rows, h, old, FIRST, H, Wh, y, row, FIRST, H)
         for j in range(0, rows * H, lanes(h)):  # rows lie one behind another
             h_t = activate(load(y, row, j, rows * H - j), relu)  # (2)
-            store(h, old + stride, j, rows * H - j, h_t)
             store(y, row, j, rows * H - j, h_t)
+            if apart:
+                store(h, old + stride, j, rows * H - j, h_t)
         if stride:
             for r in range(old + rows, t * N + last):  # a finished row keeps its state
                 copy_row(h, r, h, r + N, FIRST, H)
@@ -53,17 +66,17 @@ def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Arra
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = (np.empty if lengths is None else np.zeros)((T, N, H), x.dtype)  # the zeros past a row's end
+    y = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     Wx, Wh, b = (as_rows(params[name], H) for name in ("Wx", "Wh", "b"))
     ready = len(bounds) > 2
     if ready:
         Wx, Wh = pack(Wx)[None], pack(Wh)[None]
-    x_rows, h_rows, y_rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
-    ahead = steps_ahead(N, lengths)
+    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
+    ahead, apart = steps_ahead(N, lengths), y.base is not h
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, h_rows, y_rows)
+        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, apart, *rows)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * H)
     return y
@@ -79,6 +92,7 @@ def forward(
     h = np.empty((T + 1, N, H), x.dtype)
     (h[0],) = state_0
     y = _run(params, x, lengths, N, h, activation == "relu")
+    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(),), RNNCache(x, h, lengths)
 
 

@@ -6,6 +6,7 @@ comes out is row r + N. Contiguous matrices only: one machine code for each floa
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,29 @@ PAD = 16  # extra columns of scratch matrices: rows a multiple of 1 kB apart wou
 
 def as_rows(array: Array, width: int) -> Array:
     """Return the array as a matrix with rows of `width` numbers: a view, or a copy where the layout is odd."""
-    if not array.flags.carray:  # a read-only array would need its own machine code
-        array = np.require(array, requirements=["C", "A", "W"])
+    if not array.flags.carray:
+        array = _writeable(array)
     return array if array.shape[1:] == (width,) else array.reshape(array.size // width, width)
+
+
+def _writeable(array: Array) -> Array:
+    """Return the same numbers as an array that is not read-only, which would need its own machine code."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        view = array.view()
+        with contextlib.suppress(ValueError):  # the memory itself is read-only
+            view.flags.writeable = True
+            return view
+    return np.require(array, requirements=["C", "A", "W"])
+
+
+def outputs(h: Array, T: int, lengths: Lengths | None) -> Array:
+    """Return the array for y: h[1:] where h has T + 1 slots and no row ends early, else one of its own.
+
+    Whoever gets h[1:] must not write into it: `backward` reads h.
+    """
+    if lengths is None and h.ndim == 3:
+        return h[1:]
+    return (np.empty if lengths is None else np.zeros)((T, *h.shape[-2:]), h.dtype)  # the zeros past a row's end
 
 
 def live_rows(lengths: Lengths | None, T: int, N: int) -> NDArray[np.int64]:

@@ -73,7 +73,7 @@ def _rnn(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, y
     _take(table, rows, column, h)
     _rnn_forward(
         x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + H), relu,
-        h, y
+        True, h, y
     )  # fmt: skip
     _put(table, rows, column, h)
 
@@ -89,7 +89,7 @@ def _lstm(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, 
     _take(table, rows, column + H, c)
     _lstm_forward(
         x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + 4 * H), relu,
-        h, c, gates, y
+        True, h, c, gates, y
     )  # fmt: skip
     _put(table, rows, column, h)
     _put(table, rows, column + H, c)
@@ -107,7 +107,7 @@ def _gru(x: Any, rows: Any, weights: Any, after: bool, table: Any, column: int, 
     _take(table, rows, column, h)
     _gru_forward(
         x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh_rz), _row(weights, Wh_rz, Wh_n), _row(weights, Wh_n, b), True,
-        _row(weights, b, bh_n), _row(weights, bh_n, bh_n + H), after, h, gates, q, y
+        _row(weights, b, bh_n), _row(weights, bh_n, bh_n + H), after, True, h, gates, q, y
     )  # fmt: skip
     _put(table, rows, column, h)
 
