@@ -25,6 +25,13 @@ def test_every_relative_link_leads_to_a_file(page):
     assert not missing
 
 
+def test_every_link_within_the_readme_leads_to_a_head():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    heads = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)}
+    links = re.findall(r"\]\(#([^)]+)\)", text)
+    assert links and set(links) <= heads
+
+
 def test_the_engine_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     engine = next(block for block in blocks if "rc.LSTM" in block)

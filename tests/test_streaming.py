@@ -8,8 +8,9 @@ from conftest import MATRIX, TOLERANCE, make, scaled_error
 
 import rnncore as rc
 from rnncore.contract import Cell
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.recurrent import Recurrent
-from rnncore.streaming import load_stream, save_stream
+from rnncore.streaming import load_stream, save_stream, whole
 
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "numba"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -92,6 +93,31 @@ def test_predict_gives_the_bits_of_forward(model, lengths):
     y, state_T, _ = model.forward(params, x, state_0, lengths)
     y_too, state_too = rc.predict(model, params, x, state_0, lengths)
     for mine, expected in zip((y_too, *state_too, x, *state_0), (y, *state_T, before[0], *before[1]), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+@pytest.mark.parametrize("lengths", [None, [150, 70, 64, 0]], ids=["full", "ragged"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        OnnxRNN(5, 6, ["Elu"], clip=1.0),
+        OnnxLSTM(5, 6, ["HardSigmoid", "Tanh", "Softsign"], clip=1.0, peepholes=True),
+        OnnxGRU(5, 6, ["HardSigmoid", "Softplus"]),
+    ],
+    ids=["rnn", "lstm", "gru"],
+)
+def test_predict_of_an_operator_of_onnx_gives_the_bits_of_forward_in_chunks(layer, lengths, monkeypatch):
+    model = rc.Stack(layer, rc.Last(), rc.Dense(6, 2))
+    params, x = drawn(model, T=150)
+    rng = np.random.default_rng(2)
+    state_0 = tuple(rng.standard_normal((4, H)).astype("float32") for H in model.state_sizes)
+    y, state_T, _ = model.forward(params, x, state_0, lengths)
+    steps, forward = [], type(layer).forward
+    monkeypatch.setattr(whole, "ROWS", 256)
+    monkeypatch.setattr(type(layer), "forward", lambda *args: steps.append(len(args[2])) or forward(*args))
+    y_too, state_too = rc.predict(model, params, x, state_0, lengths)
+    assert steps == [64, 64, 22]
+    for mine, expected in zip((y_too, *state_too), (y, *state_T), strict=True):
         np.testing.assert_array_equal(mine, expected)
 
 

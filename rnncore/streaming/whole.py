@@ -9,11 +9,13 @@ import numpy as np
 from rnncore import checks
 from rnncore.compose import Bidirectional, Stack, reverse_rows
 from rnncore.contract import CELLS, Layer
+from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.recurrent import Recurrent
 from rnncore.streaming.steps import parts
 from rnncore.typing import Array, Lengths, Params, State
 from rnncore.wrappers.directions import merged, turned
 
+ROWS = 4096  # steps x sequences at a time: 2,000 x 32 of an OnnxLSTM, 64 units, add 29 MB instead of 109; y has 16
 _REAL = (np.dtype("float32"), np.dtype("float64"))
 
 
@@ -58,7 +60,7 @@ def _through(model: Layer, params: Params, x: Array, state_0: State, lengths: Le
 
 
 def _layer(part: Layer, params: Params, x: Array, state: State, lengths: Lengths | None) -> tuple[Array, State]:
-    """One layer: by its fast twin's `predict` where it has one, else by its own forward."""
+    """One layer: by its fast twin's `predict` where it has one, else by its own forward, of ONNX in chunks."""
     if isinstance(part, Recurrent) and part.backend == "numba" and CELLS.get(part.cell.name) is part.cell:
         twin = part.cell.twin("numba")
         if hasattr(twin, "predict"):
@@ -73,5 +75,19 @@ def _layer(part: Layer, params: Params, x: Array, state: State, lengths: Lengths
         y_f, s_f = _through(part.layer, p_f, x, state[:half], lengths)
         y_b, s_b = _through(part.layer, p_b, reverse_rows(x, lengths), state[half:], lengths)
         return merged(y_f, turned(part.layer, y_b, lengths), part.merge), s_f + s_b
+    if isinstance(part, (OnnxRNN, OnnxLSTM, OnnxGRU)) and part.backend == "numba" and len(x) * x.shape[1] > ROWS:
+        return _in_chunks(part, params, x, state, lengths)
     y, state_T, _ = part.forward(params, x, state, lengths)
     return y, state_T
+
+
+def _in_chunks(
+    part: OnnxRNN | OnnxLSTM | OnnxGRU, params: Params, x: Array, state: State, lengths: Lengths | None
+) -> tuple[Array, State]:
+    """Some steps at a time, each time with a cache of its own: the kernel goes step by step, so that no bit differs."""
+    y, steps = np.empty((*x.shape[:2], part.H), x.dtype), max(16, ROWS // x.shape[1])
+    for start in range(0, len(x), steps):
+        piece = slice(start, start + steps)
+        own = None if lengths is None else np.clip(lengths - start, 0, len(x[piece]))
+        y[piece], state, _ = part.forward(params, x[piece], state, own)
+    return y, state
