@@ -25,7 +25,7 @@ Every file that cannot be read is a `ModelFileError`; its `code` is one of
     depth            the header nests too deep
     duplicate        a key appears twice
     not-rnncore      a safetensors file that rnncore did not write
-    version          written in a newer format than this rnncore reads
+    version          written in a format that this rnncore does not read
     kind             an rnncore file of another kind, for example a checkpoint where a model was asked for
     header           a part of the header has the wrong form, type or range
     name             an array has a name that is not letters, digits, "_", with "." or "-" between
@@ -182,6 +182,8 @@ def _compare(
 ) -> None:
     try:
         wanted = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in expect(metadata).items()}
+    except Refused:
+        raise
     except Exception as error:  # the description is not trusted: what it makes `expect` trip over is its fault
         raise Refused("description", f"the description cannot be used: {error or type(error).__name__}") from error
     found = {entry.name: entry for entry in entries}

@@ -144,6 +144,13 @@ def encode(log: EventLog, rows: NDArray[np.int64], code: Code, latest: int, know
     return Examples(Histories(values, offsets), group=log.codes[rows], facts=facts)
 
 
+def known_of(log: EventLog, rows: NDArray[np.int64]) -> tuple[Columns, Columns]:
+    """The own columns of the events at these positions, with those of their customers, and what came before them."""
+    events, static = _columns(log).take(rows), _static(log).take(log.codes[rows])
+    own = Columns({**static.numbers, **events.numbers}, {**static.categories, **events.categories})
+    return own, _before(log).take(rows)
+
+
 def without_history(histories: Histories, code: Code) -> Histories:
     """The cases as those of customers who are new."""
     own = histories.values[histories.offsets[1:] - 1].copy()

@@ -35,7 +35,6 @@ from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-SEARCHED = 5_000  # customers, at most, among whom leaks are looked for
 
 
 class Facts(NamedTuple):
@@ -170,19 +169,8 @@ class Churn(Task):
         return (replace(table, reason=f"{table.reason} {warning}") if warning else table), held
 
     def _leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
-        """A warning of static columns that know what came after the origin, or nothing; of at most 5,000 customers."""
-        columns, some = beside.static(log), np.arange(len(asked.group))
-        if not columns.names:
-            return ""
-        if len(some) > SEARCHED:
-            some = np.sort(np.random.default_rng(self.seed).choice(some, SEARCHED, replace=False))
-        came = np.asarray(asked.target)[some].astype(np.int64)
-        if min(came.sum(), len(came) - came.sum()) < leaks.FOLDS:
-            return ""
-        own, summary = columns.take(asked.group[some]), asked.facts.summary
-        done = {f"{name} until then": column[some] for name, column in zip(Summary._fields, summary, strict=True)}
-        found = leaks.search(Columns({**own.numbers, **done}, own.categories), came)
-        names = [f"{s.name} (alone {s.alone:.3f})" for s in found if s.leaks and s.name in columns]
-        if not names:
-            return ""
-        return f"Leak? Was this column of the customers known on {origin}: {', '.join(names)}; if not, leave it out."
+        """A warning of static columns that know what came after the origin, or nothing."""
+        own, summary = beside.static(log).take(asked.group), asked.facts.summary
+        done = {f"{name} until then": column.copy() for name, column in zip(Summary._fields, summary, strict=True)}
+        question = f"Was this column of the customers known on {origin}"
+        return leaks.warning(own, Columns(done), np.ravel(asked.target), question, self.seed)

@@ -72,6 +72,7 @@ class Demand(Task):
     )
     question = "How much in the {horizon} after {origin}?"
     row = "forecast"
+    judged_row = "value"
     unit = "median of the last period ahead"
     needs = ("value",)
     uses = ("value", "extras")
@@ -201,7 +202,7 @@ class Demand(Task):
         there are fewer than four seasons.
         """
         if len(np.unique(group)) >= FEW:
-            return group, "sequence"
+            return group, "series"
         day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
         day[:, -self.ahead :] = np.arange(len(asked.group) * self.ahead).reshape(-1, self.ahead)
         for length in (max(asked.facts.season, self.ahead), self.ahead):

@@ -71,6 +71,7 @@ class Journey(Task):
     question = "A conversion within {horizon} of each touch after {origin}?"
     came = "were followed by one"
     row = "customer"
+    judged_row = "touch"
     unit = "probability of a conversion"
     needs = ("event",)
     uses = ("event", "channel", "value", "order", "extras")

@@ -59,6 +59,16 @@ class Judgement:
     """What the loss is called."""
     of: str = "customer"
     """What was drawn again for the intervals."""
+    rows: int = 0
+    """How many answers were judged."""
+    row: str = "customer"
+    """What each of them is about."""
+
+    @property
+    def judged_on(self) -> str:
+        """How many were judged, in words, and of how many customers where those are fewer."""
+        whose = "" if self.rows == self.customers else f" of {counted(self.customers, self.of)}"
+        return f"{counted(self.rows, self.row)}{whose}"
 
     def __iter__(self) -> Iterator[Rival]:
         return iter(self.rivals)
@@ -99,11 +109,13 @@ class Judgement:
             float(values["confidence"]),
             str(values["loss"]),
             str(values["of"]),
+            int(values["rows"]),
+            str(values["row"]),
         )
 
     def __str__(self) -> str:
         rate = "" if self.rate is None else f", rate {self.rate:.4f}"
-        head = f"{counted(self.customers, self.of)}{rate}, intervals of {100 * self.confidence:g} %"
+        head = f"{self.judged_on}{rate}, intervals of {100 * self.confidence:g} %"
         padded = []
         for name, cells in self.columns().items():
             width = max(map(len, (name, *cells)))

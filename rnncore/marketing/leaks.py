@@ -38,6 +38,7 @@ from rnncore.marketing.wording import counted
 Floats = NDArray[np.float64]
 ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
 LEAF = 20  # cells that a leaf of a tree needs
+SEARCHED = 5_000  # rows, at most, that a warning rests on
 
 
 class Suspect(NamedTuple):
@@ -144,6 +145,22 @@ def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
             others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
         found.append(Suspect(name, score, others, settled=pure.get(name)))
     return found
+
+
+def warning(columns: Columns, beside: Columns, outcome: NDArray[Any], question: str, seed: int = 0) -> str:
+    """A sentence that names the columns that are suspected, or nothing; of at most SEARCHED rows, drawn by the seed.
+
+    beside: further columns, which are never suspected. question: what whoever knows the columns should ask.
+    """
+    some = np.arange(len(outcome))
+    if len(some) > SEARCHED:
+        some = np.sort(np.random.default_rng(seed).choice(some, SEARCHED, replace=False))
+    came = np.asarray(outcome)[some].astype(np.int64)
+    if not columns.names or min(came.sum(), len(came) - came.sum()) < FOLDS:
+        return ""
+    both = Columns({**beside.numbers, **columns.numbers}, {**beside.categories, **columns.categories}).take(some)
+    names = [f"{s.name} ({s.why})" for s in search(both, came) if s.leaks and s.name in columns]
+    return f"Leak? {question}: {', '.join(names)}; if not, leave it out." if names else ""
 
 
 def _trees() -> HistGradientBoostingClassifier:

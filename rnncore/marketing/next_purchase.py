@@ -88,6 +88,7 @@ class NextPurchase(Task):
     example = "rnncore fit next-purchase shop.csv --customer client_id --time bought_at --item product --horizon 30"
     question = "Which item comes next, in the {horizon} after {origin}?"
     row = "customer"
+    judged_row = "next item"
     unit = "probability of the item ranked first"
     needs = ("item",)
     uses = ("item", "order")

@@ -25,7 +25,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import cases, features
+from rnncore.marketing import cases, features, leaks
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
@@ -47,7 +47,8 @@ class Outcome(Task):
 
     `predict` answers for the latest event of each customer, and for all events whose outcome is empty: time,
     probability, flagged (1 or 0). `verdict_` may say that a simple method would have done; `table_.reason` goes on with
-    what history and case are worth, and accuracy, precision, recall and F1 at the threshold.
+    what history and case are worth, accuracy, precision, recall and F1 at the threshold, and names columns that may
+    have been filled in after the outcome.
 
     >>> import polars as pl
     >>> rng = np.random.default_rng(0)
@@ -67,6 +68,7 @@ class Outcome(Task):
     )
     question = "What comes of the cases in the {horizon} after {origin}?"
     row = "case"
+    judged_row = "case"
     unit = "probability of the outcome"
     needs = ("outcome",)
     uses = (*cases.ROLES, "extras")
@@ -128,11 +130,16 @@ class Outcome(Task):
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """The cases after `origin` whose outcome was known when the log ended, and what came of them."""
-        y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
-        rows = np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
+        y, rows = self._outcomes(log, code), self._judges(log, origin, code)
+        known = log.last_day - span(self.known_after)
         _require_both(y[rows], f"after {origin} and by {known}" if self.known_after else f"after {origin}")
         judged = cases.encode(log, rows, code, self.latest, self.known_after)
         return judged._replace(target=self._target(y[rows]))
+
+    def _judges(self, log: EventLog, origin: np.datetime64, code: Code) -> NDArray[np.int64]:
+        """The positions of the cases that judge."""
+        y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
+        return np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Of everybody known at `at` the latest event, and all whose outcome is empty."""
@@ -193,8 +200,11 @@ class Outcome(Task):
         }
         said = {NETWORK: held.prediction[NETWORK], **says, CONSTANT: rivals[CONSTANT]}
         parts = compare(held.target, said, self.measure, reference=CONSTANT, groups=asked.group, seed=self.seed)
-        reason = f"{table.reason} {_worth(parts, asked.histories)} {self._flags(held)}"
-        return replace(table, reason=reason), held
+        words = [table.reason, _worth(parts, asked.histories), self._flags(held)]
+        if self.measure.ranks:  # of yes and no
+            own = cases.known_of(log, self._judges(log, origin, learned.code))
+            words.append(leaks.warning(*own, held.target, "Was this column known before the outcome", self.seed))
+        return replace(table, reason=" ".join(filter(None, words))), held
 
     def _flags(self, held: HeldOut) -> str:
         """What the flags of the network come to, in words."""

@@ -55,7 +55,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="verdict"><b>Verdict: {_text(judged.verdict)}.</b> {_text(judged.reason)}</p>',
-        f"<p>Judged on {counted(judged.customers, judged.of)}, on a window of which nothing was used for training"
+        f"<p>Judged on {judged.judged_on}, on a window of which nothing was used for training"
         f"{_text(rate)}. Trained until {task.trained_until_}; intervals of {100 * judged.confidence:g} %.</p>",
         "<h2>Every method on the same window</h2>",
         _table(judged.columns()),

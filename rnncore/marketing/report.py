@@ -46,7 +46,7 @@ def drawn(task: Task) -> bytes:
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    judged = f"Verdict: {task.verdict_}.  {counted(task.table_.customers, task.table_.of)}"
+    judged = f"Verdict: {task.verdict_}.  {task.table_.judged_on}"
     held = getattr(task, "held_out_", None)
     if held is None or task.table_.rate is None:
         _bars(left, task)

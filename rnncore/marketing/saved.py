@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import rnncore as rc
 from rnncore.errors import ContractError
 from rnncore.interop import models, safetensors
+from rnncore.interop.strict_json import Refused
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import Judgement
@@ -15,12 +17,14 @@ if TYPE_CHECKING:
     from rnncore.marketing.task import Task
 
 KIND = "task"
-PARTS = {"task", "arguments", "code", "model", "reading", "trained_until", "history", "judgement"}
+FORM = 1  # of what a file holds: one more whenever files written before could not be used, or would mean something else
+PARTS = {"made", "task", "arguments", "code", "model", "reading", "trained_until", "history", "judgement"}
 
 
 def describe(fitted: Task, used: Task) -> dict[str, Any]:
     """The description of a fitted task; used: the same task with the arguments of the fit."""
     return {
+        "made": {"form": FORM, "rnncore": rc.__version__},
         "task": used.name,
         "arguments": used.get_params(),
         "code": fitted.code_,
@@ -34,6 +38,7 @@ def describe(fitted: Task, used: Task) -> dict[str, Any]:
 
 def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
     """The arrays of a saved task; anything wrong with the description raises."""
+    require_form(metadata)
     if metadata.get("task") != kind.name or set(metadata) != PARTS:
         raise ContractError("task", kind.name, repr(metadata.get("task"))[:80], "load it with the task it belongs to")
     if type(metadata["arguments"]) is not dict or set(metadata["arguments"]) != set(kind.arguments()):
@@ -54,6 +59,15 @@ def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
     Judgement.from_json(metadata["judgement"])
     arrays = {f"params.{k}.{name}": row for k in range(task.seeds) for name, row in shapes.items()}
     return arrays | ({"calibration": ((task.calibration.size,), "float64")} if task.calibration.size else {})
+
+
+def require_form(metadata: dict[str, Any]) -> None:
+    """Refused unless a file was made in the form that is read."""
+    made = metadata.get("made")
+    form = made.get("form") if type(made) is dict else None
+    if type(form) is not int or form != FORM:
+        by = f"rnncore {str(made.get('rnncore'))[:20]}, in form {form}" if type(made) is dict else "an earlier rnncore"
+        raise Refused("version", f"made by {by}, and this one reads form {FORM}: fit the model again")
 
 
 def _word(value: Any) -> bool:

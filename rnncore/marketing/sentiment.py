@@ -60,6 +60,7 @@ class Sentiment(Task):
     )
     question = "How do they feel in the {horizon} after {origin}?"
     row = "text"
+    judged_row = "text"
     unit = "probability of the kind predicted"
     needs = ("text",)
     taught = ("outcome",)

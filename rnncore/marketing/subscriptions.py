@@ -77,6 +77,7 @@ class Subscriptions(Task):
     question = "Subscribed for the {horizon} after {origin}?"
     came = "were"
     row = "subscriber"
+    judged_row = "subscriber"
     unit = "probability that the next renewal is taken"
     needs = ("event",)
     uses = (*renewals.ROLES, "extras")

@@ -178,7 +178,14 @@ class Task(Parts):
         predictions |= {name: np.asarray(p)[counts] for name, p in rivals.items()}
         groups, of = self.drawn(asked, group, counts)
         table = compare(
-            target, predictions, self.measure, reference=self.reference, groups=groups, of=of, seed=self.seed
+            target,
+            predictions,
+            self.measure,
+            reference=self.reference,
+            groups=groups,
+            of=of,
+            row=self.judged_row,
+            seed=self.seed,
         )
         shown = {name: p for name, p in predictions.items() if name != CONSTANT}
         return table, HeldOut(origin, log.customers[group], np.asarray(target), shown)

@@ -4,7 +4,8 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 
     name, example     the word on the command line, and a command that works
     question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
-    row, unit         what a row of `predict` is, and what the number is that `explain` takes apart
+    row, judged_row   what a row of `predict` is, and one that is judged
+    unit              what the number is that `explain` takes apart
     needs             the roles of columns without which it cannot work, for example ("item",)
     taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
@@ -65,6 +66,7 @@ class Parts(BaseEstimator):  # type: ignore[misc]
     question: ClassVar[str] = "What comes in the {horizon} after {origin}?"
     came: ClassVar[str] = "had the outcome"
     row: ClassVar[str] = "customer"
+    judged_row: ClassVar[str] = "customer"
     unit: ClassVar[str] = "probability"
     needs: ClassVar[tuple[str, ...]] = ()
     taught: ClassVar[tuple[str, ...]] = ()

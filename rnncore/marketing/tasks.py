@@ -7,6 +7,7 @@ import os
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop import safetensors
+from rnncore.marketing import saved
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn
@@ -16,7 +17,6 @@ from rnncore.marketing.journey import Journey
 from rnncore.marketing.next_purchase import NextPurchase
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.outcome_kind import OutcomeKind
-from rnncore.marketing.saved import KIND
 from rnncore.marketing.segments import Segments
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.subscriptions import Subscriptions
@@ -46,13 +46,12 @@ def load(path: str | os.PathLike[str]) -> Task:
     found: list[str] = []
 
     def expect(metadata: dict[str, object]) -> safetensors.Expected:
+        saved.require_form(metadata)
         name = metadata.get("task")
         if not isinstance(name, str) or name not in TASKS:
             raise ContractError("task", checks.words(list(TASKS)), repr(name)[:80], "this version does not know it")
         found.append(name)
-        from rnncore.marketing import saved
-
         return saved.expect(TASKS[name], metadata)
 
-    safetensors.read(path, expect, kind=KIND)
+    safetensors.read(path, expect, kind=saved.KIND)
     return TASKS[found[0]].load(path)

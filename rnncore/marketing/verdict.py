@@ -75,6 +75,7 @@ def compare(
     reference: str = CONSTANT,
     groups: ArrayLike | None = None,
     of: str = "customer",
+    row: str = "customer",
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -82,7 +83,8 @@ def compare(
     """Compare predictions of the same rows by any measure; `judge` for a task of another kind than yes and no.
 
     target: (N,). predictions: by name, (N, ...) each; "rnn" is the network, `reference` the one that knows nothing.
-    groups: (N,) of integers, the customer (or what `of` says) of each row; None: each its own.
+    groups: (N,) of integers, the customer (or what `of` says) of each row; None: each its own. row: what a row
+    is about.
 
     ContractError where predictions are missing or not finite, DataError where all rows are of one customer.
 
@@ -111,7 +113,7 @@ def compare(
     verdict, reason = _decide(rivals, reference, measure.name)
     ordered = tuple(sorted(rivals.values(), key=lambda rival: rival.loss.value))
     rate = float(y.mean()) if measure.ranks else None
-    return Judgement(verdict, reason, ordered, many, rate, confidence, measure.name, of)
+    return Judgement(verdict, reason, ordered, many, rate, confidence, measure.name, of, len(y), row)
 
 
 def widening(many: int, confidence: float = 0.95) -> float:

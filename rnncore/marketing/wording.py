@@ -8,10 +8,11 @@ import polars as pl
 def counted(number: int, thing: str) -> str:
     """A number and its thing, in the plural where there is not one.
 
-    >>> counted(1, "day"), counted(1200, "customer")
-    ('1 day', '1,200 customers')
+    >>> counted(1, "day"), counted(1200, "customer"), counted(2, "series"), counted(3, "touch")
+    ('1 day', '1,200 customers', '2 series', '3 touches')
     """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    ending = "" if number == 1 or thing.endswith("s") else "es" if thing.endswith("ch") else "s"
+    return f"{number:,} {thing}{ending}"
 
 
 def in_columns(frame: pl.DataFrame) -> dict[str, list[str]]:

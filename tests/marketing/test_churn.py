@@ -15,6 +15,7 @@ from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import span
 from rnncore.marketing.learning import learn
 from rnncore.marketing.splits import cut
+from rnncore.marketing.tasks import load
 from rnncore.marketing.windows import windows
 
 START = datetime.date(2024, 1, 1)
@@ -355,6 +356,24 @@ def test_a_description_that_makes_no_sense_is_refused(file, tmp_path, key, value
     with pytest.raises(ModelFileError) as caught:
         Churn.load(tmp_path / "bad")
     assert caught.value.code in ("description", "names", "shape")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (None, r"made by an earlier rnncore, and this one reads form \d+: fit the model again"),
+        ({"form": 999, "rnncore": "7.1"}, "made by rnncore 7.1, in form 999, and this one reads form"),
+    ],
+)
+@pytest.mark.parametrize("read", [Churn.load, load])
+def test_a_file_in_another_form_is_refused_in_words(file, tmp_path, made, message, read):
+    shapes = {name: (a.shape, a.dtype) for name, a in Churn.load(file)._learned.pack().items()}
+    held, metadata = safetensors.read(file, lambda _: shapes, kind="task")
+    del metadata["made"]
+    safetensors.write(tmp_path / "old", held, metadata | ({"made": made} if made else {}), kind="task")
+    with pytest.raises(ModelFileError, match=message) as caught:
+        read(tmp_path / "old")
+    assert caught.value.code == "version"
 
 
 def test_what_is_not_fitted_is_not_saved(tmp_path):

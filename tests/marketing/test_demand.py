@@ -157,7 +157,7 @@ def test_values_below_zero_have_no_logarithm():
         Demand(horizon=14, scale="log", **SMALL).fit(log_of(np.arange(90.0) - 3, negative="keep"))
 
 
-@pytest.mark.parametrize(("many", "drawn"), [(20, "sequence"), (2, "block")])
+@pytest.mark.parametrize(("many", "drawn"), [(20, "series"), (2, "block")])
 def test_many_series_are_drawn_as_a_whole_and_few_in_blocks_of_a_season(many, drawn):
     rows = [(f"s{n:02d}", START + datetime.timedelta(days=d), float(d % 5)) for n in range(many) for d in range(40)]
     frame = pl.DataFrame(rows, schema=["who", "when", "paid"], orient="row")

@@ -166,3 +166,19 @@ def test_where_the_column_is_empty_every_case_is_answered(name):
     task = case.task.fit(EventLog(case.frame, **case.words))
     empty = EventLog(case.frame.with_columns(back=pl.lit(None, pl.String)), **case.words)
     assert pl.DataFrame(task.predict(empty)).height == case.frame.height
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_column_filled_in_after_the_outcome_is_named_beside_the_verdict(late):
+    rng = np.random.default_rng(0)
+    back, day = rng.uniform(size=600) < 0.3, rng.integers(0, 200, 600)
+    refund = np.where(back if late else rng.permutation(back), rng.gamma(2.0, 20.0, 600), 0.0)
+    who = rng.integers(0, 150, 600)
+    frame = pl.DataFrame({"who": who, "day": day, "refund": refund, "back": back.astype(int)})
+    frame = frame.with_columns(day=pl.lit(START) + pl.duration(days=pl.col("day")))
+    log = EventLog(frame, customer="who", time="day", extras=["refund"], outcome="back")
+    table = Outcome(horizon=60, **SMALL).fit(log).table_
+    assert ("Leak? Was this column known before the outcome: refund (alone" in table.reason) == late
+    judged = frame.filter(pl.col("day") > frame["day"].max() - datetime.timedelta(days=60))
+    assert table.judged_on == f"{len(judged)} cases of {judged['who'].n_unique()} customers"
+    assert str(table).startswith(table.judged_on)
