@@ -190,7 +190,9 @@ class Journey(Task):
             hands = self.handover(log)
         except DataError:  # no touch led to a conversion
             return found
-        found[CREDIT] = journey_views.of_credit(self.attribution(log, journeys_read=50))
+        credit = self.attribution(log, journeys_read=50)
+        found[CREDIT] = journey_views.of_credit(credit)
+        found["In which 95 % of it lies when journeys are drawn anew"] = journey_views.of_intervals(credit)
         found["Which channel hands over to which, in journeys that convert"] = journey_views.of_handover(*hands)
         return found
 

@@ -97,6 +97,14 @@ def of_credit(credit: Credit) -> Table:
     }
 
 
+def of_intervals(credit: Credit) -> Table:
+    """The intervals of that credit as columns of text."""
+    return {
+        "channel": list(credit.channels),
+        **{name: [f"{low:.1f} to {high:.1f}" for low, high in own] for name, own in credit.intervals.items()},
+    }
+
+
 def of_handover(channels: tuple[str, ...], count: Floats) -> Table:
     """Hand-overs as columns of text."""
     return {

@@ -3,6 +3,11 @@
 A network learns from all examples but those watched, stops by the loss of these, and is calibrated on the newest. Where
 the task does not say which are watched, they are the newest: the later window. The networks of several seeds are
 averaged before their outputs are calibrated.
+
+Where a tenth of the customers is watched, most of the newest were learned from. A network of 32 units is hardly too
+sure of them, and the watched alone are few: to calibrate on these is worse more often than not (log-loss on CDNOW .4135
+instead of .4115, on campaigns of complete_journey .345 instead of .336, on returns of online_retail_1 .416 instead of
+.419). One that learns texts by heart is, see `sentiment.py`.
 """
 
 from __future__ import annotations

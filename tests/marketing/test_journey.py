@@ -180,10 +180,10 @@ def test_a_wrong_argument_is_named(name, value):
         Journey(**{name: value}).check()
 
 
-def test_the_report_has_moments_transitions_credit_and_handover(fitted):
+def test_the_report_has_moments_transitions_credit_its_intervals_and_handover(fitted):
     task, log = fitted
     found = task.further(log)
-    assert len(found) == 4
+    assert len(found) == 5
     for table in found.values():
         assert len({len(column) for column in table.values()}) == 1
 
