@@ -245,8 +245,8 @@ RUNS = {
     "journey, channel_attribution, 60 days": lambda folder: (Journey, {"horizon": 60}, logs.paths_log(folder)),
 }
 
-# how settings other than the defaults were found: by the network's loss at an earlier origin, of which nothing that is
-# judged here was seen
+# what must be known of a table; how settings other than the defaults were found: by the network's loss at an earlier
+# origin, of which nothing that is judged here was seen
 CHOSEN = {
     "demand, bike_sharing": "Scale, latest and learning rate were chosen among 8 at the origin 2012-03-14, a day "
     "ahead; how bands are calibrated among 18 at that origin, by their coverage. The calendar holds the weather of the "
@@ -254,6 +254,8 @@ CHOSEN = {
     "demand, air_passengers": "Latest, units and epochs were chosen among 8 at the origin 1954-12-02.",
     "demand, orange_juice": "Latest and units were chosen among 4 at the origin 1992-04-16. Prices, deals and "
     "features are taken to be planned four weeks ahead.",
+    "contract-churn": "It reads the days of events and amounts, static columns and a calendar: not the plan, and not the "
+    "logins, which `subscriptions` reads above.",
     "journey, complete_journey": "Latest and learning rate were chosen among 3 at the origin 2017-09-03.",
 }
 
