@@ -1,5 +1,6 @@
 """What all tests share: the matrix of cells, options, twins and dtypes, the ONE table of tolerances, the data."""
 
+import gc
 import itertools
 import os
 import signal
@@ -25,11 +26,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what run
 class Dealing(loadscope.LoadScopeScheduling):
     """How pytest-xdist deals tests out to the workers: one by one, but together what shares something costly to make.
 
-    These are the files whose tests share a fitted model, and, in a file that runs on several notebooks or tasks, the
-    tests of each one.
+    These are the files whose tests share a fitted model, or the import of Keras, and, in a file that runs on several
+    notebooks or tasks, the tests of each one.
     """
 
-    BY_FILE = ("tests/marketing/", "tests/test_cli", "tests/test_gradcheck_page", "tests/sequences/test_parquet")
+    BY_FILE = (
+        *("tests/marketing/", "tests/test_cli", "tests/test_gradcheck_page", "tests/sequences/test_parquet"),
+        "tests/interop/test_keras3",
+    )
     BY_CASE = ("tests/test_notebooks.py", "tests/marketing/test_checklist.py")
 
     def _split_scope(self, nodeid):
@@ -49,6 +53,17 @@ class Dealing(loadscope.LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return Dealing(config, log)
+
+
+def pytest_collection():
+    """Look for no garbage while the tests are collected: that is a fifth of the time, and there is next to none."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Nor, from then on, among the modules and the ten thousand tests, which stay."""
+    gc.freeze()
+    gc.enable()
 
 
 settings.register_profile(

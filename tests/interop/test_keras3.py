@@ -14,14 +14,20 @@ from rnncore.interop.keras3 import ACTIVATIONS
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
-os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras", reason="keras is not installed (extra: peers)")
-if keras.backend.backend() != "torch":
-    pytest.skip("KERAS_BACKEND is not torch, whose autograd is the oracle here", allow_module_level=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def with_keras():
+    """Import Keras for the first of these tests and not with the file: 4 s of every worker, which one of them needs."""
+    global keras
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="keras is not installed (extra: peers)")
+    if keras.backend.backend() != "torch":
+        pytest.skip("KERAS_BACKEND is not torch, whose autograd is the oracle here")
 
 
 @pytest.fixture
-def double(monkeypatch):
+def double(with_keras, monkeypatch):
     """Let Keras compute float64 in float64: but for TensorFlow its matmul rounds 64 bits to 32, whatever floatx."""
     from keras.src.backend.common import dtypes
 
