@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import csv
 import datetime
-import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,7 +22,6 @@ import polars as pl
 from rnncore import checks
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import blocks
-from rnncore.marketing.wording import counted
 
 T = TypeVar("T")
 
@@ -174,18 +172,16 @@ class _File(NamedTuple):
         return _asked(path, kind, scanned)
 
     def require_cells(self) -> None:
-        """See `_require_cells`."""
+        """DataError unless each line of a CSV file has as many cells as its header."""
         if self.kind != "Parquet":
             many = len(self.names)
-            _asked(self.path, self.kind, lambda: _require_cells(self.path, self.separator, many, self.zipped))
+            _asked(self.path, self.kind, lambda: blocks.require_cells(self.path, self.separator, many, self.zipped))
 
     def require_single(self, names: Sequence[str]) -> None:
         """DataError where the header of a CSV file has one of these names twice."""
         if self.kind == "Parquet":
             return
-        with (gzip.open if self.zipped else open)(
-            self.path, "rt", encoding="utf-8-sig", errors="replace", newline=""
-        ) as file:
+        with blocks.lines(self.path, self.zipped, errors="replace") as file:
             written = next(csv.reader(file, delimiter=self.separator), [])
         twice = next((name for name in names if written.count(name) > 1), None)
         if twice is not None:
@@ -209,42 +205,6 @@ def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
         return question()
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
-
-
-def _require_cells(path: Path, separator: str, many: int, zipped: bool) -> None:
-    """DataError, naming the line, unless each line that is not blank has so many cells.
-
-    Separators outside quotes are counted line by line; only where that does not settle it, because a cell holds a line
-    break or quotes of its own, is the file parsed by Python's csv, which is slower.
-    """
-    whole: dict[str, Any] = {"has_header": False, "new_columns": ["line"], "separator": "\x1e", "quote_char": None}
-    lines, line = pl.scan_csv(path, glob=False, infer_schema=False, **whole), pl.col("line")
-    plain = line.str.replace_all('"[^"]*"', "")
-    odd = (plain.str.count_matches(separator, literal=True) != many - 1) | plain.str.contains('"', literal=True)
-    if lines.filter(odd).head(1).collect(engine="streaming").is_empty():
-        return
-    with (gzip.open if zipped else open)(path, "rt", encoding="utf-8", newline="") as file:
-        latest, before = [""], 0
-        rows = csv.reader(_noting(file, latest), delimiter=separator)
-        try:
-            for cells in rows:
-                where = f"{path.name}: line {before + 1}"
-                if cells and len(cells) != many:
-                    raise DataError(
-                        f"{where} has {counted(len(cells), 'cell')}, its header has {many}; correct the line, or put a "
-                        f"cell that holds {separator!r} in quotes"
-                    )
-                if rows.line_num == before + 1 and latest[0].count('"') % 2:
-                    raise DataError(f'{where} has a quote inside a cell; put the cell in quotes, and double it: ""')
-                before = rows.line_num
-        except csv.Error as error:
-            raise DataError(f"{path.name}: line {before + 1} cannot be read as CSV: {error}") from None
-
-
-def _noting(lines: Iterable[str], latest: list[str]) -> Iterator[str]:
-    """The lines as they come, the latest of them noted."""
-    for latest[0] in lines:
-        yield latest[0]
 
 
 def to_polars(series: Any, label: str) -> pl.Series:

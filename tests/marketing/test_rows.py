@@ -1,9 +1,12 @@
-"""The memory that a long log needs grows with its rows by a few times the bytes that are kept of each, and no more."""
+"""The memory that a long log, and a fit on it, need grows with the rows by a few times the bytes kept of each."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
+
+from rnncore.marketing import Churn, EventLog, learning
 
 pl = pytest.importorskip("polars")
 processes = pytest.importorskip("benchmarks.processes", reason="the benchmarks are not part of the package")
@@ -30,3 +33,16 @@ def test_a_log_is_read_in_memory_that_grows_by_less_than_six_times_what_is_kept(
         assert found["rows"] == many
         peaks[many] = found["bytes"] * many
     assert (peaks[300_000] - peaks[100_000]) / 200_000 < 6 * rows.KEPT  # at ten million rows it is 2.8 times
+
+
+def test_a_fit_needs_memory_that_grows_by_less_than_seven_times_what_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "CHUNK", 256)  # what a forward pass needs is the same for all long logs
+    churn, peaks = Churn(90, units=2, epochs=1, latest=10, batch_size=256, backend="numpy"), {}
+    for many in (3_000, 10_000, 30_000):  # in the first, modules are loaded
+        rows.make(many, tmp_path / "rows.csv")
+        log = EventLog(tmp_path / "rows.csv", **rows.WORDS)
+        tracemalloc.start()
+        churn.fit(log)
+        peaks[many] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (peaks[30_000] - peaks[10_000]) / 20_000 < 7 * rows.KEPT  # beside the log itself
