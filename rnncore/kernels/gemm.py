@@ -7,7 +7,8 @@ k in increasing order, whatever the number of rows, so a sequence's result does 
 
     tile     4 rows of c times 4 vectors of columns, kept in registers while k runs (16 of 32 of AVX-512); 8 times 2
              need 8 addresses of rows, too many for the other registers: 81 to 84 GFLOP/s against 97 to 102, in turns.
-             One or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W)
+             One or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W).
+             Few columns: 8 rows times half a vector (6 % of an LSTM with 8 features and 32 units)
     panel    a tile's columns of the right-hand matrix, all k of them one after another in memory
     depth    at most _DEPTH of k at a time: a panel of 128 kB then stays in the L2 cache while all rows pass; with 256,
              c is read and written twice as often (512 units: 78 GFLOP/s against 88)
@@ -28,10 +29,13 @@ from rnncore.typing import Array
 _PANEL_BYTES = VECTORS * VECTOR_BYTES
 _DEPTH = 512
 _FEW = 2  # rows that are computed one by one
+_THIN_ROWS = 8
 
 _NEXT = np.int64(1)  # like FIRST
 
 _tile_full, _tile_half, _tile_slim = tile(ROWS, VECTORS), tile(ROWS, VECTORS // 2), tile(ROWS, 1)
+_kept_half, _kept_slim = tile(ROWS, VECTORS // 2, full=VECTORS // 2), tile(ROWS, 1, full=1)
+_tile_thin = tile(_THIN_ROWS, 1, width=VECTOR_BYTES // 2)
 _tile_wide, _tile_narrow = tile(1, VECTORS, 8 // VECTORS), tile(1, VECTORS, 4 // VECTORS)  # of one row
 
 
@@ -42,7 +46,8 @@ def _panel(
 ) -> None:  # fmt: skip
     """start + a times one panel: `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile.
 
-    far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %).
+    far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %). The
+    panel's rows are then no wider than the tile: with gaps between them 32 columns ran at 59 GFLOP/s, not at 100.
     """
     c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
     for i in range(0, rows, ROWS):
@@ -53,6 +58,12 @@ def _panel(
                     prefetch(c, FIRST, c_i + r * c_row + j)
         if width > VECTORS // 2 * lane:
             _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                       width)  # fmt: skip
+        elif far and width > lane:
+            _kept_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                       width)  # fmt: skip
+        elif far:
+            _kept_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
                        width)  # fmt: skip
         elif width > lane:
             _tile_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
@@ -91,6 +102,19 @@ def _row(
                          _NEXT, live)  # fmt: skip
 
 
+@part
+def _thin(
+    rows: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, start: Any, start_0: Any, start_row: Any,
+    c: Any, c_0: Any, n: Any
+) -> None:  # fmt: skip
+    """start + a times one panel of which n columns, half a register at most, are used."""
+    a_row, c_row = a.shape[1], c.shape[1]
+    for i in range(0, rows, _THIN_ROWS):
+        live, a_i, s_i, c_i = min(_THIN_ROWS, rows - i), a_0 + i * a_row, start_0 + i * start_row, c_0 + i * c_row
+        _tile_thin(live, depth, a, a_i, a_row, _NEXT, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
+                   n)  # fmt: skip
+
+
 @inlined
 def _product(
     rows: Any, a: Any, a_start: Any, k_0: Any, depth: Any, k: Any, panels: Any, start: Any, start_0: Any,
@@ -108,6 +132,10 @@ def _product(
     else:
         for j in range(0, n, full):
             width, first = min(full, n - j), j * k + k_0 * full
+            if 2 * width <= lanes(c) and VECTOR_BYTES == 64:  # else both widths are as fast
+                _thin(rows, depth, a, a_start + k_0, panels, first, start, start_0 + j, start_row, c, c_start + j,
+                      width)  # fmt: skip
+                continue
             _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, first, start, start_0 + j, start_row,
                    c, c_start + j, width, False)  # fmt: skip
 
@@ -187,12 +215,14 @@ def add_kept(
     because its rows lie one page apart, and do not fit the table of pages (1.15 to 1.4 times as fast).
     """
     full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // ROWS
-    right = np.empty((min(k, _DEPTH), full), c.dtype)
+    room = np.empty(min(k, _DEPTH) * full, c.dtype)
     for k_0 in range(first, first + k, _DEPTH):
         depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * ROWS
         for j in range(0, n, full):
             width, column, c_0 = min(full, n - j), c_column + j, c_first * c.shape[1] + c_column + j
-            for q in range(0, full, lanes(b)):
+            wide = full if 2 * width > full else full // 2 if width > lanes(b) else lanes(b)
+            right = room[: depth * wide].reshape((depth, wide))
+            for q in range(0, wide, lanes(b)):
                 there = width - q if sums >= 0 else FIRST
                 total = load(c, sums, column + q, there)
                 for r in range(depth):

@@ -134,8 +134,9 @@ def _backward(
                 store(dh, first + n, j, rest, 0.0)
         keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
         keep_rows(rows, h, row, FIRST, H, left, free, G)
-        for matrix in (h, dy):
-            fetch_rows(matrix, row - N, rows * (t > 0))
+        if t > 0 and rows > 2:
+            for matrix in (x, h, dy, dx):
+                fetch_rows(matrix, row - N, rows)
         add_product(rows, da, free, FIRST, H, Wh_T, dh, first, FIRST, H)
         if ahead == 1:
             add_product(rows, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)

@@ -17,11 +17,12 @@ ROWS, VECTORS = (4, 4) if VECTOR_BYTES == 64 else (6, 2)  # 4 x 4 + 4 + 1 of 32 
 class _Code:
     """Writes the machine code of one tile: load `start`, add a[r, k] * panel[k, :] for all k, store it as c."""
 
-    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int) -> None:
+    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int, width: int, full: int) -> None:
         self.builder, self.rows, self.panels = builder, rows, panels
         self.each = range(vectors)  # of a panel
-        self.type = vector = Vector(element)
+        self.type = vector = Vector(element, width)
         self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
+        self.full = full * VECTOR_BYTES // self.bytes
         self.align = ir.Constant(ir.IntType(32), self.bytes)
 
     def integer(self, value: int) -> Any:
@@ -58,8 +59,8 @@ class _Code:
     ) -> None:  # fmt: skip
         """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
         builder, last = self.builder, self.builder.sub(live, self.integer(1))
-        width, none = self.integer(VECTORS * self.lanes), self.integer(0)
-        along = [self.integer(VECTORS * self.lanes * p) for p in range(self.panels)]
+        width, none = self.integer(self.full), self.integer(0)
+        along = [self.integer(self.full * p) for p in range(self.panels)]
         present = [builder.icmp_signed("<", j, columns) for j in along]  # a panel that is not there is the first one
         steps = [
             builder.select(there, builder.mul(self.integer(p), next_panel), none) for p, there in enumerate(present)
@@ -90,8 +91,11 @@ class _Code:
                 llvm_call(builder, name, ir.VoidType(), arguments)
 
 
-def tile(rows: int, vectors: int, count: int = 1) -> Any:
-    """Return an intrinsic that adds a tile of `rows` rows and `vectors` vectors of each of `count` panels."""
+def tile(rows: int, vectors: int, count: int = 1, width: int = VECTOR_BYTES, full: int = VECTORS) -> Any:
+    """Return an intrinsic that adds a tile of `rows` rows and `vectors` vectors of each of `count` panels.
+
+    width: the bytes of a vector; full: how many registers a row of a panel takes.
+    """
 
     @intrinsic
     def add_tile(
@@ -108,7 +112,7 @@ def tile(rows: int, vectors: int, count: int = 1) -> Any:
                 return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
 
             kinds = signature.args
-            code = _Code(builder, kinds[2].dtype, rows, vectors, count)
+            code = _Code(builder, kinds[2].dtype, rows, vectors, count, width, full)
             a, panel = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0)
             start, c = data(kinds[9], start, start_0), data(kinds[12], c, c_0)
             code.write(live, depth, a, a_row, a_k, panel, panels_next, start, start_row, c, c_row, columns)

@@ -40,12 +40,12 @@ VECTOR_BYTES = _vector_bytes()
 
 
 class Vector(types.Type):
-    """As many numbers of one float type as a register holds."""
+    """As many numbers of one float type as a register, or `bytes` of it, holds."""
 
-    def __init__(self, dtype: Any) -> None:
-        super().__init__(name=f"Vector({dtype})")
+    def __init__(self, dtype: Any, bytes: int = VECTOR_BYTES) -> None:
+        super().__init__(name=f"Vector({dtype}, {bytes})")
         self.dtype = dtype
-        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        self.lanes = bytes * 8 // dtype.bitwidth
         self.real = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
         self.machine = ir.VectorType(self.real, self.lanes)
         self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
