@@ -16,6 +16,12 @@ from rnncore.pooling import QUERIES
 EQUAL = TOLERANCE["equal in float64"]
 WORDS = {"backend": "numpy", "dtype": "float64"}
 MODELS = {word: right_layer(word, 3, 5) for word in LAYERS}
+PLAIN = {
+    "dense": rc.Dense(3, 2, dtype="float64"),
+    "dropout": rc.Dropout(0.5),
+    "embedding": rc.Embedding(7, 3, dtype="float64"),
+    "last": rc.Last(),
+}
 RNG = np.random.default_rng(0)
 
 
@@ -34,9 +40,9 @@ def test_a_model_with_it_is_saved_and_loaded(word, tmp_path):
     assert all(np.array_equal(loaded[name], params[name]) for name in params)
 
 
-@pytest.mark.parametrize("word", MODELS)
+@pytest.mark.parametrize("word", MODELS | PLAIN)
 def test_padding_is_inert_even_where_it_is_nan(word):
-    model = MODELS[word]
+    model = (MODELS | PLAIN)[word]
     p = random_problem(model)
     results = all_results(model, (p.params, p.x, p.state_0, p.lengths, p.dy, p.dstate_T))
     x = p.x.copy()

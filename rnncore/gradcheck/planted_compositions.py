@@ -34,7 +34,6 @@ BIDIRECTIONAL: list[Edit] = [
 
 _SPLIT = "self._split(params, dstate_T), cache.parts"
 _CALL = "grads, d, dstate = part.backward(own, part_cache, d, dstate)"
-_COLLECT = "dparams = {**{"
 
 STACK: list[Edit] = [
     ("states in reverse order", "dstate_0 = dstate + dstate_0", "dstate_0 = dstate_0 + dstate"),

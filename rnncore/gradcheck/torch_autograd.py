@@ -74,37 +74,9 @@ def run(
     import torch
 
     if isinstance(layer, (Recurrent, RecurrentDropout)):
-        cell = layer if isinstance(layer, Recurrent) else layer.layer
-        factors, stays = (None, []) if cell is layer else masks(layer, T or 0, len(rows), rng)  # type: ignore[arg-type]
-        ends, outputs = [], []
-        for n, row in enumerate(rows):
-            now, y = [s[n] for s in state], []
-            own = p if factors is None else {**p, "Wh": torch.tensor(factors[n])[:, None] * p["Wh"]}
-            for t, x in enumerate(row):
-                new = step(cell, own, x, now)
-                kept = [torch.tensor(stay[t, n]) for stay in stays]
-                now = [k * a + (1 - k) * b for k, a, b in zip(kept, now, new, strict=True)] if kept else new
-                y.append(now[0])
-            ends.append(now)
-            outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.state_sizes[0])))
-        return outputs, [torch.stack([end[k] for end in ends]) for k in range(len(state))]
+        return run_cell(layer, p, rows, state, T, rng)
     if isinstance(layer, (Stack, Bidirectional)):
-        sides: list[list[Torch]] = []
-        final: list[Torch] = []
-        at = 0
-        for key, part in layer.parts.items():
-            own = {name: p[f"{key}.{name}"] for name in part.parameter_shapes()}
-            given = [row.flip(0) for row in rows] if key == "backward" else rows
-            y, ends = run(part, own, given, state[at : at + len(part.state_sizes)], T, rng)
-            T = T if part.keeps_time else None
-            at, final = at + len(part.state_sizes), final + ends
-            rows = y if isinstance(layer, Stack) else rows
-            sides.append([row.flip(0) for row in y] if key == "backward" else y)
-        if isinstance(layer, Stack):
-            return rows, final
-        how = {"sum": torch.add, "mul": torch.mul, "ave": lambda a, b: (a + b) / 2}
-        how |= {"concat": lambda a, b: torch.cat([a, b], -1), "none": lambda a, b: torch.stack([a, b], 1)}
-        return [how[layer.merge](*pair) for pair in zip(*sides, strict=True)], final
+        return run_composition(layer, p, rows, state, T, rng)
     if isinstance(layer, Dense):
         return [row @ p["W"] + p["b"] for row in rows], []
     if isinstance(layer, Embedding):
@@ -119,6 +91,57 @@ def run(
         kept = torch.tensor((rng.random((N, D) if once else (T, N, D)) >= layer.rate) / (1 - layer.rate))
         return [row * (kept[n] if once else kept[: len(row), n]) for n, row in enumerate(rows)], []
     raise ContractError("method", "a layer that is also written in torch", repr(layer), "use another method")
+
+
+def run_cell(
+    layer: Recurrent | RecurrentDropout,
+    p: dict[str, Torch],
+    rows: list[Torch],
+    state: list[Torch],
+    T: int | None,
+    rng: Any,
+) -> tuple[list[Torch], list[Torch]]:
+    """Move each row on by itself, under masks where there are any."""
+    import torch
+
+    cell = layer if isinstance(layer, Recurrent) else layer.layer
+    factors, stays = (None, []) if cell is layer else masks(layer, T or 0, len(rows), rng)  # type: ignore[arg-type]
+    ends, outputs = [], []
+    for n, row in enumerate(rows):
+        now, y = [s[n] for s in state], []
+        own = p if factors is None else {**p, "Wh": torch.tensor(factors[n])[:, None] * p["Wh"]}
+        for t, x in enumerate(row):
+            new = step(cell, own, x, now)
+            kept = [torch.tensor(stay[t, n]) for stay in stays]
+            now = [k * a + (1 - k) * b for k, a, b in zip(kept, now, new, strict=True)] if kept else new
+            y.append(now[0])
+        ends.append(now)
+        outputs.append(torch.stack(y) if y else row.new_zeros((0, layer.state_sizes[0])))
+    return outputs, [torch.stack([end[k] for end in ends]) for k in range(len(state))]
+
+
+def run_composition(
+    layer: Stack | Bidirectional, p: dict[str, Torch], rows: list[Torch], state: list[Torch], T: int | None, rng: Any
+) -> tuple[list[Torch], list[Torch]]:
+    """Run the parts one after another, or both directions side by side."""
+    import torch
+
+    sides: list[list[Torch]] = []
+    final: list[Torch] = []
+    at = 0
+    for key, part in layer.parts.items():
+        own = {name: p[f"{key}.{name}"] for name in part.parameter_shapes()}
+        given = [row.flip(0) for row in rows] if key == "backward" else rows
+        y, ends = run(part, own, given, state[at : at + len(part.state_sizes)], T, rng)
+        T = T if part.keeps_time or isinstance(layer, Bidirectional) else None  # both directions begin with all steps
+        at, final = at + len(part.state_sizes), final + ends
+        rows = y if isinstance(layer, Stack) else rows
+        sides.append([row.flip(0) for row in y] if key == "backward" else y)
+    if isinstance(layer, Stack):
+        return rows, final
+    how = {"sum": torch.add, "mul": torch.mul, "ave": lambda a, b: (a + b) / 2}
+    how |= {"concat": lambda a, b: torch.cat([a, b], -1), "none": lambda a, b: torch.stack([a, b], 1)}
+    return [how[layer.merge](*pair) for pair in zip(*sides, strict=True)], final
 
 
 def oracle(

@@ -33,30 +33,14 @@ from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.interop.extras import library
+from rnncore.interop.keras_cells import ACTIVATIONS, KINDS, ours, theirs, words_of
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
-from rnncore.onnx_words import Word, activation
 from rnncore.recurrent import GRU, LSTM, RNN
 from rnncore.recurrent_dropout import RecurrentDropout
 from rnncore.shaping import Dropout, Last
-from rnncore.typing import Array, Grads, Params
+from rnncore.typing import Grads, Params
 from rnncore.wrappers import Bidirectional, Reversed
 
-KINDS: dict[str, tuple[type[Layer], type[Layer]]] = {
-    "SimpleRNN": (RNN, OnnxRNN),
-    "LSTM": (LSTM, OnnxLSTM),
-    "GRU": (GRU, OnnxGRU),
-}
-ACTIVATIONS: dict[str, Word] = {  # the names of Keras, with the numbers that it means by them
-    "tanh": "Tanh",
-    "sigmoid": "Sigmoid",
-    "relu": "Relu",
-    "linear": ("Affine", 1.0, 0.0),
-    "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
-    "elu": ("Elu", 1.0),
-    "leaky_relu": ("LeakyRelu", 0.2),
-    "softsign": "Softsign",
-    "softplus": "Softplus",
-}
 WEIGHTS = ("kernel", "recurrent", "bias")
 IN_TRAINING = "it belongs to the training, not to the layer: take it off and add it to your loss"
 # what a layer may say only so; the advice where it says something else
@@ -117,7 +101,7 @@ def to_keras(layer: Layer, params: Params) -> KerasLayer:
     inside = layer.layer if isinstance(layer, (Bidirectional, Reversed)) else layer
     prefix, cell, words = _apart(inside)
     (name,) = (name for name, kinds in KINDS.items() if isinstance(cell, kinds))
-    words |= {"dtype": dtype.name, "go_backwards": isinstance(layer, Reversed), **_words(cell)}
+    words |= {"dtype": dtype.name, "go_backwards": isinstance(layer, Reversed), **words_of(cell)}
     keras = library("keras", "peers")
     made = getattr(keras.layers, name)(cell.H, **words)
     ends = ["inner."] if isinstance(layer, Reversed) else [""]
@@ -127,7 +111,7 @@ def to_keras(layer: Layer, params: Params) -> KerasLayer:
     made.build((None, None, cell.D))
     parts = [made.forward_layer, made.backward_layer] if len(ends) == 2 else [made]
     for part, end in zip(parts, ends, strict=True):
-        part.set_weights(_theirs(cell, {own: params[end + prefix + own] for own in cell.parameter_shapes()}))
+        part.set_weights(theirs(cell, {own: params[end + prefix + own] for own in cell.parameter_shapes()}))
     return made
 
 
@@ -192,7 +176,7 @@ def _cell(layer: KerasLayer, told: dict[str, Any], backend: str) -> tuple[Layer,
     else:
         made = OnnxRNN(*sizes, [f], **words)
     cell = made.simple or made
-    return cell, _ours(cell, weights)
+    return cell, ours(cell, weights)
 
 
 def _apart(layer: Layer) -> tuple[str, Any, dict[str, Any]]:
@@ -214,53 +198,3 @@ def _apart(layer: Layer) -> tuple[str, Any, dict[str, Any]]:
         )
         raise ContractError("layer", expected, repr(layer), "write larger models part by part")
     return f"{key}." if key else "", cell, words
-
-
-def _words(cell: Any) -> dict[str, Any]:
-    """What Keras calls the options of a cell."""
-    words = {"reset_after": cell.options["reset"] == "after"} if isinstance(cell, (GRU, OnnxGRU)) else {}
-    if isinstance(cell, (RNN, LSTM, GRU)):
-        gates = {} if isinstance(cell, RNN) else {"recurrent_activation": "sigmoid"}
-        return {"activation": cell.options.get("activation", "tanh"), **gates, **words}
-    extras = [n for n in ("input_forget", "clip_cell", "peepholes") if cell.options.get(n)]
-    extras += [] if cell.clip is None else ["clip"]
-    if extras:
-        advice = "Keras has no such cell"
-        raise ContractError("layer", f"a cell without {', '.join(extras)}", repr(cell), advice)
-    if isinstance(cell, OnnxLSTM) and cell.activations[1] != cell.activations[2]:
-        advice = "an LSTM of Keras has one activation for both"
-        raise ContractError("activations", "the same for candidate and output", repr(cell.activations), advice)
-    known = {activation(word): name for name, word in ACTIVATIONS.items()}
-    for own in cell.activations:
-        if own not in known:
-            allowed = ", ".join(f"{one.name}({one.alpha:g}, {one.beta:g})" for one in known)
-            raise ContractError("activations", f"those that Keras has: {allowed}", repr(own), "choose one of them")
-    *gate, f = [known[own] for own in (cell.activations[:2] if isinstance(cell, OnnxLSTM) else cell.activations)]
-    return {"activation": f, **({"recurrent_activation": gate[0]} if gate else {}), **words}
-
-
-def _swapped(a: Array) -> Array:
-    """Blocks z r h as r z n, and back."""
-    first, second, n = np.split(a, 3, axis=-1)
-    return np.concatenate([second, first, n], axis=-1)
-
-
-def _ours(cell: Layer, weights: list[Array]) -> Grads:
-    """Our weights from kernel, recurrent kernel and bias, which may be missing."""
-    if "b" in cell.parameter_shapes():
-        Wx, Wh, *biases = weights
-        return {"Wx": Wx, "Wh": Wh, "b": biases[0] if biases else np.zeros(Wx.shape[1], Wx.dtype)}
-    Wx, Wh, *biases = [_swapped(w) for w in weights]
-    zeros = np.zeros(Wx.shape[1], Wx.dtype)
-    bias = biases[0] if biases else zeros
-    bx, bh = bias if bias.ndim == 2 else (bias, zeros)
-    return {"Wx": Wx, "Wh": Wh, "bx": bx.copy(), "bh": bh.copy()}
-
-
-def _theirs(cell: Any, own: Params) -> list[Array]:
-    """Kernel, recurrent kernel and bias from our weights."""
-    if "b" in own:
-        return [own["Wx"], own["Wh"], own["b"]]
-    bx, bh = own["bx"], own["bh"]
-    bias = np.stack([bx, bh]) if cell.options["reset"] == "after" else bx + bh
-    return [_swapped(w) for w in (own["Wx"], own["Wh"], bias)]

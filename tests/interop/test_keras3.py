@@ -10,7 +10,7 @@ from conftest import TOLERANCE, all_results, assert_equal_results, scaled_error
 import rnncore as rc
 from rnncore.gradcheck import random_problem
 from rnncore.interop import from_keras, to_keras
-from rnncore.interop.keras3 import ACTIVATIONS
+from rnncore.interop.keras_cells import ACTIVATIONS
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")

@@ -66,6 +66,14 @@ def test_torch_finds_the_same_derivatives_under_the_same_masks(name):
     assert report.ok, str(report)
 
 
+def test_torch_draws_the_masks_of_both_directions_of_a_stack_that_ends_without_time():
+    pytest.importorskip("torch")
+    model = rc.Bidirectional(rc.Stack(make("rnn-relu", dropout=0.4, zoneout=0.3), rc.Last()))
+    p = random_problem(model, 3)
+    report = gradcheck.check(model, p.params, p.x, p.state_0, p.lengths, "torch", dropout_seed=3)
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("name", BASIC)
 @given(
     seed=seeds,
