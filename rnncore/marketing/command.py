@@ -148,7 +148,7 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64) -> None:
 def print_further(task: Task, log: EventLog) -> None:
     """The tables that a task has beside its predictions, those of `Task.printed`."""
     for head, columns in task.further(log).items() if task.printed else ():
-        if head in task.printed:
+        if head.startswith(task.printed):
             table = _empty(*columns)
             for row in zip(*columns.values(), strict=True):
                 table.add_row(*map(escape, row))

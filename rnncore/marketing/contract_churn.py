@@ -52,6 +52,8 @@ class ContractChurn(ChurnHazard):
     question = "Contract kept for {horizon} after {origin}?"
     came = "kept it"
     unit = "probability of staying"
+    survived = "P(contract kept) for so many days from now"
+    printed = (survived,)
     needs = ("event",)
     unfit = ("bg/nbd",)
 

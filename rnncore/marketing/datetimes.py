@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import polars as pl
 
@@ -32,7 +33,7 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
     if column.dtype.is_integer() and time_format is None:
         raise DataError(
             f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
-            f'are dates, say how they are written, for example time_format="%Y%m%d"'
+            f"are dates, say how they are written, for example {_form(str(column.drop_nulls()[0]), '%Y%m%d')}"
         )
     if not column.dtype.is_integer() and column.dtype != pl.String:
         raise DataError(
@@ -49,10 +50,15 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
         if time_format is None:
             wanted = (
                 "an ISO date (2010-12-31, or 2010-12-31 08:26:00); if all are written in another way, "
-                'say so, for example time_format="%d/%m/%Y %H:%M"'
+                f"say so, for example {_form(text[row - 1], '%d/%m/%Y %H:%M')}"
             )
         raise DataError(f"{label}: {str(column[row - 1])!r} in row {row} of {column.name!r} is not {wanted}")
     return _within_years(parsed, label)
+
+
+def _form(shown: str, usual: str) -> str:
+    """How a time that looks like this may be written, in the words of a message."""
+    return 'time_format="%s" (seconds since 1970)' if re.fullmatch(r"\d{9,10}", shown) else f'time_format="{usual}"'
 
 
 def _within_years(times: pl.Series, label: str) -> pl.Series:

@@ -41,7 +41,7 @@ from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)
-FORECASTS = "The forecasts (of the first series, where there are many)"
+FORECASTS = "The forecasts"
 EFFECTS = "What the calendar changes in the forecasts"
 FEW = 20
 
@@ -251,13 +251,22 @@ class Demand(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The forecasts of the first series, and the effects of the calendar."""
-        shown: dict[str, Mapping[str, list[str]]] = {FORECASTS: in_columns(self._first(log))}
+        shown: dict[str, Mapping[str, list[str]]] = {self._head(log): in_columns(self._first(log))}
         found = self.effects(log)
         return shown | ({EFFECTS: series_effects.table(found)} if found else {})
 
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The forecasts of the first series, after the values before them."""
-        return {FORECASTS: series_views.drawn(self._ready(log, None)[1], self._first(log), self.latest)}
+        return {self._head(log): series_views.drawn(self._ready(log, None)[1], self._first(log), self.latest)}
+
+    def _head(self, log: EventLog) -> str:
+        """What the forecasts that are shown are called."""
+        many = len(log.customers)
+        return (
+            FORECASTS
+            if many <= series_views.SHOWN
+            else f"{FORECASTS} of the first {series_views.SHOWN} of {many:,} series"
+        )
 
     def _first(self, log: EventLog) -> pl.DataFrame:
         return pl.DataFrame(self.predict(log)).head(series_views.SHOWN * self.ahead)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -37,7 +37,6 @@ from rnncore.marketing.wording import in_columns
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 MOST = 12  # intervals
-SURVIVAL = "P(no event) until so many days from now"
 
 
 def _fit(outputs: Floats, target: Floats) -> Floats:
@@ -74,7 +73,8 @@ class ChurnHazard(Churn):
     name = "churn-hazard"
     example = "rnncore fit churn-hazard shop.csv --customer client_id --time bought_at --value amount --horizon 90"
     calibration = HAZARDS
-    printed = (SURVIVAL,)
+    survived: ClassVar[str] = "P(no event) until so many days from now"
+    printed = (survived,)
     loss = staticmethod(discrete_hazard)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
@@ -147,7 +147,7 @@ class ChurnHazard(Churn):
         curve = pl.DataFrame(self.survival(log, days.tolist())).drop(log.columns["customer"])
         shown = {"days from now": days.astype(int), "mean": curve.mean().row(0)}
         shown |= {f"{q:.0%} of customers below": curve.quantile(q).row(0) for q in (0.1, 0.9)}
-        return {SURVIVAL: in_columns(pl.DataFrame(shown))}
+        return {self.survived: in_columns(pl.DataFrame(shown))}
 
     def _hazards(self, log: EventLog, at: Day | None) -> Any:
         task, work, origin = self._ready(log, at)

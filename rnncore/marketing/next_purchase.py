@@ -73,7 +73,7 @@ class NextPurchase(Task):
     had before. available: the items that can come; None: all. candidates: so many items, drawn by popularity, stand in
     the loss against the right one, corrected for how often they are drawn (`losses.drawn_softmax`); 0: all items; None:
     all up to 10,000, and 1,000 of more. `predict` gives item_1 to item_k and probability_1 to
-    probability_k; where fewer can come, the item is empty and its probability 0.
+    probability_k, or to as many as there are items; where fewer can come, the item is empty and its probability 0.
 
     >>> import polars as pl
     >>> rows = [(n, f"2024-01-{d + 1:02d}", f"i{(n + d) % 4}") for n in range(40) for d in range(20)]
@@ -234,7 +234,7 @@ class NextPurchase(Task):
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """The k best items and their probabilities."""
         names, barred = np.array(["", *asked.facts.names], object), asked.facts.barred
-        order = np.argsort(-np.where(barred, -1.0, prediction), axis=1, kind="stable")[:, : self.k]
+        order = np.argsort(-np.where(barred, -1.0, prediction), axis=1, kind="stable")[:, : min(self.k, len(names) - 1)]
         sure = np.take_along_axis(prediction, order, axis=1)
         item = np.where(np.take_along_axis(barred, order, axis=1), "", names[order])
         found = {f"item_{k + 1}": item[:, k] for k in range(order.shape[1])}

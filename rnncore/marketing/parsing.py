@@ -91,6 +91,7 @@ def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_for
         checks.append(Check(kind, len(cells), repr(name)))
     elif role == "time" and not column.dtype.is_temporal():
         checks.append(Check("text as dates", len(cells), f"{name!r}: {time_format or 'ISO 8601'}"))
+    checks += _alike(role, cells)
     zone = getattr(came, "time_zone", None)
     if role == "time" and zone is not None:
         checks.append(Check("time zone", len(cells), f"{name!r}: days are counted by the clock of {zone}"))
@@ -100,6 +101,20 @@ def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_for
     if offsets:
         checks.append(Check("time zone", offsets, f"{name!r}: offset from UTC left off, the clock kept"))
     return checks
+
+
+def _alike(role: str, cells: pl.Series) -> list[Check]:
+    """A line where words differ only in the spaces around them: they are other words, which is seldom meant."""
+    if not isinstance(cells.dtype, pl.Enum):
+        return []
+    levels = cells.dtype.categories
+    bare = levels.str.strip_chars()
+    twice = levels.filter(bare.is_duplicated())
+    if not len(twice):
+        return []
+    pair = levels.filter(bare == twice[0].strip()).to_list()[:2]
+    rows = int(cells.is_in(twice.cast(cells.dtype)).sum())
+    return [Check(f"{role} alike but for spaces", rows, f"kept apart, as {pair[0]!r} and {pair[1]!r}")]
 
 
 def _written(column: Parted, label: str, time_format: str | None) -> tuple[int, int]:
@@ -160,6 +175,8 @@ def parse_number(column: pl.Series, label: str) -> pl.Series:
         shown = str(column[row - 1])
         comma = re.fullmatch(_COMMA, shown.strip()) is not None
         advice = "write it with a decimal point" if comma else "correct or remove it"
+        if not comma and re.search(r"\d", shown):
+            advice = "write a number alone: a decimal point, no currency sign, nothing between thousands"
         raise DataError(
             f"{label}: {column[row - 1]!r} in row {row} of {column.name!r} is not a finite number; {advice}"
         )

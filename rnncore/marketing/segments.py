@@ -53,7 +53,8 @@ PROFILES = "The segments, each with the customer nearest its centre"
 class Segments(Churn):
     """Customers in groups that are alike; arguments beside those of `Task`:
 
-    by: "history", "future" or "static", see the head of this file. groups: how many. code: numbers that stand for a
+    by: what makes them alike: "history", "future" (what is expected of them) or "static" (their own columns, of a
+    table given as static). groups: how many. code: numbers that stand for a
     customer. rounds: of Deep Embedded Clustering; 0 leaves k-means as it is.
 
     `predict` gives segment (1 to `groups`), membership (of that segment, the soft assignment) and return_rate (of the

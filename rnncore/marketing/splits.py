@@ -194,7 +194,9 @@ def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, bac
     whole = days_between(first, last)
     if test is None:
         longest = (whole - back) // (reach + 1)
-        need = f"training, calibration and test windows one after another need {back + (reach + 1) * horizon}"
+        between = f", and {counted(back, 'day')} for calibration and further origins" if back else ""
+        windows = f"{reach + 1} windows of it one after another (the last to judge by{between})"
+        need = f"{windows} need {back + (reach + 1) * horizon}"
     else:
         before, after = days_between(first, test), days_between(test, last)
         longest = min(after, (before - back) // reach)

@@ -124,7 +124,16 @@ def read_calendar(
     ids = keys[0].to_numpy()[order] if len(keys) == 2 else None
     day = days.to_numpy().astype("datetime64[D]")[order]
     made = Calendar(columns.take(order.astype(np.int64)), day, ids, raw.label)
-    return made, [Check("calendar days", len(days), ""), *checks]
+    gone = _without_row(day, ids)
+    gaps = [Check("calendar: days without row", gone, "between its first and its last; empty")] if gone else []
+    return made, [Check("calendar days", len(days), ""), *gaps, *checks]
+
+
+def _without_row(day: NDArray[np.datetime64], ids: Array | None) -> int:
+    """How many days are left out of a calendar by day, of each customer if it has some; days sorted within them."""
+    step = np.diff(day).astype(np.int64)
+    step = step if ids is None else step[ids[1:] == ids[:-1]]
+    return int((step - 1).sum()) if len(step) and step.min() == 1 else 0
 
 
 def _ids(raw: Raw, customer: str, customers: Array) -> pl.Series:

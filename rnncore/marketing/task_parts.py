@@ -11,7 +11,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     uses              the roles of columns that it reads where they are there
     fewest            so many customers a log must have
     judged_over       so many horizons after an origin are needed to judge there
-    printed           which tables of `further` the command line prints
+    printed           how the headings of those tables of `further` begin that the command line prints
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
     calibration       how outputs become what is judged (calibration.py)
     loss              a pair of `rnncore.losses`

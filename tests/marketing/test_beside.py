@@ -58,6 +58,16 @@ def test_an_event_shows_its_day_and_the_closing_step_the_mean_of_the_days_ahead(
     assert encoded == pytest.approx([*told[:2], ahead, *told[2:], ahead], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("days", "gone"), [(range(20), None), ([0, 1, 2, 5, 6], 2), (range(0, 20, 7), None), ([19, 0, 1], 17)]
+)
+def test_days_that_a_calendar_by_day_leaves_out_are_counted(days, gone):
+    dates = [START + datetime.timedelta(days=d) for d in days]
+    calendar = pl.DataFrame({"when": dates, "warmth": [1.0] * len(dates)})
+    lines = {check.name: check.rows for check in log_of(calendar=calendar).quality()}
+    assert lines.get("calendar: days without row") == gone
+
+
 def test_a_calendar_by_customer_is_read_for_each():
     dates = [START + datetime.timedelta(days=d) for d in range(20)]
     rows = {"who": ["a"] * 20 + ["b"] * 20, "when": dates * 2, "price": [1.0] * 20 + [5.0] * 20}

@@ -30,6 +30,11 @@ def still(log, day):
     return sorted(set(frame["who"]) - set(gone))
 
 
+def test_its_curve_is_called_what_it_is(fitted, log):
+    (head,) = fitted.further(log)
+    assert head == "P(contract kept) for so many days from now" and head.startswith(fitted.printed)
+
+
 def test_only_contracts_that_run_are_answered_for(fitted, log):
     day = datetime.date(2024, 5, 1)
     assert fitted.predict(log, at=day)["who"].to_list() == still(log, day)

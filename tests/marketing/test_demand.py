@@ -179,7 +179,13 @@ def test_a_wrong_argument_is_named(name, value):
 
 def test_the_report_has_the_effects_of_the_calendar(case):
     task, frame, words = case
-    forecasts, effects = task.further(EventLog(frame, **words)).values()
+    found = task.further(EventLog(frame, **words))
+    forecasts, effects = found.values()
+    many = frame["who"].n_unique()
+    head = "The forecasts" if many <= 4 else f"The forecasts of the first 4 of {many} series"
+    assert next(iter(found)) == head and head.startswith(task.printed)
+    few = EventLog(frame.filter(pl.col("who").is_in(["s0", "s1"])), **words)
+    assert next(iter(task.further(few))) == "The forecasts"
     assert effects["what"] == ["holiday = 1"]
     assert forecasts["who"] == [f"s{n}" for n in range(4) for _ in range(3)]
 

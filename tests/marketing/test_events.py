@@ -572,11 +572,28 @@ NOON = "2024-01-01T12:00:00"
         ("id;t;v\n1;2024-01-01;1,5\n", {"separator": ";"}, "'1,5' in row 1 of 'v'.*decimal point"),
         ('id,t,v,x\n1,2024-01-01,1,"1,5"\n1,2024-01-02,1,2\n', {"extras": ["x"]}, "'x' holds.*decimal comma, as '1,5'"),
         ("id,t,v\n1,2024-13-01,1\n", {}, "'2024-13-01' in row 1"),
+        ("id,t,v\n1,1704110400,1\n", {}, 'time_format="%s" .seconds since 1970'),
+        ("id,t,v\n1,2024-01-01,$4500.00\n", {}, "'.4500.00' in row 1 of 'v'.*no currency sign"),
+        ('id,t,v\n1,2024-01-01,"4,500.00"\n', {}, "'4,500.00' in row 1 of 'v'.*nothing between thousands"),
     ],
 )
 def test_a_file_that_would_be_guessed_at_is_refused(tmp_path, text, words, message):
     with pytest.raises(DataError, match=message):
         log(csv(tmp_path, text), **words)
+
+
+def test_seconds_since_1970_are_read_when_told(tmp_path):
+    made = log(csv(tmp_path, "id,t,v\n1,1704110400,1\n"), time_format="%s")
+    assert str(made.time[0])[:19] == NOON
+
+
+def test_words_that_differ_in_spaces_are_told_apart_and_reported(tmp_path):
+    text = "id,t,v,way\na,2024-01-01,1,web\na ,2024-01-02,1, web\nb ,2024-01-03,1,web\n"
+    made = log(csv(tmp_path, text), channel="way")
+    assert made.customers.tolist() == ["a", "a ", "b "]
+    assert made.quality()["customer alike but for spaces"] == 2  # the space of "b " is no matter
+    assert made.quality()["channel alike but for spaces"] == 3
+    assert "kept apart, as ' web' and 'web'" in str(made.quality())
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

@@ -74,7 +74,7 @@ def test_the_simple_methods_by_hand():
 
 
 def test_what_was_seen_is_left_out(log, fitted):
-    task = NextPurchase(horizon=30, k=12, least=1, latest=4, exclude="seen", **SMALL).fit(log)
+    task = NextPurchase(horizon=60, k=12, least=1, latest=4, exclude="seen", **SMALL).fit(log)
     answer = pl.DataFrame(task.predict(log))
     item = log.category("item")
     for n, row in enumerate(answer.select(pl.col("^item_.*$")).rows()):
@@ -140,9 +140,9 @@ def test_what_cannot_come_is_never_answered_judged_or_ranked_before_anything(log
         answer = task.answer(score, asked._replace(target=None))
         names = ["", *fitted.code_["items"]]
         for row, who in enumerate(asked.group):
-            said = [answer[f"item_{k + 1}"][row] for k in range(13)]
+            said = [answer[f"item_{k + 1}"][row] for k in range(12)]
             can = [k for k in range(13) if not barred[row, k]]
-            assert said == [names[k] for k in sorted(can, key=lambda k: -score[row, k])] + [""] * (13 - len(can))
+            assert said == [names[k] for k in sorted(can, key=lambda k: -score[row, k])] + [""] * (12 - len(can))
             before = work.offsets[who] + np.searchsorted(work.day[slice(*work.offsets[who : who + 2])], origin, "right")
             if seen:
                 assert not set(item.levels[item.codes[work.offsets[who] : before]]) & set(said)
@@ -152,6 +152,14 @@ def test_what_cannot_come_is_never_answered_judged_or_ranked_before_anything(log
             ranks = rank(score, barred, asked.target)
             assert not barred[np.arange(len(ranks)), asked.target].any()
             assert (ranks <= (~barred).sum(axis=1)).all()
+
+
+def test_no_more_items_are_named_than_there_are():
+    log = chains(items=3)
+    task = NextPurchase(horizon=4, k=10, **SMALL).fit(log)
+    said = pl.DataFrame(task.predict(log))
+    assert said.columns[1:] == [f"{what}_{n}" for what in ("item", "probability") for n in (1, 2, 3)]
+    assert np.allclose(said.select("^probability_.*$").sum_horizontal(), 1)
 
 
 def test_answers_of_a_few_rows_at_a_time_are_those_of_all(log, fitted, monkeypatch):

@@ -94,8 +94,13 @@ def test_the_longest_horizon_named_works_and_the_next_does_not(shop, words):
 
 
 def test_horizon_longer_than_the_log_says_how_many_days_are_needed(shop):
-    with pytest.raises(DataError, match=r"one after another need 950;"):
+    with pytest.raises(DataError, match=r"3 windows .* and 50 days for calibration .* need 950;"):
         time_split(shop, 300, calibration_horizon=50, train_origins=2)
+
+
+def test_windows_are_counted_as_there_are(shop):
+    with pytest.raises(DataError, match=r"2 windows of it one after another \(the last to judge by\) need 600;"):
+        time_split(shop, 300)
 
 
 def test_no_horizon_works_on_one_day():
