@@ -60,7 +60,7 @@ def test_the_gradient_is_zero_at_the_optimum(sample, model):
     logs, steps = np.log(np.array(model.parameters_)), 1e-4 * np.eye(4)
 
     def total(at):
-        return _log_likelihood(np.exp(at), *sample[0]).mean()
+        return _log_likelihood(*sample[0])(np.exp(at)).mean()
 
     gradient = [(total(logs + step) - total(logs - step)) / 2e-4 for step in steps]
     assert np.abs(gradient).max() < 1e-6
@@ -83,7 +83,7 @@ def test_the_log_likelihood_is_the_mean_over_rate_and_chance_to_leave(x, t_x, T)
     if x:
         mean += np.mean(rate**x * np.exp(-rate * t_x)) * np.mean(leave * (1 - leave) ** (x - 1))
     one = tuple(np.array([number]) for number in (x, t_x, T))
-    assert np.exp(_log_likelihood(np.array(PUBLISHED), *one)[0]) == pytest.approx(mean, rel=1e-4)
+    assert np.exp(_log_likelihood(*one)(np.array(PUBLISHED))[0]) == pytest.approx(mean, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
