@@ -95,18 +95,7 @@ class CLV(Task):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        super().__init__(
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.of, self.discount, self.futures, self.interval = of, discount, futures, interval
 
     def check(self) -> CLV:

@@ -72,18 +72,7 @@ class ContractChurn(ChurnHazard):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        super().__init__(
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.cancel = cancel
 
     def check(self) -> ContractChurn:

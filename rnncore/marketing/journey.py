@@ -96,18 +96,7 @@ class Journey(Task):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        super().__init__(
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.convert, self.window = convert, window
 
     def check(self) -> Journey:

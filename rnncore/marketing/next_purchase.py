@@ -117,18 +117,7 @@ class NextPurchase(Task):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        super().__init__(
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.k, self.least, self.session, self.exclude, self.available = k, least, session, exclude, available
         self.candidates = candidates
 

@@ -74,19 +74,7 @@ class OutcomeKind(Outcome):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        Task.__init__(
-            self,
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.known_after = known_after
 
     def check(self) -> OutcomeKind:

@@ -91,18 +91,7 @@ class Segments(Churn):
         seeds: int = 1,
         backend: str = "numba",
     ) -> None:
-        super().__init__(
-            horizon,
-            units=units,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            latest=latest,
-            seed=seed,
-            seeds=seeds,
-            backend=backend,
-        )
+        self._share(locals())
         self.by, self.groups, self.code, self.rounds = by, groups, code, rounds
 
     def check(self) -> Segments:

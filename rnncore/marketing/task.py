@@ -86,6 +86,7 @@ class Task(Parts):
         test = task.origin(work)  # says why a log is too short
         code, told = task.told(work, test)
         asked = task.judged(work, test, code)
+        _report(progress, "simple methods", told, test)
         rivals = task.rivals(told, asked)
         learned = task._learn("judged", code, told, test, progress, checkpoint)
         del told  # of a long log there is no room for two
@@ -100,8 +101,7 @@ class Task(Parts):
         self, name: str, code: Code, told: Examples, end: np.datetime64, progress: bool, checkpoint: Any
     ) -> Learned:
         """The network of this name, and where it goes on from."""
-        if progress:
-            print(f"{name} network: {len(told.histories):,} examples until {end}", file=sys.stderr)
+        _report(progress, f"{name} network", told, end)
         file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
         return self.learned(code, told, progress=progress, checkpoint=file)
 
@@ -252,6 +252,11 @@ class Task(Parts):
                 "held-out scores of the fit"
             )
         return task, work, origin
+
+
+def _report(progress: bool, who: str, told: Examples, end: np.datetime64) -> None:
+    if progress:
+        print(f"{who}: {len(told.histories):,} examples until {end}", file=sys.stderr, flush=True)
 
 
 def _roles(reading: Mapping[str, Any], uses: tuple[str, ...]) -> list[str]:

@@ -31,11 +31,12 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 `features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
 use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
 their own: do not learn from it. The rest is in `task.py`. A task with arguments of its own writes an `__init__` that
-stores them unchanged, and adds to `check`.
+stores them unchanged, the shared ones by `_share`, and adds to `check`.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -103,6 +104,11 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.seeds = seeds
         self.backend = backend
+
+    def _share(self, given: Mapping[str, Any]) -> None:
+        """Keep those of the arguments given, the `locals()` of an `__init__`, that all tasks have."""
+        for name in list(inspect.signature(Parts.__init__).parameters)[1:]:
+            setattr(self, name, given[name])
 
     # what a task file says
 

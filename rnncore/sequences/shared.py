@@ -54,8 +54,10 @@ class Shared(Histories):
         lengths = self.end[rows] - self.begin[rows]
         steps = np.arange(lengths.max(initial=-1) + 1)[:, None]
         x = np.zeros((len(steps), len(rows), self.closing.shape[1]), self.closing.dtype)
-        t, k = np.nonzero(steps < lengths)
-        x[t[:, None], k[:, None], self.columns] = self.steps[self.begin[rows][k] + t]
+        live = steps < lengths
+        found = self.steps[(self.begin[rows] + steps)[live]]
+        for place, column in enumerate(self.columns):  # twice as fast as all at once
+            x[..., column][live] = found[:, place]
         x[lengths, np.arange(len(rows))] = self.closing[rows]
         return x
 
