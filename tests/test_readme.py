@@ -6,19 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "notebooks/README.md",
-    "rnncore/gradcheck/README.md",
-    "benchmarks/churn_cdnow.md",
-    "benchmarks/tasks.md",
-    "benchmarks/attribution.md",
-    "benchmarks/results.md",
-]
+HIDDEN = re.compile(r"(^|/)(\.|build/)")
+PAGES = [page for page in (p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.md")) if not HIDDEN.search(page)]
 
 
-@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_looked_at():
+    assert {"README.md", "CONTRIBUTING.md", "benchmarks/limits.md", "rnncore/layers/README.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
 def test_every_relative_link_leads_to_a_file(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
     missing = [link for link in links if not ((ROOT / page).parent / link).exists()]

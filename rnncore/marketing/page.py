@@ -2,7 +2,7 @@
 
 What it says: the question and the verdict; every rival; how the network learned; what it answers for this log (numbers
 by their quantiles, words and labels by how often each is given); one answer taken apart; what the task itself has to
-say of the log (`Task.further`); what was found in the log; and the gradient check of every array.
+say of the log (`Task.further`); what was found in the log; the gradient check of every array; and how it was asked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import polars as pl
 
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.command import check_gradients
+from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.report import COLOURS, as_png, drawn
@@ -51,16 +52,15 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
     answers = pl.DataFrame(task.predict(log, at))
     judged = task.table_
     title = f"{type(task).__name__}: {judged.verdict}"
-    rate = "" if judged.rate is None else f"; of them {judged.rate:.1%} {task.came}"
+    day = log.last_day if at is None else at
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="verdict"><b>Verdict: {_text(judged.verdict)}.</b> {_text(judged.reason)}</p>',
-        f"<p>Judged on {judged.judged_on}, on a window of which nothing was used for training"
-        f"{_text(rate)}. Trained until {task.trained_until_}; intervals of {100 * judged.confidence:g} %.</p>",
+        _judged(task),
         "<h2>Every method on the same window</h2>",
         _table(judged.columns()),
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
-        f"<h2>The network's answers: {counted(answers.height, task.row)}</h2>",
+        f"<h2>The network's answers: {counted(answers.height, task.row)}, asked on {_text(day)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
         *([] if answers.height > FEW else [_table(in_columns(answers))]),
         *(part for name, count in _labels(answers).items() for part in (f"<h3>{_text(name)}</h3>", _table(count))),
@@ -74,10 +74,27 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         f"<pre>{_text(check_gradients(task))}</pre>",
         "<h2>How it was asked</h2>",
         _table({"argument": list(task.get_params()), "value": [repr(v) for v in task.get_params().values()]}),
+        "<h2>What was read of the log</h2>",
+        _table({"word": list(task.reading_), "was": [_column(said) for said in task.reading_.values()]}),
     ]
     head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
     body = "\n".join(parts)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _judged(task: Task) -> str:
+    """The question that was judged in the fit, on how many and on what; `Task.origin` says where."""
+    judged, origin = task.table_, task.trained_until_ - span(task.horizon * task.judged_over)
+    question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
+    rate = "" if judged.rate is None else f"; of them {judged.rate:.1%} {task.came}"
+    return (
+        f"<p><b>{_text(question)}</b> Judged on {judged.judged_on}, on a window of which nothing was used for training"
+        f"{_text(rate)}. Trained until {task.trained_until_}; intervals of {100 * judged.confidence:g} %.</p>"
+    )
+
+
+def _column(said: str | list[str]) -> str:
+    return said if isinstance(said, str) else ", ".join(said)
 
 
 def _text(words: object) -> str:

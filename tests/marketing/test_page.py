@@ -38,6 +38,12 @@ def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, tex
         assert words in text
 
 
+def test_it_has_the_question_the_day_of_the_answers_and_the_columns_that_were_read(churn, log, text):
+    assert f"<b>Back within 30 days of {churn.held_out_.origin}?</b> Judged on" in text
+    assert f"asked on {log.last_day}</h2>" in text
+    assert "<td>customer</td><td>who</td>" in text
+
+
 def test_it_has_the_gradient_check_of_every_array(churn, text):
     assert all(re.search(rf"^ok .*{re.escape(name)} ", text, re.M) for name in churn.params_[0])
 
@@ -65,9 +71,10 @@ def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, l
     early.save(tmp_path / "model")
     purchases().with_columns(who="<b>" + pl.col("who")).write_csv(tmp_path / "log.csv")
     words = (tmp_path / "model", tmp_path / "log.csv")
-    result = run("report", *words, "--out", tmp_path / "page.html")
+    result = run("report", *words, "--out", tmp_path / "page.html", "--at", log.last_day - 5)
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    written = (tmp_path / "page.html").read_text()
+    assert written.startswith("<!DOCTYPE html>") and f"asked on {log.last_day - 5}</h2>" in written
     assert run("report", *words, "--out", tmp_path / "page.html").exit_code == 2
     result = run("explain", *words, "--of", "<b>c000", "--plot", tmp_path / "why.png")
     assert "completeness gap" in result.stdout and (tmp_path / "why.png").exists()
