@@ -45,3 +45,9 @@ def test_the_same_seed_draws_the_same_futures():
 def test_a_model_that_cannot_go_on_is_refused(model):
     with pytest.raises(ContractError, match="go on from its state"):
         futures(model, model.init(0), X.astype("float32"), noisy, steps=1)
+
+
+@pytest.mark.parametrize(("x", "lengths"), [(X[:0], None), (X, [5, 3, 0])])
+def test_a_row_without_a_step_has_nothing_to_begin_from(x, lengths):
+    with pytest.raises(ContractError, match="one step in each row, or more"):
+        futures(MODEL, PARAMS, x, noisy, steps=1, lengths=lengths)

@@ -31,7 +31,8 @@ def futures(
     draw(y, rng): from the outputs (M, F) of M rows, the next inputs (M, D) in the dtype of x. The histories are run
     once, their states carried on; a path goes on from what it has drawn itself (ancestral sampling; for counts of
     purchases: Valendin et al. 2022). lengths (N,), longest first: a row's future begins after its own last step.
-    ContractError where steps or paths is below 1, or the model cannot go on from a state (`model.streamable`).
+    ContractError where steps or paths is below 1, a row has no step, or the model cannot go on from a state
+    (`model.streamable`).
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(1, 4, backend="numpy"), rc.Dense(4, 1))
@@ -45,7 +46,10 @@ def futures(
         raise ContractError("model", "a model that can go on from its state", repr(model), advice)
     y, state = predict(model, params, x, lengths=lengths)
     N = x.shape[1]
-    last = len(x) - 1 if lengths is None else np.asarray(lengths) - 1
+    last = np.full(N, len(x) - 1) if lengths is None else np.asarray(lengths) - 1
+    if (last < 0).any():
+        advice = "what comes first is drawn from the output at a row's last step"
+        raise ContractError("lengths", "one step in each row, or more", "a row without any", advice)
     y, state = np.repeat(y[last, np.arange(N)], paths, axis=0), tuple(np.repeat(s, paths, axis=0) for s in state)
     drawn = []
     for _ in range(steps):

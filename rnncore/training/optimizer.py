@@ -31,17 +31,15 @@ SUM, AVERAGE = "sum", "average"
 
 
 def _matching(params: Params, grads: Params) -> None:
-    """Raise unless every parameter has a gradient of its shape and there is no other gradient."""
+    """Raise unless all are arrays of floats, every parameter has a gradient of its shape, and there is no other."""
     for name in sorted(set(params) ^ set(grads)):
         have, lack = ("parameter", "gradient") if name in params else ("gradient", "parameter")
         raise ContractError(
             "grads", f"a {lack} {name!r}", f"only a {have} of that name", "pass one gradient for each parameter"
         )
     for name, p in params.items():
-        if np.shape(p) != np.shape(grads[name]):
-            raise ContractError(
-                f"grads[{name!r}]", f"shape {np.shape(p)}", f"shape {np.shape(grads[name])}", "as its parameter"
-            )
+        checks.array(f"params[{name!r}]", p)
+        checks.array(f"grads[{name!r}]", grads[name], p.shape, None, "as its parameter")
 
 
 @dataclass(eq=False)

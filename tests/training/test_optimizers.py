@@ -191,8 +191,10 @@ def test_nan_in_a_gradient_gives_nan_in_the_parameter(optimizer):
         lambda g: g.update(extra=np.zeros(2)),
         lambda g: g.update(b=np.zeros(3)),
         lambda g: g.update(b=np.zeros((1, 4))),
+        lambda g: g.update(b=np.zeros(g["b"].shape, int)),
+        lambda g: g.update(b=g["b"].tolist()),
     ],
-    ids=["missing", "unknown", "shape", "broadcastable"],
+    ids=["missing", "unknown", "shape", "broadcastable", "integers", "list"],
 )
 def test_gradients_that_do_not_match_are_refused_and_change_nothing(optimizer, change):
     params, grads = problem()
@@ -200,6 +202,11 @@ def test_gradients_that_do_not_match_are_refused_and_change_nothing(optimizer, c
     with pytest.raises(ContractError):
         optimizer.step(params, grads[0])
     assert optimizer.steps == 0
+
+
+def test_integers_which_would_never_move_are_refused():
+    with pytest.raises(ContractError, match=r"params\['w'\]: expected dtype float32 or float64, received dtype int64"):
+        SGD(0.5).step({"w": np.array([1, 2])}, {"w": np.array([0.9, 0.9])})
 
 
 @pytest.mark.parametrize("optimizer", [o for o in ALL if o.slots], ids=lambda o: type(o).__name__)
