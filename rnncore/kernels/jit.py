@@ -12,10 +12,8 @@ import hashlib
 import importlib.util
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +24,7 @@ from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
 from rnncore.errors import ContractError
+from rnncore.kernels.helpers import MOST, calls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,7 +34,6 @@ _FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}
 
 _njit: Any = numba.njit
 
-_MAX_THREADS = 256
 _MAX_SHARDS = 16
 _ROWS_PER_SHARD = 32  # the packed weights are read once per shard and step: 16 rows cost 10 to 15 %
 _MAX_NUMBERS = 2**24  # 64 MB of float32: the shards' parts of the weights' gradients
@@ -148,37 +146,7 @@ def overload(name: Callable[..., Any]) -> Callable[[Function], Function]:
 # ------------------------------------------------------------------------------------------------------- threads
 
 
-class _Pool:
-    """Helper threads, started when first needed and forgotten in a forked child, where they do not exist."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.executor: ThreadPoolExecutor | None = None
-
-    def submit(self, work: Callable[[], None], copies: int) -> list[Future[None]]:
-        with self.lock:
-            if self.executor is None:
-                self.executor = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="rnncore")
-        futures: list[Future[None]] = []
-        try:
-            for _ in range(copies):
-                futures.append(self.executor.submit(work))
-        except RuntimeError:  # the interpreter is shutting down: those that are here do the work
-            pass
-        return futures
-
-
-_pool = _Pool()
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _forget_pool() -> None:
-    global _pool
-    _pool = _Pool()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
 
 
 def set_num_threads(n: int) -> None:
@@ -191,8 +159,8 @@ def set_num_threads(n: int) -> None:
     2
     """
     global _threads
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= _MAX_THREADS:
-        raise ContractError("n", f"an integer from 1 to {_MAX_THREADS}", repr(n), "it is a number of threads")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MOST:
+        raise ContractError("n", f"an integer from 1 to {MOST}", repr(n), "it is a number of threads")
     _threads = int(n)
 
 
@@ -251,13 +219,13 @@ def run(task: Callable[[int], None], shards: int, multiply_adds: float) -> None:
             task(shard)
 
     helpers = min(_threads, shards) - 1 if multiply_adds > _WORTH_A_THREAD else 0
-    futures = _pool.submit(work, helpers) if helpers > 0 else []
+    asked = calls(work, helpers)
     try:
         work()
     finally:
         waiting.clear()
-        started = [future for future in futures if not future.cancel()]
-        for future in started:
-            future.exception()
-    for future in started:
-        future.result()
+        for call in asked:
+            call.end()
+    for call in asked:
+        if call.error is not None:
+            raise call.error

@@ -1,6 +1,8 @@
 """Threads: the same bits on any number of them, several user threads, fork, and the shards."""
 
 import threading
+import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -13,7 +15,7 @@ from processes import run_script
 
 import rnncore as rc
 from rnncore.errors import ContractError
-from rnncore.kernels import jit
+from rnncore.kernels import helpers, jit
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +105,7 @@ def test_prediction_in_a_pool_of_the_users_own():
 def test_a_forked_child_computes_the_same():
     run_script("""
         import os
-        from rnncore.kernels import jit
+        from rnncore.kernels import helpers, jit
 
         jit._WORTH_A_THREAD = 0
         jit.set_num_threads(2)
@@ -142,6 +144,45 @@ def test_an_error_in_a_task_is_raised_and_the_pool_stays_usable(n):
     done = []
     jit.run(done.append, 8, np.inf)
     assert sorted(done) == list(range(8))
+
+
+def test_nobody_waits_for_a_helper_that_does_not_wake_up(monkeypatch):
+    class Sleeper(helpers._Helper):
+        def _live(self):
+            """Never."""
+
+    sleeper = Sleeper()
+    monkeypatch.setattr(helpers, "_idle", deque([sleeper]))
+    jit.set_num_threads(2)
+    for _ in range(2):
+        done = []
+        jit.run(done.append, 3, np.inf)
+        assert done == [0, 1, 2]
+        assert list(helpers._idle) == [sleeper]
+
+
+def test_a_helper_that_sleeps_keeps_nothing_of_what_it_did():
+    class Big:
+        def __call__(self):
+            pass
+
+    work = Big()
+    gone = weakref.ref(work)
+    for call in (helpers.Call(work), helpers.Call(work)):
+        call.done.acquire()
+    del work, call
+    for call in (helpers.Call(Big()), helpers.Call(Big())):  # by the same helpers: they are done with the first
+        call.end()
+    assert gone() is None
+
+
+def test_no_more_helpers_than_a_process_should_have(monkeypatch):
+    monkeypatch.setattr(helpers, "_idle", deque())
+    monkeypatch.setattr(helpers, "MOST", 0)
+    done = []
+    jit.set_num_threads(2)
+    jit.run(done.append, 3, np.inf)
+    assert done == [0, 1, 2]
 
 
 @pytest.mark.parametrize("n", [0, -1, 257, 1.5, True, "2", None])
