@@ -34,16 +34,17 @@ from rnncore.marketing import (
     Subscriptions,
 )
 from rnncore.marketing.judgement import NETWORK
+from rnncore.marketing.wording import counted
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# Tasks on real data
 
 Made by `python -m benchmarks.tasks`. Of the network: mean over the seeds, and the standard deviation; simple methods
 have no seed. "better by": loss of the method minus that of the network, of the first seed, with its 95 % interval from
-the paired bootstrap over customers (of demand over series, or, where there are fewer than 20, over blocks of time).
-Everything after the test origin was unseen when methods learned, and when the settings named below were chosen; but the
-recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), and which texts calibrate `sentiment`, were chosen with the judged
-window in sight. Simple methods run with their usual settings.
+the paired bootstrap over customers (where there are fewer than 20, of demand over blocks of time, of sentiment over
+texts). Everything after the test origin was unseen when methods learned, and when the settings named below were
+chosen; but the recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), and which texts calibrate `sentiment`, were chosen
+with the judged window in sight. Simple methods run with their usual settings.
 
 Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
 telco_churn; those of `clv` (what the network corrects, window of calibration, batch size, learning rate, intervals) at
@@ -272,8 +273,8 @@ def section(title, kind, arguments, log, seeds):
     lines = [
         f"## {title}",
         "",
-        f"{log!r}; test origin {fits[0].held_out_.origin}, {first.customers:,} {first.of}s judged; verdicts of {seeds} "
-        f"seeds: {', '.join(fit.verdict_ for fit in fits)}; {seconds:.0f} s a fit.",
+        f"{log!r}; test origin {fits[0].held_out_.origin}, {counted(first.customers, first.of)} judged; verdicts of "
+        f"{seeds} seeds: {', '.join(fit.verdict_ for fit in fits)}; {seconds:.0f} s a fit.",
         f"The first seed: {first.reason}",
         *(said for start, said in CHOSEN.items() if title.startswith(start)),
         "",

@@ -33,6 +33,7 @@ from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 FEW = 50  # texts, at least, that the temperature is measured on; else on all of the latest horizon
+MANY = 20  # customers, from which on they are a sample of all there might be, and drawn anew with all their texts
 
 
 class Sentiment(Task):
@@ -159,6 +160,10 @@ class Sentiment(Task):
         counts = np.bincount(told.target[newest], minlength=len(kinds))
         shares = (counts + 1) / (counts.sum() + len(kinds))
         return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
+
+    def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
+        """All texts of whom they are about; where these are few, as airlines are, each text by itself."""
+        return super().drawn(asked, group, counts) if len(np.unique(group)) >= MANY else (None, "text")
 
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The tokens of the customer's last text."""

@@ -100,6 +100,13 @@ def test_texts_that_were_read_calibrate_nothing_unless_there_are_few(texts, cali
     assert np.array_equal(told.newest, expected[calibrate])
 
 
+@pytest.mark.parametrize(("shops", "unit"), [(3, "text"), (20, "customer")])
+def test_texts_of_many_customers_are_drawn_together_and_of_few_each_by_itself(shops, unit):
+    group = np.arange(60) % shops
+    groups, of = Sentiment().drawn(None, group, np.ones(60, bool))
+    assert of == unit and (groups is None if unit == "text" else np.array_equal(groups, group))
+
+
 def test_simple_methods_give_probabilities_and_an_untold_kind_none():
     told, y = [["good"], ["bad"], ["good"], ["bad"]], np.array([2, 0, 2, 0])
     found = text.simple_methods(told, y, np.array([False, False, False, True]), [["good"], []], kinds=3)
