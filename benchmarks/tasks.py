@@ -46,6 +46,16 @@ texts). Everything after the test origin was unseen when methods learned, and wh
 chosen; but the recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), and which texts calibrate `sentiment`, were chosen
 with the judged window in sight. Simple methods run with their usual settings.
 
+The command line reads some of the files as they are; the others are put into rows of events by this script:
+
+    rnncore fit churn online_retail.parquet --customer CustomerID --time InvoiceDate --price UnitPrice --items Quantity
+      --missing drop --negative drop --horizon 90
+    rnncore fit next-purchase online_retail.parquet --customer CustomerID --time InvoiceDate --item StockCode
+      --missing drop --horizon 30
+    rnncore fit sentiment Tweets.csv --customer airline --time tweet_created --text text --outcome airline_sentiment
+      --horizon 1
+    rnncore leaks online_shoppers_intention.csv --outcome Revenue
+
 Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
 telco_churn; those of `clv` (what the network corrects, window of calibration, batch size, learning rate, intervals) at
 the origins 1997-05-16, 1997-06-02 and 1997-07-03 of CDNOW, all cut off at 1997-10-01.
