@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
-from rnncore.kernels.gemm import add_kept, add_product, affine, groups, keep_rows, pack, panels_of, room
-from rnncore.kernels.gru_weights import biases, packed_transposes, unstacked
-from rnncore.kernels.jit import forward_bounds, inlined, kernel, part, run, shard_bounds
+from rnncore.kernels.gemm import add_product, affine, groups, keep_rows, pack, panels_of, room
+from rnncore.kernels.gru_weights import biases, in_order, outer_kept, packed_transposes, unstacked
+from rnncore.kernels.jit import forward_bounds, inlined, kernel, run, shard_bounds
 from rnncore.kernels.rows import (
     BLOCK,
     FIRST,
@@ -187,40 +187,19 @@ def dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, 
         store(dh, n, j, rest, load(dh, n, j, rest) + dq_t * reset)
 
 
-@part
-def _outer(first: Any, used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """The weights' part of (5') or (4'), (2') and (1'): add the rows kept from `first` on to dW (D + H + 2, 3H).
-
-    left: x h q, as `keep_rows` writes them; da: n r z v.
-    """
-    of_h, of_q, bx, bh = groups(D), groups(D) + groups(H), D, D + H + 1
-    add_kept(first, used, left, FIRST, D, da, FIRST, H, dW, FIRST, 2 * H, bx)
-    add_kept(first, used, left, FIRST, D, da, H, 2 * H, dW, FIRST, FIRST, bx)
-    if after:
-        add_kept(first, used, left, of_h, H, da, H, 3 * H, dW, D + 1, FIRST, bh)
-    else:
-        add_kept(first, used, left, of_h, H, da, H, 2 * H, dW, D + 1, FIRST, bh)
-        add_kept(first, used, left, of_q, H, da, 3 * H, H, dW, D + 1, 2 * H, bh)
-
-
-@part
-def outer(used: Any, left: Any, da: Any, D: Any, H: Any, after: bool, dW: Any) -> None:
-    """`_outer` of a matrix left: x 1 h 1 q 1."""
-    kept = room(used, groups(D) + 2 * groups(H), dW)
-    keep_rows(used, left, FIRST, FIRST, D, kept, FIRST, FIRST)
-    keep_rows(used, left, FIRST, D + 1, H, kept, FIRST, groups(D))
-    if not after:
-        keep_rows(used, left, FIRST, D + H + 2, H, kept, FIRST, groups(D) + groups(H))
-    _outer(FIRST, used, kept, da, D, H, after, dW)
-
-
 @kernel
 def _backward(
-    x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx_T: Any, Wh_T: Any,
-    Wh_n_T: Any, after: bool, dy: Any, dh: Any, dx: Any, dW: Any
+    x: Any, h: Any, gates: Any, q: Any, live: Any, N: int, first: int, last: int, ahead: int, Wx: Any, Wh: Any,
+    Wh_n: Any, ready: bool, after: bool, dy: Any, dh: Any, dx: Any, dW: Any
 ) -> None:  # fmt: skip
-    """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked."""
+    """Walk back over the rows first to last - 1; dW (D + H + 2, 3H) receives dWx, dbx, dWh, dbh, stacked.
+
+    ready: Wx, Wh and Wh_n are those of `packed_transposes`, as rows, else of `in_order`.
+    """
     D, H = x.shape[1], h.shape[1]
+    Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
+    Wh_n_T = Wh_T if after else panels_of(Wh_n, FIRST, H, ready, True)
+    zeros = np.zeros((1, D), x.dtype)  # where the product into dx begins
     of_h, of_q = groups(D), groups(D) + groups(H)
     space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, of_q + groups(H), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h q
@@ -229,7 +208,7 @@ def _backward(
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if rows > free:
-            _outer(free, space - free, left, da, D, H, after, dW)
+            outer_kept(free, space - free, left, da, D, H, after, dW)
             free = FIRST + space
         free -= rows
         for n in range(rows):
@@ -254,10 +233,10 @@ def _backward(
                 dreset_before(gates, row + n, h, dq, n, dh, first + n, da, free + n)
             add_product(rows, da, free, H, 2 * H, Wh_T, dh, first, FIRST, H)  # (2')
         if ahead == 1:
-            add_product(rows, da, free, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)  # (1')
+            affine(rows, da, free, 3 * H, Wx_T, zeros, dx, row, D)  # (1')
         elif t == 0 or rows > free:
-            add_product(space - free, da, free, FIRST, 3 * H, Wx_T, dx, row, FIRST, D)
-    _outer(free, space - free, left, da, D, H, after, dW)
+            affine(space - free, da, free, 3 * H, Wx_T, zeros, dx, row, D)
+    outer_kept(free, space - free, left, da, D, H, after, dW)
 
 
 def backward(
@@ -270,16 +249,20 @@ def backward(
     bounds = shard_bounds(N, cache.lengths, (D + H + 2) * 3 * H)
     live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
-    dx = np.zeros((T, N, D), dh.dtype)
+    dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, D + H + 2, 3 * H), dh.dtype)
 
-    weights = packed_transposes(params, after)
+    weights, ready = in_order(params, after), len(dW) > 1
+    if ready:
+        Wx, Wh, Wh_n = packed_transposes(params, after)
+        weights = Wx[None], Wh[None], Wh_n[None]
     rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
     dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
     ahead = steps_ahead(N, cache.lengths)
 
     def task(s: int) -> None:
-        _backward(*rows, live, N, bounds[s], bounds[s + 1], ahead, *weights, after, dy_rows, dh, dx_rows, dW[s])
+        first, last, given = bounds[s], bounds[s + 1], (dy_rows, dh, dx_rows, dW[s])
+        _backward(*rows, live, N, first, last, ahead, *weights, ready, after, *given)
 
     run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 6 * H)
     return unstacked(dW[0] if len(dW) == 1 else dW.sum(axis=0), D), dx, (dh,)

@@ -6,7 +6,8 @@ from typing import Any
 
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product
-from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, outer, reset_gate, update_gate
+from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
+from rnncore.kernels.gru_weights import outer
 from rnncore.kernels.jit import part
 from rnncore.kernels.lstm import dlstm_cell, lstm_cell
 from rnncore.kernels.rows import FIRST, copy_row, fill_rows
@@ -104,6 +105,7 @@ def dstep(
     for n in range(rows):
         if kind == LSTM:
             dlstm_cell(gates, cs, n, R, flag, dnew, dhs, dcs, n, da, used + n)
+            dhs[n] = 0
         elif kind == GRU:
             dupdate_gate(gates, n, hs, dnew, dhs, n, da, used + n)
             if flag:

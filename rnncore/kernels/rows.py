@@ -25,7 +25,7 @@ def as_rows(array: Array, width: int) -> Array:
     """Return the array as a matrix with rows of `width` numbers: a view, or a copy where the layout is odd."""
     if not array.flags.carray:
         array = _writeable(array)
-    return array if array.shape[1:] == (width,) else array.reshape(array.size // width, width)
+    return array if array.ndim == 2 and array.shape[1] == width else array.reshape(-1, width)
 
 
 def _writeable(array: Array) -> Array:
