@@ -37,7 +37,13 @@ def with_paid(value):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(None, "--missing drop leaves such rows out"), (-3.0, "--negative drop leaves such rows out")],
+    [
+        (None, "--missing drop leaves such rows out, --missing keep keeps them as empty"),
+        (
+            -3.0,
+            "--negative drop leaves such rows out, for instance returns and cancellations; --negative keep keeps them",
+        ),
+    ],
 )
 def test_the_way_out_is_an_option(fit, value, words):
     message = last(fit(change=with_paid(value)))

@@ -109,6 +109,15 @@ def test_the_report_of_the_log_is_printed(folder):
     ]
 
 
+def test_a_column_that_goes_by_another_name_leads_to_its_option(folder):
+    pl.read_csv(folder / "log.csv").rename({"paid": "betrag"}).write_csv(folder / "log.csv")
+    result = predict(folder)
+    assert result.exit_code == 2
+    assert "has no column 'paid', which the model was fitted with; it has 'who', 'when'" in result.stderr
+    assert result.stderr.rstrip().endswith("if it goes by another name, name it: --value COLUMN")
+    assert predict(folder, "--value", "betrag").exit_code == 0
+
+
 @pytest.mark.parametrize("text", ["2024-12", "2024-12-31 12:00", "soon", "2024-02-30"])
 def test_at_must_be_a_whole_day(folder, text):
     result = predict(folder, "--at", text)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 import rnncore as rc
 from rnncore import checks
-from rnncore.errors import ContractError
+from rnncore.errors import ContractError, DataError
 from rnncore.interop.atomic import replacing, require_free
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
@@ -32,6 +32,7 @@ from rnncore.marketing.wording import counted
 
 console = Console()
 
+HOW = ("time_format", "missing", "negative", "separator")  # words of EventLog that name no column
 SHARED = "Those of `Task`, said like all others with --set NAME=VALUE, except --horizon, --seed and --seeds"
 
 
@@ -54,7 +55,7 @@ def described(name: str | None) -> Iterator[str]:
     for task in TASKS.values() if name is None else [TASKS[name]]:
         about = inspect.getdoc(task) or ""
         given = {argument: p.default for argument, p in task.arguments().items()}
-        yield f"{task.name}  {about.splitlines()[0]}"
+        yield f"{task.name}  {re.sub('; (the other )?arguments .*', '', about.splitlines()[0])}"
         if name is not None:
             own = about.partition("\n>>>")[0].strip().splitlines()[2:]
             shared = (inspect.getdoc(Task) or "").split("\n\n")[1].splitlines()
@@ -74,9 +75,16 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
     require_model_first(model, file)
     task = load(model)
     words = {**task.reading_, **said}
-    if taught := [role for role in task.taught if role in words and role not in said]:
-        there = header(file, words.get("separator", ","))  # what was learned need not be known of new rows
-        words = {role: name for role, name in words.items() if role not in taught or name in there}
+    there = header(file, words.get("separator", ","))
+    taught = [role for role in task.taught if role not in said]  # what was learned need not be known of new rows
+    words = {role: name for role, name in words.items() if role not in taught or name in there}
+    for role, name in task.reading_.items():
+        if role in words and role not in (*said, *HOW) and type(name) is str and name not in there and len(there) > 1:
+            shown = ", ".join(map(repr, there[:30]))
+            raise DataError(
+                f"{file.name} has no column {name!r}, which the model was fitted with; it has {shown}; if it goes by "
+                f"another name, name it when the log is made: {role}=..."
+            )
     events = EventLog(file, **words)
     print(events.quality())
     return task, events

@@ -133,7 +133,10 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     own = log.of(customer).until(at)
     if len(own) == 0:
         raise DataError(f"customer {customer!r} has no event on or before {at}")
-    asked = _last(task.asked(own, at, learned.code))
+    asked = task.asked(own, at, learned.code)
+    if len(asked.histories) == 0:
+        raise DataError(f"on {at} customer {customer!r} is asked about no more, as where a contract has ended")
+    asked = _last(asked)
     x = asked.histories.values
     model, params, x, blank = _numbers(task, learned, x)
     said = task.calibration.apply(_said(model, params, x[:, None])[0], learned.calibration)
@@ -151,8 +154,6 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
 
 def _last(asked: Examples) -> Examples:
     """The last question alone, its facts kept."""
-    if len(asked.histories) == 0:
-        raise DataError("nothing is asked of this customer on that day")
     keep = np.arange(len(asked.histories)) == len(asked.histories) - 1
     return asked.select(keep)._replace(facts=asked.facts)
 

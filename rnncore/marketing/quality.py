@@ -20,6 +20,7 @@ EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what s
 
 
 NUMBERS = ("value", "items", "price")  # the roles of columns that are added up
+RETURNS = 'leaves such rows out, for instance returns and cancellations; negative="keep" keeps them'
 NEEDED = ("customer", "time")  # without these an event cannot be kept
 
 
@@ -81,12 +82,14 @@ def sift(
     bad = {f"missing {role}": frame[role].is_null() for role in (*NEEDED, *numbers)}
     kept = {name for name in bad if missing == "keep" and name.split()[1] in numbers}
     refused = {name: mask for name, mask in bad.items() if name not in kept}
-    _refuse(refused, frame, label, names, missing, "leaves such rows out; or fill the cells in the source")
+    numeric = all(name.split()[1] in numbers for name, mask in refused.items() if mask.any())
+    keep_them = ', missing="keep" keeps them as empty' if numeric else ""
+    _refuse(refused, frame, label, names, missing, f"leaves such rows out{keep_them}; or fill the cells in the source")
     below = {f"negative {role}": (frame[role] < 0).fill_null(False) for role in numbers}
     if negative == "keep":
         kept |= set(below)
     else:
-        _refuse(below, frame, label, names, negative, "leaves such rows out, for instance returns and cancellations")
+        _refuse(below, frame, label, names, negative, RETURNS)
     keep = pl.repeat(True, frame.height, eager=True)
     for name, mask in (bad | below).items():
         done = "kept" if name in kept else "dropped"

@@ -41,6 +41,12 @@ def test_only_contracts_that_run_are_answered_for(fitted, log):
     assert 0 < len(still(log, day)) < len(log.until(day).customers)
 
 
+def test_who_has_left_is_not_explained_in_words(fitted, log):
+    gone = sorted(set(log.customers.tolist()) - set(fitted.predict(log)["who"].to_list()))[0]
+    with pytest.raises(DataError, match=f"customer {gone!r} is asked about no more, as where a contract has ended"):
+        fitted.explain(log, gone)
+
+
 def test_what_is_judged_is_whether_a_cancellation_came(fitted, log):
     held = fitted.held_out_
     gone = contracts().filter((pl.col("what") == "gone") & (pl.col("when") > held.origin.astype(object)))["who"]
