@@ -5,15 +5,17 @@ from cli_runs import NAMES, purchases, run
 
 from rnncore.marketing import task_parts
 
+SMALL = ["--set", "units=4", "--set", "epochs=2"]
+
 
 @pytest.fixture
 def fit(tmp_path):
-    """Call fit on a small log with further words; it writes to tmp_path/out unless told otherwise."""
+    """Call fit on a small log, with further words, for a small network; it writes to tmp_path/out unless told."""
     purchases(60).write_csv(tmp_path / "log.csv")
 
     def call(*words, horizon=60):
         out = [] if "--out" in words else ["--out", tmp_path / "out"]
-        return run("fit", "churn", tmp_path / "log.csv", *NAMES, "--horizon", horizon, *out, *words)
+        return run("fit", "churn", tmp_path / "log.csv", *NAMES, "--horizon", horizon, *SMALL, *out, *words)
 
     return call
 
@@ -39,7 +41,7 @@ def interrupted(fit, monkeypatch, tmp_path):
 def trained(result):
     """How many networks began at their first epoch."""
     assert result.exit_code == 0, result.output
-    return result.stderr.count("epoch 1/10")
+    return result.stderr.count("epoch 1/2")
 
 
 def test_a_run_leaves_no_folder_of_checkpoints(fit, tmp_path):

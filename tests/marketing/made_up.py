@@ -115,7 +115,7 @@ def people(customers=80):
     return pl.DataFrame({"who": who, "age": age, "city": city})
 
 
-SMALL = {"units": 4, "epochs": 2, "backend": "numpy"}
+SMALL = {"units": 4, "epochs": 2, "batch_size": 64, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
 WITH_TABLES = {**NAMES, "static": people(), "calendar": holidays(260)}
@@ -138,14 +138,12 @@ MADE_UP = {
     "contract-churn": lambda: Case(ContractChurn(horizon=30, cancel="gone", **SMALL), contracts(), WITH_EVENTS),
     "outcome": lambda: Case(Outcome(horizon=30, **SMALL), orders(), {**NAMES, "channel": "way", "outcome": "back"}),
     "outcome-kind": lambda: Case(
-        OutcomeKind(horizon=30, batch_size=64, **SMALL), three_ends(), {**NAMES, "channel": "way", "outcome": "back"}
+        OutcomeKind(horizon=30, **SMALL), three_ends(), {**NAMES, "channel": "way", "outcome": "back"}
     ),
     "next-purchase": lambda: Case(NextPurchase(horizon=30, k=3, latest=4, **SMALL), purchases(), WITH_ITEMS),
-    "segments": lambda: Case(
-        Segments(horizon=30, groups=3, code=2, rounds=1, batch_size=128, **SMALL), purchases(30), NAMES
-    ),
+    "segments": lambda: Case(Segments(horizon=30, groups=3, code=2, rounds=1, **SMALL), purchases(30), NAMES),
     "sentiment": lambda: Case(
-        Sentiment(horizon=30, batch_size=64, **SMALL),
+        Sentiment(horizon=30, **SMALL),
         remarks(),
         {"customer": "who", "time": "when", "text": "said", "outcome": "mood"},
     ),
