@@ -23,11 +23,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what run
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# cells that run on the kernel of another one
+SHARED = {"coupled_lstm": "peephole_lstm", "projected_lstm": "peephole_lstm", "layernorm_gru": "layernorm_lstm"}
+
+
 class Dealing(loadscope.LoadScopeScheduling):
     """How pytest-xdist deals tests out to the workers: one by one, but together what shares something costly to make.
 
-    These are the files whose tests share a fitted model, or the import of Keras, and, in a file that runs on several
-    notebooks or tasks, the tests of each one.
+    These are the files whose tests share a fitted model, or the import of Keras; in a file that runs on several
+    notebooks or tasks, the tests of each one; and what runs on one kernel: two workers that come to it at the same time
+    both compile it, which was a fifth of all compiling.
     """
 
     BY_FILE = (
@@ -35,11 +40,19 @@ class Dealing(loadscope.LoadScopeScheduling):
         "tests/interop/test_keras3",
     )
     BY_CASE = ("tests/test_notebooks.py", "tests/marketing/test_checklist.py")
+    BY_CELL = ("tests/layers/test_laws.py", "tests/kernels/test_threads.py", "tests/test_streaming.py")
+    TOGETHER = "tests/interop/onnx/"
 
     def _split_scope(self, nodeid):
         file, _, test = nodeid.partition("::")
+        if file.startswith(self.TOGETHER):
+            return self.TOGETHER
         if file.startswith(self.BY_CASE):
             return file + test[test.find("[") :]
+        if file.startswith(self.BY_CELL):
+            words = test.partition("[")[2].strip("]").split("-")
+            cells = (word for word in words if word in CELLS or word == "RecurrentDropout")
+            return next((f"{file}[{SHARED.get(cell, cell)}" for cell in cells), nodeid)
         return file if file.startswith(self.BY_FILE) else nodeid
 
     def mark_test_complete(self, node, item_index, duration=0):

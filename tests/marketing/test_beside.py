@@ -90,7 +90,8 @@ def test_static_columns_stand_in_the_closing_step_with_masks_and_levels():
 @pytest.mark.parametrize("kind", [Churn, ChurnHazard])
 def test_what_a_static_column_says_is_learned_by_the_network_and_by_the_simple_methods_that_read_it(kind):
     log = EventLog(visits(), **KINDS, static=people())
-    task = kind(**{**SMALL, "horizon": 25, "epochs": 6, "learning_rate": 0.05}).fit(log)
+    words = {"horizon": 25, "epochs": 6, "learning_rate": 0.05, "batch_size": None}
+    task = kind(**{**SMALL, **words}).fit(log)
     held = task.held_out_
     loss = {name: metrics.log_loss(held.target, p) for name, p in held.prediction.items()}
     assert max(loss["rnn"], loss["rfm, columns"], loss["rfm-windows, columns"]) < 0.85 * min(
