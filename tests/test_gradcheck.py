@@ -145,6 +145,19 @@ def test_with_entries_no_more_than_that_many_are_looked_at():
     assert {block.entries for block in report.blocks} == {3, 4}
 
 
+@pytest.mark.parametrize(("shape", "place"), [((400,), (123,)), ((20, 20), (7, 11)), ((20, 4, 5), (7, 1, 3))])
+def test_the_entry_with_the_largest_gradient_is_always_looked_at(shape, place):
+    v = np.ones(shape)
+    v[place] = 9.0
+
+    def backward(inputs, cache, upstream):
+        grads = 2 * inputs["v"] * upstream[0]
+        grads[place] *= 1 + 1e-9
+        return {"v": grads}
+
+    assert check_pair(lambda a: (((a["v"] ** 2).sum(),), None), backward, {"v": v}, entries=2).verdict == "fail"
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_right_code_in_float32_is_inconclusive_under_differences_and_wrong_code_fails(name, backend):
