@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncore.layers.elementary import dtanh, valid_steps, within
+from rnncore.layers.elementary import dtanh, row_ends, valid_steps, within
 from rnncore.typing import Array, Grads, Lengths, Params
 
 
@@ -45,7 +45,7 @@ def forward(
     Wk = params["Wk"]
     T, N, _ = x.shape
     A = Wk.shape[1]
-    ends = np.full(N, T) if lengths is None else lengths
+    ends = row_ends(lengths, T, N)
     valid, x = valid_steps((T, N), lengths), within(x, lengths)
 
     keys, e, w = np.zeros((T, N, A), x.dtype), np.zeros((T, N), x.dtype), np.zeros((T, N, 1), x.dtype)

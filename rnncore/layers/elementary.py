@@ -60,6 +60,11 @@ def live_rows(lengths: Lengths | None, T: int, N: int) -> list[int]:
     return [int(np.count_nonzero(lengths > t)) for t in range(T)]
 
 
+def row_ends(lengths: Lengths | None, T: int, N: int) -> Lengths:
+    """Return how many steps each row has, (N,): lengths, or T for all."""
+    return np.full(N, T) if lengths is None else lengths
+
+
 def valid_steps(shape: tuple[int, ...], lengths: Lengths | None) -> Array:
     """Return booleans of this shape, (T, N), or (N,) without time: True at a step before its row's end.
 

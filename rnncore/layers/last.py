@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncore.layers.elementary import row_ends
 from rnncore.typing import Array, Lengths
 
 
@@ -24,7 +25,7 @@ class LastCache(NamedTuple):
 def forward(x: Array, lengths: Lengths | None = None) -> tuple[Array, LastCache]:
     """Return y (N, D) and the cache."""
     T, N, D = x.shape
-    ends = np.full(N, T) if lengths is None else lengths
+    ends = row_ends(lengths, T, N)
     rows = np.flatnonzero(ends > 0)
     y = np.zeros((N, D), x.dtype)
     y[rows] = x[ends[rows] - 1, rows]  # (1)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncore.layers.elementary import valid_steps
 from rnncore.typing import Array, Lengths
 
 
@@ -47,8 +48,7 @@ class Plan(NamedTuple):
 
 def plan(mask: Array, lengths: Lengths | None = None) -> Plan:
     """Return what (1) and (2) say of mask (T, N)."""
-    T, N = mask.shape
-    valid = np.arange(T)[:, None] < (np.full(N, T) if lengths is None else lengths)
+    valid = valid_steps(mask.shape, lengths)
     live = valid & (mask.real >= 0.5)  # (1)
     k = np.cumsum(live, axis=0)  # (2)
     return Plan(live, valid, k, np.argsort(-live.sum(axis=0), kind="stable"), int(k.max(initial=0)))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncore.layers.elementary import valid_steps, within
+from rnncore.layers.elementary import row_ends, valid_steps, within
 from rnncore.typing import Array, Lengths
 
 
@@ -36,7 +36,7 @@ class MaxCache(NamedTuple):
 def mean_forward(x: Array, lengths: Lengths | None = None) -> tuple[Array, MeanCache]:
     """Return y (N, D) and the cache."""
     T, N, _ = x.shape
-    ends = np.full(N, T) if lengths is None else lengths
+    ends = row_ends(lengths, T, N)
     return within(x, lengths).sum(axis=0) / counts(ends, x), MeanCache(x, ends)  # (1)
 
 
@@ -49,7 +49,7 @@ def mean_backward(cache: MeanCache, dy: Array) -> Array:
 def max_forward(x: Array, lengths: Lengths | None = None) -> tuple[Array, MaxCache]:
     """Return y (N, D) and the cache."""
     T, N, D = x.shape
-    ends = np.full(N, T) if lengths is None else lengths
+    ends = row_ends(lengths, T, N)
     rows = np.flatnonzero(ends > 0)
     valid = valid_steps((T, N), lengths)[..., None]
     at, y = np.zeros((D, N), np.int64), np.zeros((N, D), x.dtype)

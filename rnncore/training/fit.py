@@ -51,12 +51,12 @@ def fit(
 ) -> tuple[Grads, History]:
     """Train and return (params, history); with `validation`, the params of the epoch with the lowest validation loss.
 
-    loss: as in `full_bptt`; one with an unbound argument `rng` gets a generator of (seed, epoch,
-    step). clip: the largest global norm of a gradient. k1, k2: truncated BPTT instead of full.
-    patience: stop after so many epochs without a lower validation loss. An optimiser with `average` is validated, and
-    returned, by its average. history: one record per epoch with "epoch",
-    "train_loss", "gradient_norm" (mean, before clipping), "gradient_norm_max" and "validation_loss"; no times, so that
-    equal runs have equal histories. A batch whose weights are all zero is passed over.
+    loss: as in `full_bptt`; one with an unbound argument `rng` gets a generator of (seed, epoch, step). clip: the
+    largest global norm of a gradient. k1, k2: truncated BPTT instead of full. patience: stop after so many epochs
+    without a lower validation loss. An optimiser with `average` is validated, and returned, by its average. history:
+    one record per epoch with "epoch", "train_loss", "gradient_norm" (mean, before clipping), "gradient_norm_max" and
+    "validation_loss"; no times, so that equal runs have equal histories. A batch whose weights are all zero is passed
+    over.
 
     `params` and `optimizer` are left as they are: the run works on copies.
 

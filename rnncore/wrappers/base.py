@@ -9,7 +9,7 @@ import numpy as np
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
-from rnncore.typing import Array, Grads, Lengths, Params, State
+from rnncore.typing import Array, Grads, Params, State
 
 
 class Composition(Layer):
@@ -133,8 +133,3 @@ def inner(grads: Grads) -> Grads:
 def unmerged(layer: object) -> bool:
     """Say whether a layer gives both directions apart."""
     return isinstance(layer, Composition) and layer.unmerged
-
-
-def moved(lengths: Lengths | None, T: int, N: int) -> Lengths:
-    """Return how many steps each row has: lengths, or T for all."""
-    return np.full(N, T) if lengths is None else lengths

@@ -8,8 +8,9 @@ import numpy as np
 
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
+from rnncore.layers.elementary import row_ends
 from rnncore.typing import Array, Grads, Lengths, Params, State
-from rnncore.wrappers.base import Wrapper, inner, moved
+from rnncore.wrappers.base import Wrapper, inner
 
 
 class LearnedStateCache(NamedTuple):
@@ -66,7 +67,7 @@ class LearnedState(Wrapper):
         if np.isnan(started).any():
             advice = "pass None, or the state that forward returned"
             raise ContractError(f"state_0[{len(state)}]", "0 or 1: whether the row has started", "NaN", advice)
-        steps = moved(lengths, len(x), N)
+        steps = row_ends(lengths, len(x), N)
         starts = (started[:, 0].real < 0.5) & (steps > 0)
         state = tuple(np.where(starts[:, None], s + params[f"state_{k}"], s) for k, s in enumerate(state))  # (1)
         y, state_T, cache = self.layer.forward(own, x, state, lengths, rng)

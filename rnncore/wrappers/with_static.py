@@ -8,9 +8,9 @@ import numpy as np
 
 from rnncore import checks
 from rnncore.contract import Layer
-from rnncore.layers.elementary import within
+from rnncore.layers.elementary import row_ends, within
 from rnncore.typing import Array, Grads, Lengths, Params, State
-from rnncore.wrappers.base import Wrapper, inner, moved
+from rnncore.wrappers.base import Wrapper, inner
 
 
 class WithStaticCache(NamedTuple):
@@ -75,7 +75,7 @@ class WithStatic(Wrapper):
         own, state, _ = self._inside(params, state_0)
         moving, static = np.ascontiguousarray(x[..., : -self.S]), x[..., -self.S :]
         y, state_T, cache = self.layer.forward(own, moving, state, lengths, rng)
-        steps = moved(lengths, *x.shape[:2])
+        steps = row_ends(lengths, *x.shape[:2])
         if self.layer.keeps_time:
             beside = within(static, lengths)  # (2)
         else:
