@@ -23,6 +23,7 @@ import numpy as np
 from rnncore.kernels.jit import inlined, kernel, part
 from rnncore.kernels.rows import FIRST
 from rnncore.kernels.tile import ROWS, VECTORS, move, tile
+from rnncore.kernels.transposition import turn
 from rnncore.kernels.vectors import VECTOR_BYTES, lanes, load, prefetch, store
 from rnncore.typing import Array
 
@@ -262,12 +263,12 @@ def _pack(matrix: Any, transpose: bool, first: int, last: int, panels: Any) -> N
         if width < full:
             panel[:] = 0
         if transpose:
-            for i_0 in range(0, k - k % 16, 16):  # a line of the cache: half the time of whole rows
-                for q in range(width):
-                    for i in range(16):
-                        panel[i_0 + i, q] = matrix[j + q, i_0 + i]
+            down, along = k - k % lanes(panels), width - width % lanes(panels)
+            for i in range(0, down, lanes(panels)):
+                for q in range(0, along, lanes(panels)):
+                    turn(matrix, j + q, i, panel, i, q)
             for q in range(width):
-                for i in range(k - k % 16, k):
+                for i in range(down if q < along else 0, k):
                     panel[i, q] = matrix[j + q, i]
         else:
             for i in range(k):

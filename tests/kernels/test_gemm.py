@@ -47,6 +47,13 @@ def test_pack_takes_a_range_of_columns():
     np.testing.assert_array_equal(pack(w, first=20, last=53), pack(w[:, 20:53].copy()))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (16, 64), (33, 17), (50, 200), (130, 70)])
+def test_the_packed_transpose_is_that_of_the_turned_matrix(shape, dtype):
+    w = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    np.testing.assert_array_equal(pack(w, transpose=True), pack(w.T.copy()))
+
+
 def test_nan_in_one_row_stays_in_that_row():
     rng = np.random.default_rng(0)
     a, w, c = whole(rng, 6, 40), whole(rng, 40, 50), np.zeros((6, 50), "float32")
