@@ -30,6 +30,7 @@ from rnncore.interop.atomic import replacing
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, Learned
 from rnncore.marketing.report import as_png
+from rnncore.marketing.wording import in_lines
 from rnncore.typing import Params
 from rnncore.wrappers import Tied
 
@@ -97,12 +98,7 @@ class Explanation:
         return columns
 
     def __str__(self) -> str:
-        padded = []
-        for name, cells in self.columns().items():
-            width = max(map(len, (name, *cells)))
-            padded.append([cell.ljust(width) for cell in (name, *cells)])
-        rows = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
-        return "\n".join([*self.summary, *rows, "", *self.terms])
+        return "\n".join([*self.summary, *in_lines(self.columns()), "", *self.terms])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the effects of the steps into a PNG, in one step."""

@@ -180,7 +180,7 @@ class Journey(Task):
         except DataError:  # no touch led to a conversion
             return found
         credit = self.attribution(log, journeys_read=50)
-        found[CREDIT] = journey_views.of_credit(credit)
+        found[CREDIT] = credit.columns()
         found["In which 95 % of it lies when journeys are drawn anew"] = journey_views.of_intervals(credit)
         found["Which channel hands over to which, in journeys that convert"] = journey_views.of_handover(*hands)
         return found

@@ -89,16 +89,8 @@ def of_transitions(kinds: list[str], share: Floats) -> Table:
     }
 
 
-def of_credit(credit: Credit) -> Table:
-    """Credit by channel and method as columns of text."""
-    return {
-        "channel": list(credit.channels),
-        **{name: [f"{c:.1f}" for c in own] for name, own in credit.methods.items()},
-    }
-
-
 def of_intervals(credit: Credit) -> Table:
-    """The intervals of that credit as columns of text."""
+    """The intervals of credit as columns of text."""
     return {
         "channel": list(credit.channels),
         **{name: [f"{low:.1f} to {high:.1f}" for low, high in own] for name, own in credit.intervals.items()},

@@ -21,6 +21,7 @@ from rnncore.marketing.cases import shifted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples
+from rnncore.marketing.wording import in_lines
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -53,11 +54,14 @@ class Credit(NamedTuple):
     intervals: dict[str, Floats]
     """(C, 2) each, 95 %, journeys drawn anew."""
 
+    def columns(self) -> dict[str, list[str]]:
+        """The table as text, a list per column."""
+        return {"channel": list(self.channels)} | {
+            name: [f"{c:.1f}" for c in own] for name, own in self.methods.items()
+        }
+
     def __str__(self) -> str:
-        rows = [["channel", *self.methods]]
-        rows += [[name, *(f"{m[c]:.1f}" for m in self.methods.values())] for c, name in enumerate(self.channels)]
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows)
+        return "\n".join(in_lines(self.columns()))
 
 
 class Moment(NamedTuple):

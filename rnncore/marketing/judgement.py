@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
 from rnncore.marketing.measures import BINARY
-from rnncore.marketing.wording import counted
+from rnncore.marketing.wording import counted, in_lines
 
 NETWORK, CONSTANT = "rnn", "constant rate"
 _ESTIMATES = ("loss", "gap", "gain", "auroc", "auroc_gap")
@@ -116,12 +116,7 @@ class Judgement:
     def __str__(self) -> str:
         rate = "" if self.rate is None else f", rate {self.rate:.4f}"
         head = f"{self.judged_on}{rate}, intervals of {100 * self.confidence:g} %"
-        padded = []
-        for name, cells in self.columns().items():
-            width = max(map(len, (name, *cells)))
-            padded.append([cell.ljust(width) for cell in (name, *cells)])
-        lines = ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
-        return "\n".join([head, *lines, f"verdict: {self.verdict}. {self.reason}"])
+        return "\n".join([head, *in_lines(self.columns()), f"verdict: {self.verdict}. {self.reason}"])
 
 
 def shown(estimate: Estimate, signed: bool = False) -> str:

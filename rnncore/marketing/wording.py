@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
 
@@ -22,6 +24,19 @@ def in_columns(frame: pl.DataFrame) -> dict[str, list[str]]:
     {'who': ['a', 'b'], 'spend': ['12.35', '']}
     """
     return {column.name: [_cell(cell) for cell in column.to_list()] for column in frame}
+
+
+def in_lines(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """A table as lines of text: its head, then a line per row, each cell as wide as its column.
+
+    >>> in_lines({"who": ["a", "bc"], "n": ["1", "20"]})
+    ['who  n', 'a    1', 'bc   20']
+    """
+    padded = []
+    for name, cells in columns.items():
+        width = max(map(len, (name, *cells)))
+        padded.append([cell.ljust(width) for cell in (name, *cells)])
+    return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
 
 
 def _cell(cell: object) -> str:
