@@ -5,10 +5,7 @@ products of a step at 0.98 to 1.07 times the speed of the best library's product
 of threads is one setting for the whole process, and its sums depend on it. Here each entry of a product is summed over
 k in increasing order, whatever the number of rows, so a sequence's result does not depend on its batch.
 
-    tile     4 rows of c times 4 vectors of columns, kept in registers while k runs (16 of 32 of AVX-512); 8 times 2
-             need 8 addresses of rows, too many for the other registers: 81 to 84 GFLOP/s against 97 to 102, in turns.
-             One or two rows: one row times eight vectors (a step of one sequence: 2 times faster, bound by reading W).
-             Few columns: 8 rows times half a vector (6 % of an LSTM with 8 features and 32 units)
+    tile     some rows of c times some vectors of columns, kept in registers while k runs: `panel.py` says which
     panel    a tile's columns of the right-hand matrix, all k of them one after another in memory
     depth    at most _DEPTH of k at a time: a panel of 128 kB then stays in the L2 cache while all rows pass; with 256,
              c is read and written twice as often (512 units: 78 GFLOP/s against 88)
@@ -21,99 +18,15 @@ from typing import Any
 import numpy as np
 
 from rnncore.kernels.jit import inlined, kernel, part
+from rnncore.kernels.panel import NEXT, add_panel, add_row, add_thin
 from rnncore.kernels.rows import FIRST
-from rnncore.kernels.tile import ROWS, VECTORS, move, tile
+from rnncore.kernels.tile import ROWS, VECTORS, move
 from rnncore.kernels.transposition import turn
-from rnncore.kernels.vectors import VECTOR_BYTES, lanes, load, prefetch, store
+from rnncore.kernels.vectors import VECTOR_BYTES, lanes, load, store
 from rnncore.typing import Array
 
-_PANEL_BYTES = VECTORS * VECTOR_BYTES
 _DEPTH = 512
 _FEW = 2  # rows that are computed one by one
-_THIN_ROWS = 8
-
-_NEXT = np.int64(1)  # like FIRST
-
-_tile_full, _tile_half, _tile_slim = tile(ROWS, VECTORS), tile(ROWS, VECTORS // 2), tile(ROWS, 1)
-_kept_half, _kept_slim = tile(ROWS, VECTORS // 2, full=VECTORS // 2), tile(ROWS, 1, full=1)
-_tile_thin = tile(_THIN_ROWS, 1, width=VECTOR_BYTES // 2)
-_tile_wide, _tile_narrow = tile(1, VECTORS, 8 // VECTORS), tile(1, VECTORS, 4 // VECTORS)  # of one row
-
-
-@part
-def _panel(
-    rows: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, a_tile: Any, panels: Any, panels_0: Any,
-    start: Any, start_0: Any, start_row: Any, c: Any, c_0: Any, width: Any, far: bool
-) -> None:  # fmt: skip
-    """start + a times one panel: `rows` rows and `width` columns of c; row i's tile begins at a_0 + i a_tile.
-
-    far: c is too large for the cache, and a tile's part of it is fetched while the one before is computed (5 %). The
-    panel's rows are then no wider than the tile: with gaps between them 32 columns ran at 59 GFLOP/s, not at 100.
-    """
-    c_row, lane = c.shape[1], VECTOR_BYTES // c.itemsize
-    for i in range(0, rows, ROWS):
-        live, a_i, s_i, c_i = min(ROWS, rows - i), a_0 + i * a_tile, start_0 + i * start_row, c_0 + i * c_row
-        if far:
-            for r in range(ROWS, 2 * ROWS):
-                for j in range(0, width, 64 // c.itemsize):
-                    prefetch(c, FIRST, c_i + r * c_row + j)
-        if width > VECTORS // 2 * lane:
-            _tile_full(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                       width)  # fmt: skip
-        elif far and width > lane:
-            _kept_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                       width)  # fmt: skip
-        elif far:
-            _kept_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                       width)  # fmt: skip
-        elif width > lane:
-            _tile_half(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                       width)  # fmt: skip
-        else:
-            _tile_slim(live, depth, a, a_i, a_row, a_k, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                       width)  # fmt: skip
-
-
-@part
-def _row(
-    back: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, start: Any, start_0: Any,
-    c: Any, c_0: Any, n: Any
-) -> None:  # fmt: skip
-    """start + one row of a times all panels: one row of c, eight vectors at a time, if `back` the last ones first.
-
-    Of a W above 16 kB only four at a time: more of what was read last is still in the L1 cache (3 % of an LSTM's step).
-    """
-    full, wide = VECTORS * lanes(c), 8 * lanes(c)
-    step = wide if depth * n * c.itemsize <= 2**14 else wide // 2
-    count = (n + step - 1) // step
-    for g in range(count):
-        j = (count - 1 - g if back else g) * step
-        at, s_0, live = panels_0 + j // full * panels_next, start_0 + j, min(step, n - j)
-        if live == wide:  # full, which is known when this is compiled: no masks (8 to 20 ns a tile)
-            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
-                       _NEXT, wide)  # fmt: skip
-        elif live > wide // 2:
-            _tile_wide(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
-                       _NEXT, live)  # fmt: skip
-        elif live == wide // 2:
-            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
-                         _NEXT, wide // 2)  # fmt: skip
-        else:
-            _tile_narrow(_NEXT, depth, a, a_0, _NEXT, _NEXT, panels, at, panels_next, start, s_0, FIRST, c, c_0 + j,
-                         _NEXT, live)  # fmt: skip
-
-
-@part
-def _thin(
-    rows: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, start: Any, start_0: Any, start_row: Any,
-    c: Any, c_0: Any, n: Any
-) -> None:  # fmt: skip
-    """start + a times one panel of which n columns, half a register at most, are used."""
-    a_row, c_row = a.shape[1], c.shape[1]
-    for i in range(0, rows, _THIN_ROWS):
-        live, a_i, s_i, c_i = min(_THIN_ROWS, rows - i), a_0 + i * a_row, start_0 + i * start_row, c_0 + i * c_row
-        _tile_thin(live, depth, a, a_i, a_row, _NEXT, panels, panels_0, _NEXT, start, s_i, start_row, c, c_i, c_row,
-                   n)  # fmt: skip
 
 
 @inlined
@@ -125,20 +38,20 @@ def _product(
 
     Inlined: passing so many arguments once more is 7 % of an LSTM's step of one row.
     """
-    a_row, c_row, full = a.shape[1], c.shape[1], _PANEL_BYTES // c.itemsize
+    a_row, c_row, full = a.shape[1], c.shape[1], VECTORS * lanes(c)
     if rows <= _FEW:
         for i in range(rows):
             a_0, s_0, c_0 = a_start + k_0 + i * a_row, start_0 + i * start_row, c_start + i * c_row
-            _row((odd + i) & 1 == 1, depth, a, a_0, panels, k_0 * full, k * full, start, s_0, c, c_0, n)
+            add_row((odd + i) & 1 == 1, depth, a, a_0, panels, k_0 * full, k * full, start, s_0, c, c_0, n)
     else:
         for j in range(0, n, full):
             width, first = min(full, n - j), j * k + k_0 * full
             if 2 * width <= lanes(c) and VECTOR_BYTES == 64:  # else both widths are as fast
-                _thin(rows, depth, a, a_start + k_0, panels, first, start, start_0 + j, start_row, c, c_start + j,
-                      width)  # fmt: skip
+                add_thin(rows, depth, a, a_start + k_0, panels, first, start, start_0 + j, start_row, c, c_start + j,
+                         width)  # fmt: skip
                 continue
-            _panel(rows, depth, a, a_start + k_0, a_row, _NEXT, a_row, panels, first, start, start_0 + j, start_row,
-                   c, c_start + j, width, False)  # fmt: skip
+            add_panel(rows, depth, a, a_start + k_0, a_row, NEXT, a_row, panels, first, start, start_0 + j, start_row,
+                      c, c_start + j, width, False)  # fmt: skip
 
 
 @part
@@ -215,14 +128,14 @@ def add_kept(
     negative: it comes while b is packed, where a column of ones on the left would cost a tile's rows. b is packed
     because its rows lie one page apart, and do not fit the table of pages (1.15 to 1.4 times as fast).
     """
-    full, a_tile = _PANEL_BYTES // c.itemsize, left.shape[1] // ROWS
-    room = np.empty(min(k, _DEPTH) * full, c.dtype)
+    full, a_tile = VECTORS * lanes(c), left.shape[1] // ROWS
+    flat = np.empty(min(k, _DEPTH) * full, c.dtype)
     for k_0 in range(first, first + k, _DEPTH):
         depth, a_0 = min(_DEPTH, first + k - k_0), group * left.shape[1] + k_0 * ROWS
         for j in range(0, n, full):
             width, column, c_0 = min(full, n - j), c_column + j, c_first * c.shape[1] + c_column + j
             wide = full if 2 * width > full else full // 2 if width > lanes(b) else lanes(b)
-            right = room[: depth * wide].reshape((depth, wide))
+            right = flat[: depth * wide].reshape((depth, wide))
             for q in range(0, wide, lanes(b)):
                 there = width - q if sums >= 0 else FIRST
                 total = load(c, sums, column + q, there)
@@ -231,8 +144,8 @@ def add_kept(
                     store(right, r, q, lanes(b), numbers)
                     total = total + numbers
                 store(c, sums, column + q, there, total)
-            _panel(m, depth, left, a_0, _NEXT, FIRST + ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
-                   c, c_0, width, True)  # fmt: skip
+            add_panel(m, depth, left, a_0, NEXT, FIRST + ROWS, a_tile, right.reshape(-1), FIRST, c, c_0, c.shape[1],
+                      c, c_0, width, True)  # fmt: skip
 
 
 @part
@@ -248,14 +161,14 @@ def add_outer(
 @part
 def packed_size(k: Any, n: Any, panels: Any) -> Any:
     """How many numbers `pack` makes of a k x n matrix of the type of `panels`."""
-    full = _PANEL_BYTES // panels.itemsize
+    full = VECTORS * lanes(panels)
     return (n + full - 1) // full * full * k
 
 
 @kernel
 def _pack(matrix: Any, transpose: bool, first: int, last: int, panels: Any) -> None:
     """Fill the panels, the rest of the last one with zeros; see `pack`."""
-    full = _PANEL_BYTES // panels.itemsize
+    full = VECTORS * lanes(panels)
     k = matrix.shape[1] if transpose else matrix.shape[0]
     for j in range(first, last, full):
         width = min(full, last - j)
@@ -303,7 +216,7 @@ def pack(matrix: Array, transpose: bool = False, first: int = 0, last: int | Non
     """
     k, n = matrix.shape[::-1] if transpose else matrix.shape
     last = n if last is None else last
-    full = _PANEL_BYTES // matrix.itemsize
+    full = VECTORS * VECTOR_BYTES // matrix.itemsize
     panels = aligned(-(-(last - first) // full) * full * k, matrix.dtype)
     _pack(matrix, transpose, first, last, panels)
     return panels

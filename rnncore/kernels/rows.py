@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.kernels.jit import inlined, part
-from rnncore.kernels.vectors import lanes, load, prefetch, store
+from rnncore.kernels.vectors import lanes, line, load, prefetch, store
 from rnncore.typing import Array, Lengths
 
 BLOCK = 256  # rows whose pre-activation gradients are kept; the depth of the product into the weights' gradients
@@ -82,7 +82,7 @@ def fill_rows(matrix: Any, first: Any, rows: Any, values: Any) -> None:
 @part
 def fetch_rows(matrix: Any, first: Any, rows: Any) -> None:
     """Begin to bring rows near that are needed after the product which comes next: they come while it computes."""
-    for j in range(0, rows * matrix.shape[1], 64 // matrix.itemsize):  # 64 bytes are a line of the cache
+    for j in range(0, rows * matrix.shape[1], line(matrix)):
         prefetch(matrix, first, j)
 
 

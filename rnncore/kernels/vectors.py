@@ -170,6 +170,13 @@ def lanes(typing_context: Any, matrix: Any) -> Any:
     return types.intp(matrix), lambda context, *_: context.get_constant(types.intp, count)
 
 
+@intrinsic
+def line(typing_context: Any, matrix: Any) -> Any:
+    """How many numbers of the matrix fill a line of the cache, 64 bytes."""
+    count = 512 // matrix.dtype.bitwidth
+    return types.intp(matrix), lambda context, *_: context.get_constant(types.intp, count)
+
+
 def _place(context: Any, builder: Any, type_: Any, values: Any, vector: Vector) -> Any:
     """Address of the vector that begins at matrix[row, column], the first three values."""
     matrix, row, column = values[:3]
