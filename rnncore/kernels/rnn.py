@@ -115,6 +115,7 @@ def _backward(
     """
     D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
     Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
+    zeros = np.zeros((1, max(D, H)), x.dtype)  # where the products into dh and dx begin
     m = dW.shape[0] - 1
     space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h
@@ -131,17 +132,16 @@ def _backward(
                 rest = H - j
                 dh_t = load(dy, r, j, rest) + load(dh, first + n, j, rest)
                 store(da, new, j, rest, dh_t * dactivate(load(h, r + N, j, rest), relu))  # (2')
-                store(dh, first + n, j, rest, 0.0)
         keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
         keep_rows(rows, h, row, FIRST, H, left, free, G)
         if t > 0 and rows > 2:
             for matrix in (x, h, dy, dx):
                 fetch_rows(matrix, row - N, rows)
-        add_product(rows, da, free, FIRST, H, Wh_T, dh, first, FIRST, H)
+        affine(rows, da, free, H, Wh_T, zeros, dh, first, H)
         if ahead == 1:
-            add_product(rows, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
+            affine(rows, da, free, H, Wx_T, zeros, dx, row, D)
         elif t == 0 or rows > free:
-            add_product(space - free, da, free, FIRST, H, Wx_T, dx, row, FIRST, D)
+            affine(space - free, da, free, H, Wx_T, zeros, dx, row, D)
     add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m)
 
 
@@ -155,7 +155,7 @@ def backward(
     bounds = shard_bounds(N, cache.lengths, (at_h + H + 1) * H)
     live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
-    dx = np.zeros((T, N, D), dh.dtype)
+    dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
 
     Wx, Wh, ready = as_rows(params["Wx"], H), as_rows(params["Wh"], H), len(dW) > 1
