@@ -12,6 +12,7 @@ A window at an origin o has the periods o - L + 1 to o + K (days, weeks or month
 
 Values are numbers of a series' own: (T(y) - level) / spread, T the identity, or log(1 + y) for "log"; the level is the
 mean of the last season of the window, the spread the deviation of the window, drawn to that of all where it is short.
+Of a window without a value they are those of the season of values before it.
 """
 
 from __future__ import annotations
@@ -127,6 +128,11 @@ def encode(log: EventLog, code: Code, who: Ints, origin: Ints, latest: int, step
     value = np.append(raw, np.nan)
     z, before = value[event], value[_finder(log, clock)(who[:, None], ago)]
     level, spread = _normal(z[:, :latest], season, code)
+    silent = np.isnan(z[:, :latest]).all(axis=1)
+    if silent.any():
+        level[silent], spread[silent] = _normal(
+            _values_before(log, clock, raw, who[silent], period[silent, 0], season), season, code
+        )
     z, before = ((a - level[:, None]) / spread[:, None] for a in (z, before))
     future = place > 0
     known, there = ~np.isnan(z) & ~future, ~np.isnan(before)
@@ -201,6 +207,15 @@ def _normal(z: Floats, season: int, code: Code) -> tuple[Floats, Floats]:
     mean = filled.sum(axis=1) / np.maximum(count, 1)
     squares = (np.where(there, z - mean[:, None], 0.0) ** 2).sum(axis=1)
     return level, np.sqrt((squares + 2 * code["spread"] ** 2) / (count + 2))
+
+
+def _values_before(log: EventLog, clock: Clock, raw: Floats, who: Ints, period: Ints, many: int) -> Floats:
+    """The last values of the series `who` (N,) before the periods (N,), NaN where there are fewer, (N, many)."""
+    own = clock.at(log.day)
+    low, width = int(own.min()), int(own.max() - own.min()) + 1
+    end = np.searchsorted(log.codes * width + own - low, who * width + np.clip(period - low, 0, width))
+    place = end[:, None] - np.arange(many, 0, -1)
+    return np.where(place >= log.offsets[who][:, None], raw[np.maximum(place, 0)], np.nan)
 
 
 def _within(z: Floats, codes: Ints, many: int) -> float:

@@ -177,6 +177,21 @@ def test_a_wrong_argument_is_named(name, value):
         Demand(**{name: value}).check()
 
 
+def test_a_series_that_has_been_silent_for_a_whole_window_is_forecast_at_its_own_level():
+    rng, days = np.random.default_rng(0), [datetime.date(2023, 1, 1) + datetime.timedelta(days=d) for d in range(200)]
+    level = {"ended": 5000.0, "new": 20.0, "old": 30.0}
+    rows = [
+        (who, day, of + rng.normal()) for who, of in level.items() for day in days if who != "ended" or day < days[90]
+    ]
+    frame = pl.DataFrame(rows, schema=["who", "when", "sold"], orient="row")
+    log = EventLog(frame, customer="who", time="when", value="sold")
+    said = pl.DataFrame(Demand(horizon=28, ahead=7, **SMALL).fit(log).predict(log))
+    for who, of in level.items():
+        own = said.filter(who=who)
+        assert len(own) == 7
+        assert ((own["median"] - of).abs() < 0.5 * of).all()
+
+
 def test_the_report_has_the_effects_of_the_calendar(case):
     task, frame, words = case
     found = task.further(EventLog(frame, **words))
