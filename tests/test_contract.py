@@ -26,6 +26,7 @@ def without(params, name):
 PARAMS = rc.GRU(2, 4, backend="numpy", dtype="float64").init(0)
 BREACHES = {
     "x of another type": ({"x": [[1.0]]}, "x: expected a NumPy array, received a list"),
+    "x with a mask": ({"x": np.ma.array(X)}, "x: expected an array without a mask, received a masked array"),
     "x without time": ({"x": X[0]}, "x: expected shape (T, N, 2), received shape (3, 2)"),
     "x with other features": ({"x": X[:, :, :1]}, "x: expected shape (T, N, 2), received shape (5, 3, 1)"),
     "x of another dtype": ({"x": X.astype(np.float32)}, "x: expected dtype float64, received dtype float32"),

@@ -380,11 +380,12 @@ def test_a_saved_stream_goes_on_where_it_was(keys, name, tmp_path):
         np.testing.assert_array_equal(again.step(key, x[1, k % 3]), stream.step(key, x[1, k % 3]))
 
 
-def test_customers_that_are_neither_numbers_nor_words_are_not_saved(tmp_path):
+@pytest.mark.parametrize(("key", "said"), [(("ann", 1), "all int or all str"), ("\ud800", "words that UTF-8 can hold")])
+def test_customers_that_a_file_cannot_name_are_not_saved(tmp_path, key, said):
     layer = rc.RNN(3, 3)
     stream = rc.Stream(layer, layer.init(0))
-    stream.step(("ann", 1), np.ones(3, np.float32))
-    with pytest.raises(rc.ContractError, match="all int or all str"):
+    stream.step(key, np.ones(3, np.float32))
+    with pytest.raises(rc.ContractError, match=said):
         save_stream(tmp_path / "s", stream)
     assert not list(tmp_path.iterdir())
 

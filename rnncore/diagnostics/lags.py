@@ -126,7 +126,7 @@ def step_jacobian(model: Layer, params: Params, cache: Any, t: int) -> Array:
     """
     model, params, cache, _ = streamable_part(model, params, cache, None)
     T, N, F = model._output_shape(cache)
-    if not 0 <= t < T:
+    if checks.size("t", t, least=0) >= T:
         raise ContractError("t", f"a step from 0 to {T - 1}", repr(t), "steps count from 0")
     S = sum(model.state_sizes)
     step = of_rows(at_step(cache, t, T), np.repeat(np.arange(N), S))

@@ -34,7 +34,11 @@ def save_stream(path: str | os.PathLike[str], stream: Stream) -> None:
     kind = next((kind for kind in (int, str) if all(type(key) is kind for key in keys)), None)
     if kind is None:
         raise ContractError("keys", "all int or all str", "others", "name customers by numbers or by words")
-    text = [str(key).encode() for key in keys]
+    try:
+        text = [str(key).encode() for key in keys]
+    except UnicodeEncodeError as error:
+        advice = "half of a surrogate pair has no place in a file"
+        raise ContractError("keys", "words that UTF-8 can hold", ascii(error.object)[:80], advice) from error
     arrays = {f"model.{name}": a for name, a in stream.params.items()}
     arrays["keys"] = np.frombuffer(b"".join(text), np.uint8)
     arrays["ends"] = np.cumsum([len(word) for word in text], dtype=np.int64)

@@ -126,6 +126,6 @@ def test_a_row_that_has_ended_keeps_its_state():
 def test_a_step_that_is_not_there_is_refused():
     model = make("RNN", 3, 5, backend="numpy")
     params, cache, _ = run(model, random_problem(model))
-    for t in (-1, 6):
+    for t in (-1, 6, 1.5):
         with pytest.raises(ContractError, match=r"^t:"):
             diagnostics.step_jacobian(model, params, cache, t)
