@@ -85,7 +85,8 @@ def fit(
     made = parts.asked_for(task, {**asked, **parts.settings(set or [])})
 
     def read() -> EventLog:
-        whole = EventLog(file, **words_of(log))
+        with parts.at_work("reading the log"):
+            whole = EventLog(file, **words_of(log))
         return whole if until is None else parts.cut(whole, until)
 
     _fit(made, read, out or Path(f"rnncore-{task}"), force)
@@ -113,7 +114,9 @@ def predict(
     out = out or parts.beside(model, file, ".csv")
     parts.require_writable(out, force, model, file)
     task, events = parts.again(model, file, words_of(log))
-    rows = parts.write_predictions(task, task.predict(events, at), out)
+    with parts.at_work("predicting"):
+        answers = task.predict(events, at)
+    rows = parts.write_predictions(task, answers, out)
     print(f"{counted(rows, task.row)} in {out}")
     parts.print_further(task, events if at is None else events.until(at))
 
@@ -125,7 +128,9 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     from rnncore.marketing.days import span
 
     task, events = parts.again(model, file, words_of(log))
-    parts.print_rivals(task, task.evaluate(events), events.last_day - span(task.horizon * task.judged_over))
+    with parts.at_work("judging the network; the simple methods learn"):
+        judged = task.evaluate(events)
+    parts.print_rivals(task, judged, events.last_day - span(task.horizon * task.judged_over))
 
 
 @with_log(fresh=False)
@@ -144,7 +149,9 @@ def explain(
     if plot is not None:
         parts.require_writable(plot, force, model, file, "--plot")
     task, events = parts.again(model, file, words_of(log))
-    found = task.explain(events, int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of, at)
+    who = int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of
+    with parts.at_work("taking the answer apart"):
+        found = task.explain(events, who, at)
     print(f"\n{found}")
     if plot is not None:
         found.plot(plot)
@@ -167,7 +174,8 @@ def report(
     out = out or parts.beside(model, file, ".html")
     parts.require_writable(out, force, model, file)
     task, events = parts.again(model, file, words_of(log))
-    page.write(task, events, out, at)
+    with parts.at_work("predicting, drawing and checking gradients"):
+        page.write(task, events, out, at)
     print(f"the report is in {out}")
 
 
@@ -192,7 +200,8 @@ def shift(
     if plot is not None:
         parts.require_writable(plot, force, model, file, "--plot")
     task, events = parts.again(model, file, words_of(log))
-    found = watch(task, events, kind, every=every, one_in=one_in, since=since)
+    with parts.at_work("watching the texts"):
+        found = watch(task, events, kind, every=every, one_in=one_in, since=since)
     print(f"\n{found}")
     if plot is not None:
         found.plot(plot)
@@ -208,10 +217,13 @@ def leaks(
     separator: Annotated[str, typer.Option(help=r"Between the cells of a CSV file; \t is a tab.")] = ",",
 ) -> None:
     """Look for columns that know the outcome: too good alone, or with times after it."""
+    from rnncore.marketing.command import at_work
     from rnncore.marketing.leaks import find_leaks
 
     between = words_of({"separator": separator})["separator"]
-    print(find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, separator=between))
+    with at_work("each column by itself"):
+        found = find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, separator=between)
+    print(found)
 
 
 def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> None:
@@ -225,7 +237,8 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> No
     print(log.quality(), end="\n\n", flush=True)
     task.require_answers(log)
     unfinished.train(task, log, checkpoints, force)
-    checked = parts.check_gradients(task)
+    with parts.at_work("checking the gradients"):
+        checked = parts.check_gradients(task)
     print(f"\n{parts.in_a_line(checked)}")
     parts.print_rivals(task, task.table_, task.held_out_.origin)
     parts.write_result(task, log, folder, out)

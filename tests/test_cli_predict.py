@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
 from cli_runs import NAMES, purchases, run
 
-from rnncore.marketing import Churn
+from rnncore.marketing import Churn, command
 from rnncore.marketing.command import beside, whose_probabilities
 
 
@@ -91,6 +93,29 @@ def test_the_folder_of_a_model_leads_to_the_model_in_it(made):
     result = run("evaluate", made / "out", made / "log.csv")
     assert result.exit_code == 2
     assert f"the model in it is {made / 'out' / 'churn.safetensors'}" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["predict"], ["report"], ["explain", "--of", "c001"]])
+def test_what_lasts_says_so_and_prints_nothing_meanwhile(folder, monkeypatch, words):
+    seen = []
+
+    @contextmanager
+    def at_work(words):
+        sys.stdout.flush()
+        before = sys.stdout.buffer.tell()
+        yield
+        sys.stdout.flush()
+        seen.append((words, sys.stdout.buffer.tell() - before))
+
+    monkeypatch.setattr(command, "at_work", at_work)
+    assert run(words[0], folder / "model", folder / "log.csv", *words[1:]).exit_code == 0
+    assert len(seen) == 2 and seen[0][0] == "reading the log"
+    assert all(printed == 0 for _, printed in seen)
+
+
+def test_nothing_is_said_of_it_where_no_terminal_looks(folder):
+    result = predict(folder)
+    assert "predicting" not in result.output
 
 
 def test_a_picture_is_said_to_be_where_it_is(folder):

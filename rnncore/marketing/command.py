@@ -14,6 +14,7 @@ import polars as pl
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
 import rnncore as rc
@@ -70,6 +71,11 @@ def described(name: str | None) -> Iterator[str]:
             yield from ("", f"{file}, for example:", *(f"    {row}" for row in rows.splitlines()))
 
 
+def at_work(words: str) -> Status:
+    """A line in the terminal, on stderr, while something lasts that says nothing itself; print nothing meanwhile."""
+    return Console(stderr=True).status(words)
+
+
 def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog]:
     """A saved task, and a log read as in its fit, unless told otherwise; prints the report of the log."""
     require_model_first(model, file)
@@ -85,8 +91,9 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
                 f"{file.name} has no column {name!r}, which the model was fitted with; it has {shown}; if it goes by "
                 f"another name, name it when the log is made: {role}=..."
             )
-    events = EventLog(file, **words)
-    print(events.quality())
+    with at_work("reading the log"):
+        events = EventLog(file, **words)
+    print(events.quality(), flush=True)
     return task, events
 
 
@@ -196,8 +203,10 @@ def write_result(task: Task, log: EventLog, out: Path, shown: Path) -> None:
     """Write model, predictions and picture into the folder `out`, which is called `shown` in what is printed."""
     out.mkdir(exist_ok=True)
     task.save(out / f"{task.name}.safetensors")
-    rows = write_predictions(task, task.predict(log), out / "predictions.csv")
-    picture(task, out / "report.png")
+    with at_work("predicting"):
+        answers = task.predict(log)
+        picture(task, out / "report.png")
+    rows = write_predictions(task, answers, out / "predictions.csv")
     names = f"predictions.csv, {task.name}.safetensors, report.png"
     print(f"{counted(rows, task.row)} in {shown}: {names}")
 
