@@ -167,24 +167,8 @@ def watch(
     model._require_fitted()
     kinds = model.code_["labels"]
     checks.one_of("kind", kind, kinds)
-    first = model.trained_until_ + span(1) if since is None else to_day(since, "since")
-    if first <= model.trained_until_:
-        raise ContractError(
-            "since", f"a day after {model.trained_until_}", str(first), "the model has read those texts"
-        )
-    work = model._prepared(log, learns=False).where(log.day >= first)
-    batches = len(work) // every
-    if not len(work):
-        raise DataError(
-            f"the log has no text from {first} on, and the model was trained until {model.trained_until_}: bring later "
-            "texts, or fit the model on log.until(day)"
-        )
-    if batches < 4:
-        raise DataError(
-            f"{counted(len(work), 'text')} from {first} on are fewer than four batches of {every}; fit the model on "
-            "log.until(day), or say a smaller `every`"
-        )
-    order = np.argsort(work.time, kind="stable")[: batches * every]
+    work = _unread(model, log, every, since)
+    order = np.argsort(work.time, kind="stable")[: len(work) // every * every]
     asked = model.asked(work, work.last_day, model.code_)
     stream = _Stream(
         work.time[order],
@@ -194,6 +178,27 @@ def watch(
         every,
     )
     return _charted(stream, kind, one_in)
+
+
+def _unread(model: Sentiment, log: EventLog, every: int, since: Day | None) -> EventLog:
+    """The texts that are watched, those of four batches at least; errors as of `watch`."""
+    first = model.trained_until_ + span(1) if since is None else to_day(since, "since")
+    if first <= model.trained_until_:
+        raise ContractError(
+            "since", f"a day after {model.trained_until_}", str(first), "the model has read those texts"
+        )
+    work = model._prepared(log, learns=False).where(log.day >= first)
+    if not len(work):
+        raise DataError(
+            f"the log has no text from {first} on, and the model was trained until {model.trained_until_}: bring later "
+            "texts, or fit the model on log.until(day)"
+        )
+    if len(work) < 4 * every:
+        raise DataError(
+            f"{counted(len(work), 'text')} from {first} on are fewer than four batches of {every}; fit the model on "
+            "log.until(day), or say a smaller `every`"
+        )
+    return work
 
 
 class _Stream(NamedTuple):
