@@ -36,7 +36,7 @@ from rnncore.marketing.items import cut
 from rnncore.marketing.journey_head import FIRST, converts_and_next
 from rnncore.marketing.journeys import Credit, Facts, Moment
 from rnncore.marketing.judgement import Judgement
-from rnncore.marketing.learning import Examples, Learned, outputs, tenth
+from rnncore.marketing.learning import Examples, Learned, drawn, outputs, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.windows import require_both_outcomes
 from rnncore.sequences import Histories
@@ -132,7 +132,7 @@ class Journey(Task):
         known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
         code = {"kinds": known, "columns": features.measure(self._columns(log))}
         at = journeys.moments(log, won)
-        at = self._drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT)
+        at = drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT, self.seed)
         told = self._encode(log, code, at, True)
         require_both_outcomes(told.target[:, 0] if len(at) else np.zeros(0), f"until {end}")
         newest = log.day[at] > end - span(2 * self.horizon)
@@ -142,7 +142,7 @@ class Journey(Task):
         """Moments after `origin` whose horizon is over when the log ends, at most 20,000, and what came."""
         at = journeys.moments(log, journeys.kinds(log, self.convert)[1])
         at = at[(log.day[at] > origin) & (log.day[at] <= log.last_day - span(self.horizon))]
-        asked = self._encode(log, code, self._drawn(at, JUDGED), True)
+        asked = self._encode(log, code, drawn(at, JUDGED, self.seed), True)
         require_both_outcomes(asked.target[:, 0] if len(at) else np.zeros(0), f"after {origin}")
         return asked._replace(target=asked.target[:, 0])
 
@@ -197,7 +197,7 @@ class Journey(Task):
         """What the network says after events of each kind, the largest change first: the critical moments."""
         task, work, _ = self._ready(log, None)
         names, won = journeys.kinds(work, self.convert)
-        at = task._drawn(journeys.moments(work, won), JUDGED)
+        at = drawn(journeys.moments(work, won), JUDGED, task.seed)
         at = at[at > work.offsets[work.codes[at]]]  # with an event before
         after, before = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
         return journey_views.moments(names[at], after, before)
@@ -218,7 +218,7 @@ class Journey(Task):
         """
         task, work, _ = self._ready(log, None)
         found = journeys.cut(work, self.convert, self.window or self.horizon)
-        seen = task._drawn(np.flatnonzero(found.paths.converted), checks.size("journeys_read", journeys_read))
+        seen = drawn(np.flatnonzero(found.paths.converted), checks.size("journeys_read", journeys_read), task.seed)
 
         def explained(own: EventLog) -> explaining.Explanation:
             return explaining.explain(task, self._learned, own, own.customers[0], own.last_day)
@@ -244,11 +244,6 @@ class Journey(Task):
         histories = Histories(rows[place.values], place.offsets)
         both = None if facts.next is None else np.column_stack([target, facts.next]).astype(np.float32)
         return Examples(histories, group=log.codes[at], target=both, facts=facts)
-
-    def _drawn(self, events: Array, most: int) -> Array:
-        if len(events) <= most:
-            return events
-        return np.sort(np.random.default_rng(self.seed).choice(events, most, replace=False))
 
     def _compare(
         self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog

@@ -30,6 +30,7 @@ from rnncore.errors import DataError
 from rnncore.marketing import parsing, purity
 from rnncore.marketing.columns import EMPTY, Columns, gather
 from rnncore.marketing.datetimes import parse_time
+from rnncore.marketing.learning import drawn
 from rnncore.marketing.purity import Settled
 from rnncore.marketing.quality import first_row
 from rnncore.marketing.reading import Raw, read, require_columns
@@ -152,9 +153,7 @@ def warning(columns: Columns, beside: Columns, outcome: NDArray[Any], question: 
 
     beside: further columns, which are never suspected. question: what whoever knows the columns should ask.
     """
-    some = np.arange(len(outcome))
-    if len(some) > SEARCHED:
-        some = np.sort(np.random.default_rng(seed).choice(some, SEARCHED, replace=False))
+    some = drawn(np.arange(len(outcome)), SEARCHED, seed)
     came = np.asarray(outcome)[some].astype(np.int64)
     if not columns.names or min(came.sum(), len(came) - came.sum()) < FOLDS:
         return ""

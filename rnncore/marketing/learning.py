@@ -192,6 +192,13 @@ def _batches(told: Examples, rows: NDArray[np.bool_], size: int, seed: int) -> M
     return Minibatches(part.histories, part.target, part.weight, batch_size=size, seed=seed)
 
 
+def drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, drawn by the seed, in their order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
 def tenth(group: NDArray[np.int64], seed: int, few: int = 20) -> NDArray[np.bool_]:
     """Whether each example is of the tenth of the groups that is watched instead of the later window, (N,).
 

@@ -32,7 +32,7 @@ from rnncore.marketing.columns import OTHER
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.items import Ints, Items, cut, items_of, rank, simple_scores
-from rnncore.marketing.learning import Examples, Learned, learn
+from rnncore.marketing.learning import Examples, Learned, drawn, learn
 from rnncore.marketing.task import Code, Task, Told
 from rnncore.marketing.wording import counted
 from rnncore.sequences import Histories
@@ -155,7 +155,7 @@ class NextPurchase(Task):
             raise DataError(
                 f"the {counted(self.horizon, 'day')} until {end}, and the time before, need an item after another"
             )
-        old, late = self._drawn(past.askable[~new], TAUGHT), self._drawn(past.askable[new], _most(code))
+        old, late = drawn(past.askable[~new], TAUGHT, self.seed), drawn(past.askable[new], _most(code), self.seed)
         told = self._examples(past, np.concatenate([old, late]))
         return code, told._replace(newest=np.arange(len(told.group)) >= len(old), facts=past)
 
@@ -165,7 +165,7 @@ class NextPurchase(Task):
         log, index = log.until(last), log.population(last)
         found = items_of(log, code["items"], self.session)
         asked = found.askable
-        asked = self._drawn(asked[log.day[asked] > origin], _most(code))
+        asked = drawn(asked[log.day[asked] > origin], _most(code), self.seed)
         choice = self._choice(found, asked, found.high[asked], code)
         can = ~choice.barred[np.arange(len(asked)), found.ids[asked]]
         if not can.any():
@@ -242,12 +242,6 @@ class NextPurchase(Task):
     def explained(self, said: Array, asked: Examples) -> Array:
         """The probability of that item among all."""
         return np.asarray(said[:, asked.target[0]])
-
-    def _drawn(self, events: Ints, most: int) -> Ints:
-        """At most so many of the events, drawn by the seed, in their order."""
-        if len(events) <= most:
-            return events
-        return np.sort(np.random.default_rng(self.seed).choice(events, most, replace=False))
 
     def _examples(self, found: Items, events: Ints) -> Examples:
         """What was there before each event, and its item."""

@@ -15,7 +15,7 @@ from rnncore.errors import DataError
 from rnncore.marketing import bands, series
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.learning import Examples
+from rnncore.marketing.learning import Examples, drawn
 from rnncore.marketing.periods import Clock
 from rnncore.marketing.wording import counted
 from rnncore.sequences import Histories
@@ -119,7 +119,5 @@ def origins(seed: int, first: Array, begin: int, end: int, apart: int, most: int
     """Series (N,) and origins (N,) from `begin` to before `end` at which each is known; at most `most`, drawn."""
     each = np.arange(begin, end, apart)
     who, place = np.nonzero(first[:, None] <= each)
-    if len(who) > most:
-        keep = np.sort(np.random.default_rng(seed).choice(len(who), most, replace=False))
-        who, place = who[keep], place[keep]
-    return who, each[place]
+    keep = drawn(np.arange(len(who)), most, seed)
+    return who[keep], each[place[keep]]

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from rnncore.marketing import bands
-from rnncore.marketing.learning import Examples
+from rnncore.marketing.learning import Examples, drawn
 from rnncore.marketing.series import AGO, KNOWN, Y
 
 Array = NDArray[Any]
@@ -51,9 +51,7 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
     for name, method in _NAIVE.items():
         found[name] = calibrated({k: method(own, facts.steps, facts.season)[..., None] for k, own in x.items()})
     columns = {name: _columns(own, facts.steps) for name, own in x.items()}
-    there = np.flatnonzero(~np.isnan(came["old"]).ravel())
-    if len(there) > MOST:
-        there = np.sort(np.random.default_rng(seed).choice(there, MOST, replace=False))
+    there = drawn(np.flatnonzero(~np.isnan(came["old"]).ravel()), MOST, seed)
     told_x, told_y = columns.pop("old")[there], came["old"].ravel()[there]
     ridge = [make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))]
     stops = len(told_y) >= 1000
