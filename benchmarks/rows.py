@@ -7,9 +7,11 @@ What is kept of a row: customer (a code of 4 bytes while it is read), time and v
 is what the process holds at most beyond what it held before, pages of the file that are mapped among it. Each log is
 then compared with that of a dataframe with the rows of 200 customers.
 
-Measured, 10,000,000 rows of 500,000 customers: Parquet 66 bytes a row (2.8 times what is kept), CSV 59 (2.5 times: it
-is read in blocks). A whole `rnncore fit churn` held 3.6 GB at most before its windows were held once; of 1,000,000 rows
-their making, which was the most, then took 160 bytes a row instead of 228.
+Measured, 10,000,000 rows of 500,000 customers: Parquet 66 bytes a row (2.8 times what is kept), CSV 58 (2.4 times: it
+is read in blocks). The stages of a fit of churn on the Parquet file, the log among it, in MB at most: one event a day
+694, windows 1,338, simple methods 1,657, training 1,689, prediction 968. That is 177 bytes a row, 7.4 times what is
+kept. Of each network five steps and three batches of the validation were made, for what a batch needs is the same in
+any log: of 1,000,000 rows the whole took 223 MB.
 """
 
 from __future__ import annotations
