@@ -1,16 +1,17 @@
 """The memory that a long log, and a fit on it, need grows with the rows by a few times the bytes kept of each."""
 
 import json
+import sys
 import tracemalloc
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from rnncore.marketing import Churn, EventLog, learning
 
-pl = pytest.importorskip("polars")
-processes = pytest.importorskip("benchmarks.processes", reason="the benchmarks are not part of the package")
-rows = pytest.importorskip("benchmarks.rows", reason="the benchmarks are not part of the package")
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are not part of the package
+from benchmarks import processes, rows
 
 READ = """
 import json, sys
