@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import from_dtype, types
 
-from rnncore.kernels import gru, lstm
+from rnncore.kernels import gru_cell, lstm
 from rnncore.kernels.activations import activate
 from rnncore.kernels.gemm import add_product, affine, packed_size
 from rnncore.kernels.given import Given, extent, fits, seen
@@ -27,8 +27,8 @@ from rnncore.typing import Array
 One = Callable[[Array, int, Array], Array | None]
 
 _lstm_cell: Any = lstm.lstm_cell
-_gru_reset: Any = gru.reset_gate
-_gru_update: Any = gru.update_gate
+_gru_reset: Any = gru_cell.reset_gate
+_gru_update: Any = gru_cell.update_gate
 _ROWS, _COLUMNS = np.int64(0), np.int64(1)
 
 

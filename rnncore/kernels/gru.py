@@ -2,7 +2,7 @@
 
 The tricks are those of `lstm.py`, which says what each one pays. One is its own: the gradients of the pre-activations
 lie in the order n r z v, where v is the q of (4) with reset="after", so that x's products take the first three blocks
-and h's the last three, as one product each.
+and h's the last three, as one product each. What is no product is in `gru_cell.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncore.kernels.activations import dsigmoid, sigmoid, tanh
 from rnncore.kernels.gemm import add_product, affine, groups, keep_rows, pack, panels_of, room
+from rnncore.kernels.gru_cell import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
 from rnncore.kernels.gru_weights import biases, in_order, outer_kept, packed_transposes, unstacked
-from rnncore.kernels.jit import forward_bounds, inlined, kernel, run, shard_bounds
+from rnncore.kernels.jit import forward_bounds, kernel, run, shard_bounds
 from rnncore.kernels.rows import (
     BLOCK,
     FIRST,
@@ -27,35 +27,8 @@ from rnncore.kernels.rows import (
     row_steps,
     steps_ahead,
 )
-from rnncore.kernels.vectors import lanes, load, store
 from rnncore.layers.gru import GRUCache
 from rnncore.typing import Array, Grads, Lengths, Params, State
-
-
-@inlined
-def reset_gate(a: Any, n: Any, r: Any, h: Any, after: bool, gates: Any, q: Any) -> None:
-    """Equations (3), (4) and what of (5) comes before tanh, for row r of the batch; its pre-activations: row n of a."""
-    H = h.shape[1]
-    for j in range(0, H, lanes(h)):
-        rest = H - j
-        reset = sigmoid(load(a, n, j, rest))  # (3)
-        store(gates, r, j, rest, reset)
-        store(gates, r, H + j, rest, sigmoid(load(a, n, H + j, rest)))
-        if after:
-            store(a, n, 2 * H + j, rest, load(a, n, 2 * H + j, rest) + reset * load(q, r, j, rest))  # (5)
-        else:
-            store(q, r, j, rest, reset * load(h, r, j, rest))
-
-
-@inlined
-def update_gate(a: Any, n: Any, r: Any, gates: Any, h: Any, new: Any, after: Any) -> None:
-    """The rest of (5), and (6), from row n of a and the rows r to row `after` of new."""
-    H = h.shape[1]
-    for j in range(0, H, lanes(h)):
-        rest = H - j
-        z, candidate = load(gates, r, H + j, rest), tanh(load(a, n, 2 * H + j, rest))  # (5)
-        store(gates, r, 2 * H + j, rest, candidate)
-        store(new, after, j, rest, (1.0 - z) * candidate + z * load(h, r, j, rest))  # (6)
 
 
 @kernel
@@ -150,41 +123,6 @@ def predict(
     N, H = h.shape
     gates, q = np.empty((N, 3 * H), x.dtype), np.empty((N, H), x.dtype)
     return _run(params, x, lengths, 0, h, gates, q, reset == "after"), (h,)
-
-
-@inlined
-def dupdate_gate(gates: Any, r: Any, h: Any, dy: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
-    """Equations (6') and the tanh of (5') for row r of the batch: blocks n and z of da; dh keeps its part through z."""
-    H = dh.shape[1]
-    for j in range(0, H, lanes(dh)):
-        rest = H - j
-        z, new = load(gates, r, H + j, rest), load(gates, r, 2 * H + j, rest)
-        dh_t = load(dy, r, j, rest) + load(dh, n, j, rest)
-        store(da, row, 2 * H + j, rest, dh_t * (load(h, r, j, rest) - new) * dsigmoid(z))  # (6'), (3')
-        store(da, row, j, rest, dh_t * (1.0 - z) * (1.0 - new * new))  # (6'), (5')
-        store(dh, n, j, rest, dh_t * z)  # (6')
-
-
-@inlined
-def dreset_after(gates: Any, r: Any, q: Any, da: Any, row: Any) -> None:
-    """The rest of (5'), (4') and (3'), for row r of the batch: blocks r and v of da."""
-    H = q.shape[1]
-    for j in range(0, H, lanes(q)):
-        rest = H - j
-        reset, da_n = load(gates, r, j, rest), load(da, row, j, rest)
-        store(da, row, H + j, rest, da_n * load(q, r, j, rest) * dsigmoid(reset))
-        store(da, row, 3 * H + j, rest, da_n * reset)
-
-
-@inlined
-def dreset_before(gates: Any, r: Any, h: Any, dq: Any, i: Any, dh: Any, n: Any, da: Any, row: Any) -> None:
-    """The rest of (5'), (4') and (3'), for row r of the batch: block r of da, and dh's part through q."""
-    H = dh.shape[1]
-    for j in range(0, H, lanes(dh)):
-        rest = H - j
-        reset, dq_t = load(gates, r, j, rest), load(dq, i, j, rest)
-        store(da, row, H + j, rest, dq_t * load(h, r, j, rest) * dsigmoid(reset))
-        store(dh, n, j, rest, load(dh, n, j, rest) + dq_t * reset)
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnncore.kernels.activations import ddecay, decay
 from rnncore.kernels.gemm import add_outer, add_product, pack
-from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
+from rnncore.kernels.gru_cell import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
 from rnncore.kernels.gru_weights import outer, packed, packed_transposes, unstacked
 from rnncore.kernels.jit import forward_bounds, kernel, part, run, shard_bounds
 from rnncore.kernels.rows import BLOCK, FIRST, PAD, as_rows, copy_row, fill_rows, live_rows

@@ -6,7 +6,7 @@ from typing import Any
 
 from rnncore.kernels.activations import activate, dactivate
 from rnncore.kernels.gemm import add_outer, add_product
-from rnncore.kernels.gru import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
+from rnncore.kernels.gru_cell import dreset_after, dreset_before, dupdate_gate, reset_gate, update_gate
 from rnncore.kernels.gru_weights import outer
 from rnncore.kernels.jit import part
 from rnncore.kernels.lstm import dlstm_cell, lstm_cell
