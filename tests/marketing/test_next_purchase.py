@@ -73,7 +73,10 @@ def test_the_simple_methods_by_hand():
     assert np.allclose(scores["item-kNN"], [[0, 1, 2, 1]])
 
 
-def test_what_was_seen_is_left_out(log, fitted):
+def test_what_was_seen_is_left_out():
+    frame = purchases()
+    bought = np.random.default_rng(0).integers(12, size=frame.height)  # anything: many buy what they had not yet
+    log = EventLog(frame.with_columns(what=pl.Series([f"i{k:02d}" for k in bought])), **WORDS)
     task = NextPurchase(horizon=60, k=12, least=1, latest=4, exclude="seen", **SMALL).fit(log)
     answer = pl.DataFrame(task.predict(log))
     item = log.category("item")
