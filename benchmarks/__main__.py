@@ -13,6 +13,7 @@ import argparse
 import json
 import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -146,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.list:
         print(*found, *apart, sep="\n")
         return 0
-    about = machine()
+    about, start = machine(), time.monotonic()
     print(json.dumps(about))
     for name in ("torch", "onnxruntime"):
         if present(name) is None:
@@ -164,6 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return 1
+    print(f"{len(found) + len(apart)} lines in {time.monotonic() - start:.0f} s")
     return 0
 
 

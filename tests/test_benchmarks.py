@@ -1,6 +1,7 @@
 """The yardstick runs, writes what it measured, and refuses to time what does not compute the same."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -40,6 +41,7 @@ def test_a_line_is_measured_and_written(tmp_path):
         assert 0 < low <= row["ratio"] <= high
         assert row["line"] in done.stdout
     rows = done.stdout.splitlines()
+    assert re.fullmatch(r"4 lines in \d+ s", rows[-1])
     head = next(k for k, row in enumerate(rows) if row.startswith("line "))
     assert rows[head].split() == [
         *("line", "threads", "rnncore", "rival", "its", "time", "ratio", "[quartiles]", "best", "GFLOP/s,", "share")
