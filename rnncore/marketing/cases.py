@@ -22,7 +22,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from rnncore.errors import DataError
 from rnncore.marketing import features, labels
@@ -180,10 +179,9 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     found = {"past rate": own, "logistic": _fitted(logistic, both, y)}
     stops = bool(min(y.sum(), len(y) - y.sum()) >= 20)
-    with threadpool_limits(1):  # its sums depend on how many share them
-        for name, columns in (("boosting, case", case), ("boosting", both)):
-            if columns[0].shape[1]:
-                found[name] = _fitted(_boosting(stops), columns, y)
+    for name, columns in (("boosting, case", case), ("boosting", both)):
+        if columns[0].shape[1]:
+            found[name] = _fitted(_boosting(stops), columns, y)
     moved = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
     return {**moved, CONSTANT: np.full(len(asked.group), rate)}
 
@@ -202,12 +200,11 @@ def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict
         "boosting, case": (_boosting(bool(np.bincount(y).min() >= 20)), case),
         "boosting": (_boosting(bool(np.bincount(y).min() >= 20)), both),
     }
-    with threadpool_limits(1):  # its sums depend on how many share them
-        for name, (model, (past, now)) in models.items():
-            if past.shape[1]:
-                model.fit(past, y)
-                found[name] = np.zeros((len(now), kinds))
-                found[name][:, model.classes_] = model.predict_proba(now)
+    for name, (model, (past, now)) in models.items():
+        if past.shape[1]:
+            model.fit(past, y)
+            found[name] = np.zeros((len(now), kinds))
+            found[name][:, model.classes_] = model.predict_proba(now)
     return {**found, CONSTANT: np.tile(shares, (len(asked.group), 1))}
 
 

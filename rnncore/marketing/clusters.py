@@ -20,7 +20,6 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin, silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from rnncore.marketing.encoding import Summary
 from rnncore.marketing.events import EventLog
@@ -52,15 +51,13 @@ def series(history: EventLog, at: np.datetime64) -> Floats:
 def centres(code: Floats, groups: int, seed: int) -> Floats:
     """The centres (groups, Z) of k-means on codes (N, Z); fewer different codes than groups give centres twice."""
     found = min(groups, len(np.unique(code, axis=0)))
-    with threadpool_limits(1):  # its sums depend on how many share them
-        means = KMeans(found, n_init=4, random_state=seed).fit(code).cluster_centers_
+    means = KMeans(found, n_init=4, random_state=seed).fit(code).cluster_centers_
     return np.asarray(means[np.arange(groups) % found], np.float64)
 
 
 def nearest(code: Floats, means: Floats) -> Ints:
     """The nearest centre of each code, (N,)."""
-    with threadpool_limits(1):
-        return np.asarray(pairwise_distances_argmin(code, means), np.int64)
+    return np.asarray(pairwise_distances_argmin(code, means), np.int64)
 
 
 def rates(group: Ints, returned: Floats, groups: int) -> Floats:
@@ -90,8 +87,7 @@ def silhouette(code: Floats, group: Ints, seed: int) -> float:
     """The mean silhouette; 0 where there is one group only."""
     if not 1 < len(np.unique(group)) < len(code):
         return 0.0
-    with threadpool_limits(1):
-        return float(silhouette_score(code, group, sample_size=min(MOST, len(code)), random_state=seed))
+    return float(silhouette_score(code, group, sample_size=min(MOST, len(code)), random_state=seed))
 
 
 def simple_rates(told: Past, asked: Past, groups: int, seed: int) -> dict[str, Floats]:
@@ -102,8 +98,7 @@ def simple_rates(told: Past, asked: Past, groups: int, seed: int) -> dict[str, F
     for name, (past, now) in (*columns.items(), ("pca", columns["series"])):
         parts = min(PARTS, *past.shape)
         scale: Any = make_pipeline(StandardScaler(), *([PCA(parts, random_state=seed)] if name == "pca" else []))
-        with threadpool_limits(1):
-            code, other = scale.fit_transform(past), scale.transform(now)
+        code, other = scale.fit_transform(past), scale.transform(now)
         means = centres(code, groups, seed)
         rate = rates(nearest(code, means), told.returned, groups)
         found[f"k-means, {name}"] = rate[nearest(other, means)]

@@ -37,6 +37,7 @@ from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import Effect
 from rnncore.marketing.series_rivals import simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
@@ -226,6 +227,7 @@ class Demand(Task):
         event = dict(zip(clock.at(own.day).tolist(), range(len(own)), strict=True))
         return [(str(clock.day(p)), event.get(int(p)) if p <= now else None) for p in period]
 
+    @one_thread
     def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
         """As in `Task`, of the last period ahead; of a recursive network, of the next."""
         task, work, origin = self._ready(log, at)
@@ -260,6 +262,7 @@ class Demand(Task):
     def _first(self, log: EventLog) -> pl.DataFrame:
         return pl.DataFrame(self.predict(log)).head(series_views.SHOWN * self.ahead)
 
+    @one_thread
     def effects(self, log: EventLog) -> list[Effect]:
         """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.
 

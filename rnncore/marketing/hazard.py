@@ -31,6 +31,7 @@ from rnncore.marketing.encoding import apply_scale, encode, fit_scale, ladder
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import Examples, outputs, tenth
 from rnncore.marketing.task import Code, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import ENDED, asked_at
 from rnncore.marketing.wording import in_columns
 
@@ -116,12 +117,14 @@ class ChurnHazard(Churn):
         """The same."""
         return self.decode(said, asked)
 
+    @one_thread
     def survival(self, log: EventLog, days: Sequence[float], at: Day | None = None) -> Any:
         """A dataframe of the log's kind: P(no event within so many days of `at`) in a column for each of `days`."""
         task, work, asked, hazards = self._hazards(log, at)
         curve = {f"survival_{number:g}": task._curve(hazards, checks.number("days", number)) for number in days}
         return work.frame(curve, asked.group)
 
+    @one_thread
     def quiet(self, log: EventLog, start: float, days: float, at: Day | None = None) -> Any:
         """A dataframe: P(no event from `start` until `start + days` days after `at`, given none before), quiet."""
         task, work, asked, hazards = self._hazards(log, at)
@@ -129,6 +132,7 @@ class ChurnHazard(Churn):
         last = task._curve(hazards, start + checks.number("days", days))
         return work.frame({"quiet": last / first}, asked.group)
 
+    @one_thread
     def expected(self, log: EventLog, within: float, at: Day | None = None) -> Any:
         """A dataframe: the mean number of days without an event, of the next `within` days: the area of the curve."""
         task, work, asked, hazards = self._hazards(log, at)

@@ -38,6 +38,7 @@ from rnncore.marketing.journeys import Credit, Facts, Moment
 from rnncore.marketing.judgement import Judgement
 from rnncore.marketing.learning import Examples, Learned, drawn, outputs, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import require_both_outcomes
 from rnncore.sequences import Histories
 
@@ -185,6 +186,7 @@ class Journey(Task):
         found["Which channel hands over to which, in journeys that convert"] = journey_views.of_handover(*hands)
         return found
 
+    @one_thread
     def next_events(self, log: EventLog) -> Any:
         """A dataframe of the log's kind: P(what comes next within the horizon) of each customer, a column per kind."""
         task, work, origin = self._ready(log, None)
@@ -193,6 +195,7 @@ class Journey(Task):
         columns = {name: p[:, k] for k, name in enumerate(["nothing", *self.code_["kinds"], "other"])}
         return work.frame(columns, asked.group)
 
+    @one_thread
     def moments(self, log: EventLog) -> list[Moment]:
         """What the network says after events of each kind, the largest change first: the critical moments."""
         task, work, _ = self._ready(log, None)
@@ -210,6 +213,7 @@ class Journey(Task):
         """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
         return journey_views.handover(journeys.cut(log, self.convert, self.window or self.horizon).paths)
 
+    @one_thread
     def attribution(self, log: EventLog, journeys_read: int = 200) -> Credit:
         """Credit for the conversions of the log by rules, Markov chains, Shapley values, and by the network.
 

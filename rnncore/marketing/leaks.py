@@ -23,7 +23,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
-from threadpoolctl import threadpool_limits
 
 from rnncore import checks
 from rnncore.errors import DataError
@@ -34,6 +33,7 @@ from rnncore.marketing.learning import drawn
 from rnncore.marketing.purity import Settled
 from rnncore.marketing.quality import first_row
 from rnncore.marketing.reading import Raw, read, require_columns
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.wording import counted
 
 Floats = NDArray[np.float64]
@@ -176,10 +176,10 @@ def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
     )
 
 
+@one_thread
 def _auroc(model: Any, x: Floats, outcome: NDArray[Any]) -> float:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    with threadpool_limits(1):  # its sums depend on how many share them
-        p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
+    p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(outcome, p))
 
 

@@ -26,7 +26,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 import rnncore as rc
 from rnncore.contract import Layer
@@ -160,10 +159,9 @@ def simple_methods(
         "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         "boosting": HistGradientBoostingClassifier(early_stopping=stops, random_state=0),
     }
-    with threadpool_limits(1):  # sums of boosting depend on how many share them
-        for name, model in models.items():
-            model.fit(columns, y)
-            found[name] = model.predict_proba(of_now)[:, 1] ** ahead
+    for name, model in models.items():
+        model.fit(columns, y)
+        found[name] = model.predict_proba(of_now)[:, 1] ** ahead
     return {**found, CONSTANT: np.full(len(asked), rate**ahead)}
 
 

@@ -41,6 +41,7 @@ from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs, tenth
 from rnncore.marketing.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import asked_of, stayed
 from rnncore.sequences import Histories
 
@@ -224,12 +225,14 @@ class Segments(Churn):
         words = f"Of the segments: stability {steady:.3f} (1: the same for other customers), silhouette {apart:.3f}."
         return replace(table, reason=f"{table.reason} {words}"), held
 
+    @one_thread
     def profiles(self, log: EventLog, at: Day | None = None) -> Any:
         """A polars dataframe with a row per segment: how many, their rate of return, medians of what they did, and the
         prototype, the customer nearest the centre.
         """
         return segment_profiles.profiles(self._standing(log, at))
 
+    @one_thread
     def live(self, log: EventLog, customer: Any, margin: float = 0.1) -> Any:
         """A polars dataframe of where a customer stood after each of their days: day, segment, membership, nearest.
 
@@ -248,6 +251,7 @@ class Segments(Churn):
         """The profiles."""
         return {PROFILES: segment_profiles.table(self.profiles(log))}
 
+    @one_thread
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The profiles as a picture."""
         return {PROFILES: segment_profiles.drawn(self._standing(log, None))}

@@ -20,7 +20,6 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from rnncore.marketing import bands
 from rnncore.marketing.learning import Examples, drawn
@@ -59,9 +58,8 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
         HistGradientBoostingRegressor(loss="quantile", quantile=q, early_stopping=stops, random_state=0) for q in levels
     ]
     for name, models in {"ridge": ridge, "boosting": boosting}.items():
-        with threadpool_limits(1):  # sums depend on how many share them
-            fitted = [model.fit(told_x, told_y) for model in models]
-            said = {k: np.stack([m.predict(own) for m in fitted], axis=-1) for k, own in columns.items()}
+        fitted = [model.fit(told_x, told_y) for model in models]
+        said = {k: np.stack([m.predict(own) for m in fitted], axis=-1) for k, own in columns.items()}
         found[name] = calibrated({k: own.reshape(len(x[k]), facts.steps, -1) for k, own in said.items()})
     return found
 

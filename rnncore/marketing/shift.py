@@ -33,6 +33,7 @@ from rnncore.marketing.report import as_png
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift_words import driving
 from rnncore.marketing.task import Task
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
@@ -133,6 +134,7 @@ class SentimentShift:
             file.write(as_png(figure))
 
 
+@one_thread
 def watch(
     model: Task,
     log: EventLog,

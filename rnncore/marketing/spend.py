@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from rnncore.marketing.baselines import BGNBD
 from rnncore.marketing.customer_base import GammaGamma, ParetoNBD
@@ -93,9 +92,8 @@ def _boosted(told: Past, now: Summary, horizon: int) -> Floats:
     model = HistGradientBoostingRegressor(loss="poisson", early_stopping=stops, learning_rate=0.05, random_state=0)
     if not told.came.any():
         return np.zeros(len(now.age))
-    with threadpool_limits(1):  # its sums depend on how many share them
-        model.fit(_columns(told.summary, told.length), told.came)
-        return np.asarray(model.predict(_columns(now, lengths)), np.float64)
+    model.fit(_columns(told.summary, told.length), told.came)
+    return np.asarray(model.predict(_columns(now, lengths)), np.float64)
 
 
 def _columns(summary: Summary, length: Floats) -> Floats:

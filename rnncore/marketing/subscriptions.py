@@ -33,6 +33,7 @@ from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.renewals import Payments
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import ENDED, require_both_outcomes
 from rnncore.marketing.wording import in_columns
 
@@ -208,6 +209,7 @@ class Subscriptions(Task):
         """The columns of `renewals`."""
         return features.names(code)
 
+    @one_thread
     def at_risk(self, log: EventLog, at: Day | None = None) -> pl.DataFrame:
         """By month ahead and month in which subscribers began: what is expected of those subscribed at the day `at`.
 

@@ -26,6 +26,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
 from rnncore.marketing.task_parts import Code, Parts, Told
+from rnncore.marketing.threads import one_thread
 from rnncore.marketing.verdict import compare
 from rnncore.marketing.wording import counted
 
@@ -70,6 +71,7 @@ class Task(Parts):
     trained_until_: np.datetime64
     reading_: dict[str, Any]
 
+    @one_thread
     def fit(self, log: EventLog, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None) -> Self:
         """Judge the network against the simple methods, then train the one that predicts.
 
@@ -105,6 +107,7 @@ class Task(Parts):
         file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
         return self.learned(code, told, progress=progress, checkpoint=file)
 
+    @one_thread
     def predict(self, log: EventLog, at: Day | None = None) -> Any:
         """A dataframe of the log's kind, the answers of the network; rows sorted by customer.
 
@@ -119,6 +122,7 @@ class Task(Parts):
             answers = [{name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}]
         return work.frame(answers[0], task.whose(asked))
 
+    @one_thread
     def score(self, log: EventLog) -> float:
         """The headline of the measure (AUROC for yes and no) on the last `horizon` days of the log; higher is better.
 
@@ -130,6 +134,7 @@ class Task(Parts):
         target, _, counts = asked.judged()
         return task.measure.score(target, task._says(self._learned, asked)[counts])
 
+    @one_thread
     def evaluate(self, log: EventLog) -> Judgement:
         """The network as it is against simple methods that learn now, judged on the last `horizon` days of the log.
 
@@ -140,6 +145,7 @@ class Task(Parts):
         rivals = task.rivals(task.told(work, origin)[1], asked)
         return task._compare(self._learned, asked, rivals, origin, work)[0]
 
+    @one_thread
     def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
         """What each step of one customer's history adds to the answer at the day `at`; see `explain.py`.
 

@@ -22,7 +22,6 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from threadpoolctl import threadpool_limits
 
 from rnncore.sequences import Histories
 
@@ -76,15 +75,14 @@ def simple_methods(
     on counts of words. A kind that was not told has probability 0.
     """
     chosen = 1.0
-    with threadpool_limits(1):  # sums depend on how many share them
-        if newest.any() and len(np.unique(y[~newest])) > 1:
-            before = [words for words, new in zip(told, newest, strict=True) if not new]
-            then = [words for words, new in zip(told, newest, strict=True) if new]
-            losses = {c: _loss(y[newest], _fitted(_logistic(c), before, y[~newest], then, kinds)) for c in STRENGTHS}
-            chosen = min(losses, key=losses.__getitem__)
-        bayes = make_pipeline(CountVectorizer(analyzer=_with_end), MultinomialNB())
-        models = {"tf-idf": _logistic(chosen), "naive bayes": bayes}
-        return {name: _fitted(model, told, y, asked, kinds) for name, model in models.items()}
+    if newest.any() and len(np.unique(y[~newest])) > 1:
+        before = [words for words, new in zip(told, newest, strict=True) if not new]
+        then = [words for words, new in zip(told, newest, strict=True) if new]
+        losses = {c: _loss(y[newest], _fitted(_logistic(c), before, y[~newest], then, kinds)) for c in STRENGTHS}
+        chosen = min(losses, key=losses.__getitem__)
+    bayes = make_pipeline(CountVectorizer(analyzer=_with_end), MultinomialNB())
+    models = {"tf-idf": _logistic(chosen), "naive bayes": bayes}
+    return {name: _fitted(model, told, y, asked, kinds) for name, model in models.items()}
 
 
 def _logistic(strength: float) -> Any:

@@ -79,6 +79,18 @@ def trained(cell):
     return params, [record["train_loss"] for record in history]
 
 
+def test_training_gives_the_same_bits_on_any_number_of_threads():
+    """With BLAS on one, as in all tests: `Dense` multiplies by it."""
+    found = []
+    for n in (1, 2, 5):
+        jit.set_num_threads(n)
+        found.append(trained("GRU"))
+    for params, losses in found[1:]:
+        assert losses == found[0][1]
+        for name, a in found[0][0].items():
+            assert np.array_equal(params[name], a), name
+
+
 def test_two_models_train_in_two_threads_as_each_does_alone():
     jit.set_num_threads(2)
     cells = ["RNN", "GRU"]

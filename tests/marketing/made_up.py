@@ -52,9 +52,9 @@ def purchases(customers=80, days=200, seed=0):
     return pl.DataFrame(rows, schema=["who", "when", "paid", "number", "way", "what"], orient="row")
 
 
-def contracts():
+def contracts(customers=80):
     """The purchases, and a cancellation ten days after the last of everybody who stops before the log ends."""
-    bought = purchases().with_columns(what=pl.lit("bought"))
+    bought = purchases(customers).with_columns(what=pl.lit("bought"))
     last = bought.sort("when").group_by("who", maintain_order=True).last()
     last = last.filter(pl.col("when") < bought["when"].max() - pl.duration(days=9))
     gone = last.with_columns(pl.col("when") + pl.duration(days=9), what=pl.lit("gone"), paid=pl.lit(0.0))
