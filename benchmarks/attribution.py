@@ -28,7 +28,7 @@ def errors(pull, seed, customers, read):
     """
     found = journeys(customers, seed=seed, pull=pull)
     log = EventLog(found.frame, **WORDS)
-    task = Journey(horizon=14, seed=seed).fit(log)
+    task = Journey(horizon=14, seed=seed, seeds=1).fit(log)
     truth = found.worth / found.worth.sum()
     credit = {name: own / own.sum() for name, own in task.attribution(log, read).methods.items()}
     return {k: (spearmanr(c, truth).statistic, np.abs(c - truth).sum() / 2) for k, c in credit.items()}, truth, credit

@@ -46,7 +46,7 @@ def main(seeds):
     rows, verdicts = [], []
     for seed in range(seeds):
         start = time.perf_counter()
-        churn = Churn(HORIZON, seed=seed).fit(log)
+        churn = Churn(HORIZON, seed=seed, seeds=1).fit(log)
         held = churn.held_out_
         rows.append(metrics.summary(held.target, held.prediction["rnn"]))
         best = next(rival for rival in churn.table_ if rival.name != "rnn")

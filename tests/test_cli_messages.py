@@ -143,7 +143,7 @@ def test_the_help_says_how_rows_are_counted(name):
             'say with cancel= how it is called, or scale="log"',
             "with --set cancel=VALUE how it is called, or --set scale=log",
         ),
-        ("of one network (seeds=1)", "(--seeds 1)"),
+        ("seeds: expected a whole number of at least 1, received 0", "--seeds: expected"),
         ("fit the model on log.until(day), or say a smaller `every`", "--until DAY, or say a smaller --every"),
         ("strategy: expected 'a' or 'b', received 'c'; say strategy='a', for instance", "say --set strategy=a, for"),
         ("task: expected 'churn', received 'c'; say task='churn', for instance", "say 'churn', for instance"),

@@ -19,7 +19,7 @@ def made(tmp_path_factory):
     """A folder with log.csv and a model fitted on it."""
     folder = tmp_path_factory.mktemp("made")
     purchases(100).write_csv(folder / "log.csv")
-    small = [word for name in ("units=4", "epochs=2", "backend=numpy") for word in ("--set", name)]
+    small = [word for name in ("units=4", "epochs=2", "seeds=1", "backend=numpy") for word in ("--set", name)]
     result = run("fit", "churn", folder / "log.csv", *NAMES, "--horizon", 60, *small, "--out", folder / "out")
     assert result.exit_code == 0, result.output
     return folder

@@ -5,7 +5,7 @@ from cli_runs import NAMES, purchases, run
 
 from rnncore.marketing import task_parts
 
-SMALL = ["--set", "units=4", "--set", "epochs=2"]
+SMALL = ["--set", "units=4", "--set", "epochs=2", "--set", "seeds=1"]
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class CLV(Task):
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
-    >>> clv = CLV(horizon=181, units=4, epochs=1, futures=10, backend="numpy").fit(log)
+    >>> clv = CLV(horizon=181, units=4, epochs=1, futures=10, backend="numpy", seeds=1).fit(log)
     >>> clv.predict(log).columns
     ['customer', 'purchases', 'spend', 'value', 'low', 'high', 'decile']
     >>> clv.deciles_.columns
@@ -92,7 +92,7 @@ class CLV(Task):
         learning_rate: float = 5e-3,
         latest: int = 104,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -105,7 +105,7 @@ def cut(log: EventLog, until: str) -> EventLog:
 
 
 def check_gradients(task: Task) -> Any:
-    """Check the gradients of the network that was trained, at the weights it has now: a `gradcheck.Report`."""
+    """Check the gradients of the network, at the weights of the first seed: a `gradcheck.Report`."""
     network = task.network_
     p = rc.gradcheck.random_problem(network.using(dtype="float64"), T=5)
     method = ["forward-mode", "central"]
@@ -116,7 +116,7 @@ def in_a_line(checked: Any) -> str:
     """The outcome of a gradient check in one line; where it did not pass, its table before that."""
     worst = checked.worst
     line = (
-        f"gradient check: {checked.verdict}; the trained network, 40 entries of each array, worst error "
+        f"gradient check: {checked.verdict}; a trained network, 40 entries of each array, worst error "
         f"{worst.error:.1e} (in {worst.name}, by {worst.method}); `rnncore report` shows each array"
     )
     return line if checked.ok else f"{checked.table}\n{line}"

@@ -39,7 +39,7 @@ class ContractChurn(ChurnHazard):
     ...     rows += [(n, first + datetime.timedelta(days=end), "cancelled")] if n % 20 < end < 200 else []
     >>> frame = pl.DataFrame(rows, schema=["who", "when", "what"], orient="row")
     >>> log = EventLog(frame, customer="who", time="when", event="what")
-    >>> task = ContractChurn(horizon=40, cancel="cancelled", units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = ContractChurn(horizon=40, cancel="cancelled", units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['who', 'churn_probability', 'stay_probability']
     """
@@ -69,7 +69,7 @@ class ContractChurn(ChurnHazard):
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

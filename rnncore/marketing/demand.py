@@ -61,7 +61,7 @@ class Demand(Task):
     >>> days = np.datetime64("2024-01-01") + np.arange(120)
     >>> sold = pl.DataFrame({"shop": "a", "day": days, "sold": 50 + 20 * (np.arange(120) % 7 == 5)})
     >>> log = EventLog(sold, customer="shop", time="day", value="sold")
-    >>> task = Demand(horizon=21, ahead=7, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = Demand(horizon=21, ahead=7, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['shop', 'day', 'low', 'median', 'high']
     """
@@ -98,7 +98,7 @@ class Demand(Task):
         learning_rate: float = 2e-3,
         latest: int = 28,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,8 @@ class Explanation:
     """One answer taken apart; prints as a table.
 
     answer, blank: of the history and of the blank one. steps: what each is called, (L,). inputs: what each number of a
-    step is called, (D,), or empty where they are those of an embedding. gradient: (L, D). removal: (L,), NaN for a step
+    step is called, (D,), or empty where they are those of an embedding, which each network has of its own: the parts of
+    the k-th numbers are added up. gradient: (L, D). removal: (L,), NaN for a step
     that cannot be taken away. attention: (L,) or None.
     """
 
@@ -133,13 +134,12 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     if len(asked.histories) == 0:
         raise DataError(f"on {at} customer {customer!r} is asked about no more, as where a contract has ended")
     asked = _last(asked)
-    x = asked.histories.values
-    model, params, x, blank = _numbers(task, learned, x)
-    said = task.calibration.apply(_said(model, params, x[:, None])[0], learned.calibration)
+    read = _read(task, learned, asked.histories.values)
+    said = task.calibration.apply(_said(read, [x[:, None] for x in read.steps])[0], learned.calibration)
     asked = task.about(said, asked)
-    answer, start, gradient, attention = _integrate(task, learned, model, params, x, blank, asked)
-    steps = task.steps(own, len(x))
-    removal = np.full(len(x), np.nan)
+    answer, start, gradient, attention = _integrate(task, learned, read, asked)
+    steps = task.steps(own, len(gradient))
+    removal = np.full(len(gradient), np.nan)
     for place, rest in task.removals(own, at, learned.code, asked):
         removal[place] = answer - _answer(task, learned, rest, asked.target)
     inputs = task.inputs(learned.code)
@@ -156,41 +156,56 @@ def _last(asked: Examples) -> Examples:
 
 def _answer(task: Task, learned: Learned, asked: Examples, target: Any) -> float:
     one = _last(asked)._replace(target=target)
-    model, params, x, _ = _numbers(task, learned, one.histories.values)
-    return float(_value(task, learned, _said(model, params, x[:, None])[0], one)[0])
+    read = _read(task, learned, one.histories.values)
+    return float(_value(task, learned, _said(read, [x[:, None] for x in read.steps])[0], one)[0])
 
 
-def _numbers(task: Task, learned: Learned, x: Array) -> tuple[Layer, list[Params], Array, Array]:
-    """Model and weights in float64, the steps as numbers (L, D), and the blank ones.
+class _Read(NamedTuple):
+    """One history as numbers, for each network: those of all are the same unless they begin with an embedding."""
 
-    Where the network begins with an embedding, the numbers are the rows of its table, and blank is 0.
-    """
+    model: Layer
+    """Behind the embedding, if there is one."""
+    params: list[Params]
+    """In float64, per network."""
+    steps: list[Floats]
+    """(L, D) per network; rows of its own table where it has one."""
+    blank: list[Floats]
+    """The steps of a history of which nothing is known; 0 in place of rows of a table."""
+
+
+def _read(task: Task, learned: Learned, x: Array) -> _Read:
     model: Any = task.network(learned.code).using(dtype="float64")
     params: list[Params] = [{name: np.asarray(a, np.float64) for name, a in own.items()} for own in learned.params]
-    if isinstance(model, Tied) and len(params) == 1:
-        table = params[0]["E"]
-        inner = {f"0.{name.removeprefix('inner.')}": a for name, a in params[0].items() if name.startswith("inner.")}
-        scores = Dense(table.shape[1], model.V, dtype="float64")
-        return Stack(model.layer, scores), [inner | {"1.W": table.T, "1.b": params[0]["b"]}], table[x], 0 * table[x]
-    if x.dtype.kind in "iu":
-        parts = list(model.parts.values()) if isinstance(model, Stack) else []
-        if len(params) != 1 or len(parts) < 2 or not isinstance(parts[0], Embedding):
-            raise DataError(
-                "explain reads ids through one Embedding, the first layer, or Tied, of one network (seeds=1)"
-            )
-        table = params[0]["0.W"]
-        rest = {f"{int(k) - 1}.{n}": a for k, n, a in _split(params[0]) if k != "0"}
-        return Stack(*parts[1:]), [rest], table[x], np.zeros_like(table[x])
-    return model, params, np.asarray(x, np.float64), np.asarray(task.blank(x, learned.code), np.float64)
+    if x.dtype.kind not in "iu":
+        blank = np.asarray(task.blank(x, learned.code), np.float64)
+        return _Read(model, params, [np.asarray(x, np.float64)] * len(params), [blank] * len(params))
+    if isinstance(model, Tied):
+        rest: Layer = Stack(model.layer, Dense(params[0]["E"].shape[1], model.V, dtype="float64"))
+        apart = [_untied(own) for own in params]
+    elif isinstance(model, Stack) and len(model.parts) > 1 and isinstance(model.parts["0"], Embedding):
+        rest = Stack(*list(model.parts.values())[1:])
+        apart = [_behind_the_first(own) for own in params]
+    else:
+        raise DataError("explain reads ids through one Embedding, the first layer, or Tied")
+    steps = [table[x] for table, _ in apart]
+    return _Read(rest, [own for _, own in apart], steps, [np.zeros_like(rows) for rows in steps])
 
 
-def _split(params: Params) -> list[tuple[str, str, Array]]:
-    return [(*name.split(".", 1), a) for name, a in params.items()]  # type: ignore[misc]
+def _untied(params: Params) -> tuple[Array, Params]:
+    """The table of `Tied`, and the parameters of its layer and of a Dense with the table, one after another."""
+    inner = {f"0.{name.removeprefix('inner.')}": a for name, a in params.items() if name.startswith("inner.")}
+    return params["E"], inner | {"1.W": params["E"].T, "1.b": params["b"]}
 
 
-def _said(model: Layer, params: list[Params], x: Array) -> tuple[Floats, list[Any]]:
-    """What the networks say of x (L, M, D), averaged, (M, K), after the last step; and their caches."""
-    passes = [model.forward(own, x) for own in params]
+def _behind_the_first(params: Params) -> tuple[Array, Params]:
+    """The table of an Embedding that begins a Stack, and the parameters of the parts behind it."""
+    parts = [(name.partition("."), a) for name, a in params.items()]
+    return params["0.W"], {f"{int(k) - 1}.{name}": a for (k, _, name), a in parts if k != "0"}
+
+
+def _said(read: _Read, x: list[Floats]) -> tuple[Floats, list[Any]]:
+    """What the networks say of x, (L, M, D) each, averaged, (M, K), after the last step; and their caches."""
+    passes = [read.model.forward(own, steps) for own, steps in zip(read.params, x, strict=True)]
     last = [y[-1] if y.ndim == 3 else y for y, _, _ in passes]
     return np.mean(last, axis=0), [cache for _, _, cache in passes]
 
@@ -201,21 +216,24 @@ def _value(task: Task, learned: Learned, said: Floats, asked: Examples) -> Float
 
 
 def _integrate(
-    task: Task, learned: Learned, model: Layer, params: list[Params], x: Array, blank: Array, asked: Examples
+    task: Task, learned: Learned, read: _Read, asked: Examples
 ) -> tuple[float, float, Floats, Floats | None]:
-    """Answer, answer of the blank history, (L, D) integrated gradients, and attention (L,) if there is any."""
+    """Answer, answer of the blank history, (L, D) integrated gradients, and attention (L,) if there is any.
+
+    All networks go along their ways at once: the gradients are those of the averaged answer.
+    """
     node, weight = np.polynomial.legendre.leggauss(NODES)
-    way = np.concatenate([[0.0], (node + 1) / 2, [1.0]])
-    path = blank[:, None] + way[:, None] * (x - blank)[:, None]
-    said, caches = _said(model, params, path)
+    way = np.concatenate([[0.0], (node + 1) / 2, [1.0]])[:, None]
+    whole = list(zip(read.steps, read.blank, strict=True))
+    said, caches = _said(read, [blank[:, None] + way * (x - blank)[:, None] for x, blank in whole])
     value = _value(task, learned, said, asked)
     slope = _slopes(task, learned, said, asked)
-    gradient = np.zeros_like(x)
-    for own, cache in zip(params, caches, strict=True):
-        shape = model._output_shape(cache)
+    gradient = np.zeros_like(read.steps[0])
+    for own, cache, (x, blank) in zip(read.params, caches, whole, strict=True):
+        shape = read.model._output_shape(cache)
         dy = np.zeros(shape)
-        (dy[-1] if dy.ndim == 3 else dy)[...] = slope / len(params)
-        dx = model.backward(own, cache, dy)[1]
+        (dy[-1] if dy.ndim == 3 else dy)[...] = slope / len(whole)
+        dx = read.model.backward(own, cache, dy)[1]
         assert dx is not None
         gradient += (dx[:, 1:-1] * (weight / 2)[:, None]).sum(axis=1) * (x - blank)
     return float(value[-1]), float(value[0]), gradient, _attention(caches)

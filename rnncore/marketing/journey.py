@@ -59,7 +59,7 @@ class Journey(Task):
     >>> from rnncore.datasets import journeys
     >>> found = journeys(customers=300, seed=0)
     >>> log = EventLog(found.frame, customer="customer", time="time", event="event", channel="channel")
-    >>> task = Journey(horizon=14, convert="conversion", units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = Journey(horizon=14, convert="conversion", units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['customer', 'conversion_probability']
     """
@@ -94,7 +94,7 @@ class Journey(Task):
         learning_rate: float = 5e-3,
         latest: int = 20,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -13,6 +13,7 @@ instead of .4115, on campaigns of complete_journey .345 instead of .336, on retu
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,8 +114,7 @@ def learn(
     model = task.network(code)
     params, history = [], []
     for k in range(task.seeds):
-        file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
-        own, records = train(task, model, loss or task.loss, told, k, progress=progress, checkpoint=file)
+        own, records = train(task, model, loss or task.loss, told, k, progress=progress, checkpoint=checkpoint)
         params.append(own)
         history += [{"seed": k, **record} for record in records]
     newest = told if told.newest is None else told.select(told.newest)
@@ -132,9 +132,14 @@ def train(
     k: int,
     *,
     progress: bool = False,
-    checkpoint: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> tuple[Grads, list[dict[str, float]]]:
-    """The weights of the task's k-th network, trained by any loss, and a record per epoch."""
+    """The weights of the task's k-th network, trained by any loss, and a record per epoch.
+
+    checkpoint: of the first network; those of the others end in "-1", "-2" ...
+    """
+    if progress and task.seeds > 1:
+        print(f"network {k + 1} of {task.seeds}", file=sys.stderr, flush=True)
     watched = told.watched if told.watched is not None else told.newest
     if watched is None or watched.all():
         watched = np.zeros(len(told.histories), bool)
@@ -150,7 +155,7 @@ def train(
         validation=_batches(told, watched, CHUNK, seed) if watched.any() else None,
         patience=task.patience if watched.any() else None,
         seed=seed,
-        checkpoint=checkpoint,
+        checkpoint=None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}",
         progress=progress,
     )
 

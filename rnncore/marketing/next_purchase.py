@@ -79,7 +79,7 @@ class NextPurchase(Task):
     >>> rows = [(n, f"2024-01-{d + 1:02d}", f"i{(n + d) % 4}") for n in range(40) for d in range(20)]
     >>> frame = pl.DataFrame(rows, schema=["who", "when", "what"], orient="row")
     >>> log = EventLog(frame, customer="who", time="when", item="what")
-    >>> task = NextPurchase(horizon=5, k=1, units=8, epochs=2, backend="numpy").fit(log)
+    >>> task = NextPurchase(horizon=5, k=1, units=8, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['who', 'item_1', 'probability_1']
     """
@@ -114,7 +114,7 @@ class NextPurchase(Task):
         learning_rate: float = 5e-3,
         latest: int = 20,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())
@@ -209,7 +209,10 @@ class NextPurchase(Task):
 
     @property
     def live_(self) -> Layer:
-        """The network with its weights `params_`, scores after each item: `rc.Stream(task.live_, task.params_[0])`."""
+        """The network with scores after each item: a `rc.Stream(task.live_, own)` for each `own` of `params_`.
+
+        The mean of what the streams say is what the task says of the whole history, before its temperature.
+        """
         network: Any = self.network_
         return rc.Tied(rc.Stack(network.layer.parts["0"]), network.V)
 

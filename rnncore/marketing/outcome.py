@@ -56,7 +56,7 @@ class Outcome(Task):
     >>> days = pl.Series(np.datetime64("2024-01-01") + rng.integers(0, 200, 300))
     >>> orders = pl.DataFrame({"who": np.arange(300) % 40, "day": days, "paid": paid, "back": (paid > 40).astype(int)})
     >>> log = EventLog(orders, customer="who", time="day", value="paid", outcome="back")
-    >>> task = Outcome(horizon=40, cost=3, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = Outcome(horizon=40, cost=3, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns, task.threshold
     (['who', 'time', 'probability', 'flagged'], 0.25)
     """
@@ -86,7 +86,7 @@ class Outcome(Task):
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -44,7 +44,7 @@ class OutcomeKind(Outcome):
     >>> end = np.array(["kept", "changed", "sent back"])[(paid > 30).astype(int) + (paid > 60)]
     >>> orders = pl.DataFrame({"who": np.arange(300) % 40, "day": days, "paid": paid, "end": end})
     >>> log = EventLog(orders, customer="who", time="day", value="paid", outcome="end")
-    >>> task = OutcomeKind(horizon=40, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = OutcomeKind(horizon=40, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['who', 'time', 'kind', 'probability_changed', 'probability_kept', 'probability_sent back']
     """
@@ -71,7 +71,7 @@ class OutcomeKind(Outcome):
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -30,7 +30,7 @@ def picture(task: Task, path: str | os.PathLike[str]) -> None:
     >>> from rnncore.datasets import cdnow
     >>> from rnncore.marketing import Churn, EventLog
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
-    >>> churn = Churn(horizon=181, units=4, epochs=2, backend="numpy").fit(log)
+    >>> churn = Churn(horizon=181, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     picture(churn, f"{folder}/report.png")
     """
@@ -120,14 +120,19 @@ def _gains(axes: Any, task: Task, shades: dict[str, str]) -> None:
 
 
 def _losses(axes: Any, task: Task) -> None:
-    first = [record for record in task.history_ if record["seed"] == 0]
-    epochs = [record["epoch"] + 1 for record in first]
-    axes.plot(epochs, [record["train_loss"] for record in first], "o-", color="0.45", label="training")
-    if first and "validation_loss" in first[0]:
-        losses = [record["validation_loss"] for record in first]
-        axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label="watched")
-        best = min(range(len(losses)), key=losses.__getitem__)
-        axes.plot(epochs[best], losses[best], "o", ms=11, mfc="none", color=COLOURS[NETWORK], label="kept")
+    networks = sorted({record["seed"] for record in task.history_})
+    for k in networks:
+        own = [record for record in task.history_ if record["seed"] == k]
+        epochs = [record["epoch"] + 1 for record in own]
+        training, watched, kept = [None] * 3 if k else ["training", "watched", "kept"]
+        axes.plot(epochs, [record["train_loss"] for record in own], "o-", color="0.45", label=training)
+        if "validation_loss" in own[0]:
+            losses = [record["validation_loss"] for record in own]
+            axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label=watched)
+            best = min(range(len(losses)), key=losses.__getitem__)
+            axes.plot(epochs[best], losses[best], "o", ms=11, mfc="none", color=COLOURS[NETWORK], label=kept)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _style(axes, "Loss of the network that predicts", "epoch", "loss, before calibration")
+    one = len(networks) < 2
+    title = "Loss of the network that predicts" if one else f"Losses of the {len(networks)} networks that predict"
+    _style(axes, title, "epoch", "loss, before calibration")
     axes.legend(frameon=False, fontsize="small")

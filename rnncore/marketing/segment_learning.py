@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,10 +51,9 @@ def learn(
     history: list[dict[str, float]] = []
     first: Ints = np.zeros(len(returned), np.int64)
     for k in range(task.seeds):
-        file = None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}"
-        own, records = train(task, *pretext[:3], k, progress=progress, checkpoint=file)
+        own, records = train(task, *pretext[:3], k, progress=progress, checkpoint=checkpoint)
         mine = {n.removeprefix(pretext.prefix): a for n, a in own.items() if n.startswith(pretext.prefix)}
-        z, seed = codes(task, code, mine, newest.histories), seed_of(task.seed, k)
+        z, seed = codes(task, code, [mine], newest.histories), seed_of(task.seed, k)
         mine["3.M"] = clusters.centres(z, task.groups, seed).astype(np.float32)
         for turn in range(task.rounds):
             mine = _sharpened(model, mine, newest, task.learning_rate, seed + turn)
@@ -69,10 +69,11 @@ def learn(
     return Learned(tuple(params), calibration, code, history)
 
 
-def codes(task: Segments, code: dict[str, Any], params: Params, histories: Histories) -> Floats:
-    """What stands for each customer, (N, Z)."""
-    own = {name: a for name, a in params.items() if name != "3.M"}
-    return outputs(rc.Stack(*task.encoder(code)), [own], histories)
+def codes(task: Segments, code: dict[str, Any], params: Sequence[Params], histories: Histories) -> Floats:
+    """What stands for each customer, by all networks, side by side: (N, Z per network)."""
+    encoder = rc.Stack(*task.encoder(code))
+    read = [{name: a for name, a in own.items() if name != "3.M"} for own in params]
+    return np.concatenate([outputs(encoder, [own], histories) for own in read], axis=1)
 
 
 def _pretext(task: Segments, code: dict[str, Any], told: Examples) -> _Pretext:

@@ -64,7 +64,7 @@ class Segments(Churn):
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
-    >>> task = Segments(horizon=181, groups=3, units=4, epochs=1, rounds=1, backend="numpy").fit(log)
+    >>> task = Segments(horizon=181, groups=3, units=4, epochs=1, rounds=1, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['customer', 'segment', 'membership', 'return_rate']
     """
@@ -89,7 +89,7 @@ class Segments(Churn):
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())
@@ -218,7 +218,7 @@ class Segments(Churn):
         self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
     ) -> tuple[Judgement, HeldOut]:
         table, held = super()._compare(learned, asked, rivals, origin, log)
-        z = segment_learning.codes(self, learned.code, learned.params[0], asked.histories)
+        z = segment_learning.codes(self, learned.code, learned.params, asked.histories)
         own = outputs(self.network(learned.code), learned.params, asked.histories).argmax(axis=1)
         steady = clusters.stability(z, own, self.groups, self.seed)
         apart = clusters.silhouette(z, own, self.seed)

@@ -50,7 +50,7 @@ class Sentiment(Task):
     >>> day = pl.Series(np.datetime64("2024-01-01") + np.arange(120) // 2)
     >>> frame = pl.DataFrame({"shop": [n % 7 for n in range(120)], "day": day, "said": said, "kind": kind})
     >>> log = EventLog(frame, customer="shop", time="day", text="said", outcome="kind")
-    >>> task = Sentiment(horizon=10, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = Sentiment(horizon=10, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['shop', 'time', 'label', 'probability_cross', 'probability_glad']
     """
@@ -84,7 +84,7 @@ class Sentiment(Task):
         learning_rate: float = 3e-3,
         latest: int = 100,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

@@ -159,7 +159,8 @@ def watch(
     >>> frame = pl.DataFrame({"shop": np.arange(600) % 5, "said": np.where(cross, "bad", "good"), "mood": cross * 1.0})
     >>> frame = frame.with_columns(day=np.datetime64("2024-01-01") + np.arange(600) // 10)
     >>> log = EventLog(frame, customer="shop", time="day", text="said", outcome="mood")
-    >>> model = Sentiment(horizon=5, units=4, epochs=5, learning_rate=0.1, backend="numpy").fit(log.until("2024-01-20"))
+    >>> task = Sentiment(horizon=5, units=4, epochs=5, learning_rate=0.1, backend="numpy", seeds=1)
+    >>> model = task.fit(log.until("2024-01-20"))
     >>> [str(alarm.time)[:10] for alarm in watch(model, log, "1", every=20).alarms]
     ['2024-02-17']
     """

@@ -63,7 +63,7 @@ class Subscriptions(Task):
 
     >>> from rnncore.datasets import subscriptions
     >>> log = EventLog(subscriptions(300, 24, seed=0), customer="customer", time="date", event="event", value="price")
-    >>> task = Subscriptions(horizon=90, units=4, epochs=2, backend="numpy").fit(log)
+    >>> task = Subscriptions(horizon=90, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['customer', 'stay_probability', 'cancel_probability', 'renewals', 'revenue', 'at_risk']
     >>> task.at_risk(log).columns
@@ -98,7 +98,7 @@ class Subscriptions(Task):
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self._share(locals())

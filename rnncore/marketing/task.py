@@ -54,8 +54,9 @@ class Task(Parts):
     horizon: days of the window that is asked about, and of the one that judges. units: width of the network. epochs: at
     most; training stops before, when the loss of what is watched has not fallen for `patience` epochs, and takes the
     best weights. batch_size: None for a 200th of the examples, 16 to 512. learning_rate: of Adam. latest: so many of
-    a customer's latest steps are read one by one. seed: of everything random. seeds: so many networks are trained and
-    averaged. backend: "numba" or "numpy".
+    a customer's latest steps are read one by one. seed: of everything random. seeds: so many networks are trained, each
+    from a seed of its own, and what they say is averaged before it is calibrated; 1 for a quick look, in a third of the
+    time. backend: "numba" or "numpy".
 
     After `fit`: `verdict_`, `table_` (prints the rivals; a `verdict.Judgement`), `held_out_` (what was judged; not
     saved), `network_`, `params_` (a dict per seed), `code_`, `history_` (a record per seed and epoch), `trained_until_`

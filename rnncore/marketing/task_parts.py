@@ -91,7 +91,7 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 2e-3,
         latest: int = 50,
         seed: int = 0,
-        seeds: int = 1,
+        seeds: int = 3,
         backend: str = "numba",
     ) -> None:
         self.horizon = horizon

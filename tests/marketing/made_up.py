@@ -115,7 +115,7 @@ def people(customers=80):
     return pl.DataFrame({"who": who, "age": age, "city": city})
 
 
-SMALL = {"units": 4, "epochs": 2, "batch_size": 64, "backend": "numpy"}
+SMALL = {"units": 4, "epochs": 2, "seeds": 1, "batch_size": 64, "backend": "numpy"}
 NAMES = {"customer": "who", "time": "when", "value": "paid", "items": "number"}
 
 WITH_TABLES = {**NAMES, "static": people(), "calendar": holidays(260)}

@@ -96,8 +96,17 @@ def test_another_seed_gives_another_network(case):
     assert not pl.DataFrame(other.predict(case.log)).equals(case.prediction)
 
 
-def test_several_networks_are_averaged_saved_and_loaded(case, tmp_path):
-    averaged = clone(case.task).set_params(seeds=2, epochs=1).fit(case.log)
+@pytest.fixture(scope="module")
+def averaged(case):
+    """The same with two networks."""
+    return clone(case.task).set_params(seeds=2, epochs=1).fit(case.log)
+
+
+def test_several_networks_are_the_default(case):
+    assert type(case.task)().seeds == 3
+
+
+def test_several_networks_are_averaged_saved_and_loaded(case, averaged, tmp_path):
     averaged.save(tmp_path / "model")
     assert len(averaged.params_) == 2
     assert pl.DataFrame(load(tmp_path / "model").predict(case.log)).equals(pl.DataFrame(averaged.predict(case.log)))
@@ -256,9 +265,10 @@ def test_what_it_says_beside_the_answers_is_tables_of_text_and_pictures(case):
     assert all(png.startswith(b"\x89PNG") for png in drawn.values())
 
 
-def test_an_answer_is_explained_and_the_gradients_close(case):
-    lengths = np.diff(case.log.offsets)
-    found = case.task.explain(case.log, case.log.customers[lengths.argmax()])
+@pytest.mark.parametrize("networks", [1, 2])
+def test_an_answer_is_explained_and_the_gradients_close(case, averaged, networks):
+    lengths, task = np.diff(case.log.offsets), case.task if networks == 1 else averaged
+    found = task.explain(case.log, case.log.customers[lengths.argmax()])
     assert np.isfinite(found.gradient).all()
     assert abs(found.gap) <= 1e-3 * max(abs(found.answer - found.blank), 1e-3)
     assert len(found.steps) == len(found.gradient) == len(found.removal)

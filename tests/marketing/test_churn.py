@@ -19,7 +19,7 @@ from rnncore.marketing.tasks import load
 from rnncore.marketing.windows import windows
 
 START = datetime.date(2024, 1, 1)
-SMALL = {"horizon": 40, "units": 4, "epochs": 3, "backend": "numpy"}
+SMALL = {"horizon": 40, "units": 4, "epochs": 3, "seeds": 1, "backend": "numpy"}
 
 
 def purchases(customers=120, days=240, seed=0):
@@ -109,6 +109,14 @@ def test_progress_names_both_networks(log, capsys):
     Churn(**SMALL | {"epochs": 1}).fit(log, progress=True)
     shown = capsys.readouterr().err
     assert "judged network" in shown and "final network" in shown
+    assert "network 1" not in shown
+
+
+def test_progress_says_which_of_several_networks_is_trained(log, capsys):
+    Churn(**SMALL | {"epochs": 1, "seeds": 2}).fit(log, progress=True)
+    said = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines() if "network" in line]
+    each = ["network 1 of 2", "network 2 of 2"]
+    assert said == ["judged network", *each, "final network", *each]
 
 
 # the same in, the same out
@@ -222,7 +230,7 @@ def habit():
     return log_of(pl.DataFrame(rows, schema=["id", "date", "paid"], orient="row"))
 
 
-STRONG = {"units": 8, "patience": 10, "learning_rate": 0.03, "batch_size": 64, "backend": "numpy"}
+STRONG = {"units": 8, "seeds": 1, "patience": 10, "learning_rate": 0.03, "batch_size": 64, "backend": "numpy"}
 
 
 def test_a_habit_that_only_the_order_of_events_shows_is_worth_a_network(habit):

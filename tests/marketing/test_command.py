@@ -58,5 +58,5 @@ def test_credit_is_printed_by_fit_and_by_predict(tmp_path):
         table = result.stdout.partition("Credit for the conversions, by method")[2]
         assert all(word in table for word in ("channel", "shapley", "removal", *case.frame["channel"].drop_nulls()))
     line = next(line for line in fitted.stdout.splitlines() if line.startswith("gradient check"))
-    assert "gradient check: pass; the trained network" in line and "worst error" in line
+    assert "gradient check: pass; a trained network" in line and "worst error" in line
     assert "analytic" not in fitted.stdout

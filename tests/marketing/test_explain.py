@@ -39,7 +39,7 @@ def test_the_gradients_account_for_the_whole_answer(churn, log):
 
 
 def test_several_networks_are_explained_together(log):
-    averaged = Churn(horizon=30, seeds=2, **SMALL).fit(log)
+    averaged = Churn(horizon=30, **SMALL | {"seeds": 2}).fit(log)
     found = averaged.explain(log, busiest(log))
     row = averaged.predict(log).filter(pl.col("who") == busiest(log))
     assert found.answer == pytest.approx(row["return_probability"].item(), abs=1e-6)

@@ -16,6 +16,8 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, NextPurchase, next_purchase
 from rnncore.marketing.days import span
 from rnncore.marketing.items import cut, items_of, rank, simple_scores
+from rnncore.marketing.learning import outputs
+from rnncore.sequences import Histories
 
 WORDS = {"customer": "who", "time": "when", "item": "what"}
 
@@ -117,6 +119,16 @@ def test_in_float32_they_are_bitwise_those_of_the_steps_of_one_pass(fitted):
     assert all(np.array_equal(stream.step("ann", int(item)), y) for item, y in zip(ids, whole, strict=True))
 
 
+def test_the_mean_of_a_stream_for_each_of_several_networks_is_what_they_say_of_the_whole_history(log):
+    task = NextPurchase(horizon=30, least=1, latest=30, **SMALL | {"seeds": 2, "epochs": 1}).fit(log)
+    ids = np.random.default_rng(2).integers(0, 12, 30)
+    whole = outputs(task.network_, task.params_, Histories(ids, np.array([0, 30])))[0]
+    streams = [rc.Stream(task.live_, own) for own in task.params_]
+    for item in ids:
+        carried = np.mean([stream.step("ann", int(item)) for stream in streams], axis=0)
+    assert np.allclose(carried, whole, rtol=0, atol=1e-6)
+
+
 def test_equal_scores_are_answered_in_the_order_of_popularity_and_then_of_names(log, fitted):
     day = log.last_day
     asked = fitted.asked(fitted.prepare(log), day, fitted.code_)
@@ -189,7 +201,7 @@ def chains(customers=60, length=25, items=12):
 
 def test_a_loss_over_drawn_items_learns_what_comes_next_and_is_the_default_of_many_items(monkeypatch):
     log, words = chains(), {"horizon": 6, "least": 1, "units": 16, "epochs": 8, "learning_rate": 0.03, "latest": 4}
-    fit = partial(NextPurchase, **words, patience=12, backend="numpy", batch_size=32)
+    fit = partial(NextPurchase, **words, patience=12, seeds=1, backend="numpy", batch_size=32)
     drawn, whole = fit(candidates=6).fit(log), fit().fit(log)
     assert drawn.params_[0]["E"].tobytes() != whole.params_[0]["E"].tobytes()
     score = {name: (1 / p).mean() for name, p in drawn.held_out_.prediction.items()}
