@@ -20,10 +20,10 @@ float32 or float64 in both twins, complex128 in the textbook. Whatever breaks th
 anything is computed; NaN among the numbers is no such breach: it comes out as NaN.
 
 The fast twins of the cells give the same bits on any number of threads, and so does `rnncore.marketing`, which lets the
-libraries use one. The textbooks, Dense, Tied and Attention multiply by NumPy's BLAS, which rounds large products
-otherwise where its threads share them, and so do the orthogonal starting weights of some 300 units or more. To have the
-same bits there too, set the number before Python starts: OPENBLAS_NUM_THREADS=1 (for other BLAS libraries
-MKL_NUM_THREADS, VECLIB_MAXIMUM_THREADS).
+libraries use one. The textbooks, Dense, Tied, Attention and imported ONNX graphs multiply by NumPy's BLAS, which rounds
+large products otherwise where its threads share them, and so do the orthogonal starting weights of some 300 units or
+more. To have the same bits there too, set the number before Python starts: OPENBLAS_NUM_THREADS=1 (for other BLAS
+libraries MKL_NUM_THREADS, VECLIB_MAXIMUM_THREADS).
 
 To add a cell: write `layers/<cell>.py` and `kernels/<cell>.py`, and add one row to `CELLS` (`rnncore/cells.py`); the
 tests then run on it. CONTRIBUTING.md has the steps.

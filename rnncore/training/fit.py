@@ -55,8 +55,8 @@ def fit(
     largest global norm of a gradient. k1, k2: truncated BPTT instead of full. patience: stop after so many epochs
     without a lower validation loss. An optimiser with `average` is validated, and returned, by its average. history:
     one record per epoch with "epoch", "train_loss", "gradient_norm" (mean, before clipping), "gradient_norm_max" and
-    "validation_loss"; no times, so that equal runs have equal histories. A batch whose weights are all zero is passed
-    over.
+    "validation_loss"; no times, so that equal runs have equal histories (equal bits where BLAS has as many threads, see
+    `rnncore.contract`). A batch whose weights are all zero is passed over.
 
     `params` and `optimizer` are left as they are: the run works on copies.
 
