@@ -47,6 +47,7 @@ WORDS = (
     (re.compile(rf"""(?<![^\s;(])({OPTIONS}|time_format|{OWN})=("[^"]*"|'[^']*'|-?[\d.]+\b|)"""), _said),
     (re.compile(rf"`({OPTIONS}|{OWN})`"), lambda found: _option(found[1])),
     (re.compile(r"; give a Python int$"), ""),
+    (re.compile(r"\(a date, a numpy datetime64 or ISO text\)"), "(YYYY-MM-DD)"),
     (re.compile(r"fit the model on log\.until\(day\)"), "fit it anew with --until DAY"),
     (re.compile(r"table_ has the held-out scores of the fit"), "rnncore report shows how it was judged in the fit"),
     (re.compile(r"the same call goes on from .*"), "the same command goes on from there"),

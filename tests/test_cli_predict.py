@@ -143,11 +143,11 @@ def test_a_column_that_goes_by_another_name_leads_to_its_option(folder):
     assert predict(folder, "--value", "betrag").exit_code == 0
 
 
-@pytest.mark.parametrize("text", ["2024-12", "2024-12-31 12:00", "soon", "2024-02-30"])
+@pytest.mark.parametrize("text", ["2024-12", "2024-12-31 12:00", "soon", "2024-02-30", "02/01/2024"])
 def test_at_must_be_a_whole_day(folder, text):
     result = predict(folder, "--at", text)
     assert result.exit_code == 2
-    assert result.stderr.startswith("rnncore: --at: expected a whole calendar day")
+    assert result.stderr.startswith("rnncore: --at: expected a whole calendar day (YYYY-MM-DD), received")
 
 
 @pytest.mark.parametrize("text", ["9999-12-31", "2023-12-31"])

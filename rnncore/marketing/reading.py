@@ -204,8 +204,10 @@ def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
     """The answer; DataError where the file cannot give it."""
     try:
         return question()
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
+    except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
+        why = str(error).splitlines()[0]
+        advice = "; its letters are written in another way: save it as UTF-8" if "utf-8" in why.lower() else ""
+        raise DataError(f"{path} cannot be read as {kind}: {why}{advice}") from None
 
 
 def to_polars(series: Any, label: str) -> pl.Series:

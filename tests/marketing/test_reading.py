@@ -57,6 +57,17 @@ def test_a_quote_inside_a_cell_is_named_and_swallows_no_line(tmp_path):
         read(path, ["who"])
 
 
+@pytest.mark.parametrize(
+    "text", [HEAD + "a,1,caf\u00e9\n", "who,when,caf\u00e9\na,1,x\n", HEAD + 'a,1,"x"\n' * 9999 + "a,1,\u00e9\n"]
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_file_whose_letters_are_not_in_utf_8_is_told_to_be_saved_so(tmp_path, text, zipped):
+    path, latin = tmp_path / "log.csv", text.encode("latin-1")
+    path.write_bytes(gzip.compress(latin) if zipped else latin)
+    with pytest.raises(DataError, match=r"log\.csv cannot be read as CSV .*: save it as UTF-8$"):
+        read(path, ["who"])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_file_of_random_bytes_is_no_log(tmp_path, seed):
     (tmp_path / "log.csv").write_bytes(random.Random(seed).randbytes(3000))
