@@ -3,9 +3,8 @@
 At an origin, history is every event on or before that day; the label window is (origin, origin + horizon]. A model that
 is judged at the test origin must not be trained on labels that reach past it, so
 
-    train origins        + horizon              <=  calibration origin, or test origin if there is none
-    calibration origin   + calibration horizon  <=  test origin
-    test origin          + horizon              <=  last day of the log
+    train origin   + horizon  <=  test origin
+    test origin    + horizon  <=  last day of the log
 
 Only customers whose first event is on or before an origin belong to that origin.
 """
@@ -42,45 +41,20 @@ class Window:
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Origins for training (oldest first), calibration (None if there is no such window) and testing; days of horizon.
+    """The newest origin for training and the one for testing; days of horizon.
 
-    ContractError if a label window reaches past the origin that must not be seen from it.
+    ContractError if the label window of the one reaches past the other.
     """
 
     horizon: int
-    train: tuple[np.datetime64, ...]
+    train: np.datetime64
     test: np.datetime64
-    calibration: np.datetime64 | None = None
-    calibration_horizon: int = 0
 
     def __post_init__(self) -> None:
-        limit = self.test
-        if self.calibration is not None:
-            limit = self.calibration
-            if self.calibration + span(self.calibration_horizon) > self.test:
-                raise ContractError(
-                    "calibration", f"a window that ends by {self.test}", str(limit), "it would see the test"
-                )
-        for origin in self.train:
-            if origin + span(self.horizon) > limit:
-                advice = f"its labels reach to {origin + span(self.horizon)}, past {limit}"
-                raise ContractError(
-                    "train", f"origins at least {counted(self.horizon, 'day')} before {limit}", str(origin), advice
-                )
-
-    def train_windows(self, log: EventLog) -> list[Window]:
-        """Histories and labels at each training origin, oldest first."""
-        return [cut(log, origin, self.horizon) for origin in self.train]
-
-    def calibration_window(self, log: EventLog) -> Window:
-        """Histories and labels at the calibration origin; ContractError if the split has none."""
-        if self.calibration is None:
-            raise ContractError("calibration", "an origin", "None", "ask time_split for one with calibration_horizon=")
-        return cut(log, self.calibration, self.calibration_horizon)
-
-    def test_window(self, log: EventLog) -> Window:
-        """Histories and labels at the test origin."""
-        return cut(log, self.test, self.horizon)
+        if self.train + span(self.horizon) > self.test:
+            advice = f"its labels reach to {self.train + span(self.horizon)}, past {self.test}"
+            wanted = f"an origin at least {counted(self.horizon, 'day')} before {self.test}"
+            raise ContractError("train", wanted, str(self.train), advice)
 
 
 def cut(log: EventLog, origin: Day, horizon: int) -> Window:
@@ -114,51 +88,28 @@ def came_after(log: EventLog, origin: Day, horizon: int) -> tuple[npt.NDArray[np
     return index, log.count_between(day, day + span(horizon))[index]
 
 
-def time_split(
-    log: EventLog,
-    horizon: int,
-    *,
-    test: Day | None = None,
-    train_origins: int = 1,
-    step: int | None = None,
-    calibration_horizon: int = 0,
-) -> TimeSplit:
+def time_split(log: EventLog, horizon: int, *, test: Day | None = None) -> TimeSplit:
     """The latest origins that the log allows.
 
-    horizon: days of every label window but the calibration's. test: the test origin; by default `horizon` days before
-        the log ends.
-    train_origins: how many, `step` days apart (by default the horizon, so that label windows do not overlap).
-    calibration_horizon: days of a window between training and test, from which nothing is trained; 0 for none.
+    horizon: days of a label window. test: the test origin; by default `horizon` days before the log ends.
 
     DataError, which names the longest horizon that works, if the log is too short; if fewer than two customers can be
     trained on.
 
     >>> from rnncore.datasets import cdnow
     >>> split = time_split(EventLog(cdnow(), customer="customer", time="date", value="amount"), 181)
-    >>> str(split.train[0]), str(split.test)
+    >>> str(split.train), str(split.test)
     ('1997-07-03', '1997-12-31')
     """
     require_horizon(horizon)
     if len(log.customers) < 2:
         raise DataError("the log has one customer only; at least 2 are needed to train on and compare")
-    for name, number, least in (
-        ("train_origins", train_origins, 1),
-        ("step", horizon if step is None else step, 1),
-        ("calibration_horizon", calibration_horizon, 0),
-    ):
-        if number < least:
-            raise ContractError(name, f"at least {least}", str(number), "it is a number of origins or days")
-    back = calibration_horizon + (train_origins - 1) * (step or 0)
-    reach = train_origins if step is None else 1  # horizons between the first training origin and the test origin
-    _require_length(log, horizon, None if test is None else to_day(test), back, reach)
+    _require_length(log, horizon, None if test is None else to_day(test))
     last = log.last_day - span(horizon) if test is None else to_day(test)
-    calibration = last - span(calibration_horizon) if calibration_horizon else None
-    newest = last - span(calibration_horizon + horizon)
-    train = tuple(newest - span(k * (horizon if step is None else step)) for k in reversed(range(train_origins)))
-    if len(log.population(train[0])) < 2:
-        n = len(log.population(train[0]))
-        raise DataError(f"{n} of the customers has an event by {train[0]}, the first training origin; 2 are needed")
-    return TimeSplit(horizon, train, last, calibration, calibration_horizon)
+    train = last - span(horizon)
+    if (n := len(log.population(train))) < 2:
+        raise DataError(f"{n} of the customers has an event by {train}, the newest training origin; 2 are needed")
+    return TimeSplit(horizon, train, last)
 
 
 def rolling_origins(log: EventLog, horizon: int, count: int, *, step: int | None = None) -> list[np.datetime64]:
@@ -188,24 +139,18 @@ def require_horizon(horizon: int) -> None:
         raise ContractError("horizon", "a whole number of days, at least 1", repr(horizon), "for example 90")
 
 
-def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None, back: int, reach: int) -> None:
-    """DataError if `back` days and `reach` horizons before the test origin, or one horizon after it, leave the log."""
+def _require_length(log: EventLog, horizon: int, test: np.datetime64 | None) -> None:
+    """DataError if a horizon before the test origin, or one after it, leaves the log."""
     first, last = log.first_day, log.last_day
     whole = days_between(first, last)
     if test is None:
-        longest = (whole - back) // (reach + 1)
-        between = f", and {counted(back, 'day')} for calibration and further origins" if back else ""
-        windows = f"{reach + 1} windows of it one after another (the last to judge by{between})"
-        need = f"{windows} need {back + (reach + 1) * horizon}"
+        longest = whole // 2
+        need = f"2 windows of it one after another (the last to judge by) need {2 * horizon}"
     else:
         before, after = days_between(first, test), days_between(test, last)
-        longest = min(after, (before - back) // reach)
-        need = (
-            f"{before} are before the test origin {test}, where {back + reach * horizon} are needed, and {after} after"
-        )
+        longest = min(after, before)
+        need = f"{before} are before the test origin {test}, where {horizon} are needed, and {after} after"
     if horizon > longest:
         works = f"the longest horizon that works is {counted(longest, 'day')}" if longest > 0 else "no horizon works"
         runs = f"the log runs from {first} to {last} ({counted(whole, 'day')})"
-        raise DataError(
-            f"a horizon of {counted(horizon, 'day')} does not fit: {runs}; {need}; {works} with these settings"
-        )
+        raise DataError(f"a horizon of {counted(horizon, 'day')} does not fit: {runs}; {need}; {works}")

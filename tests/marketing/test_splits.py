@@ -34,30 +34,18 @@ def shop() -> EventLog:
 
 def test_cdnow_origins(shop):
     split = time_split(shop, 181)
-    assert (split.train, split.test) == ((np.datetime64("1997-07-03"),), np.datetime64("1997-12-31"))
+    assert (split.train, split.test) == (np.datetime64("1997-07-03"), np.datetime64("1997-12-31"))
 
 
 def test_cdnow_test_window_has_the_known_rate_of_return(shop):
-    window = time_split(shop, 181).test_window(shop)
+    window = cut(shop, time_split(shop, 181).test, 181)
     assert len(window.index) == 23_570
     assert round(float(np.mean(window.count > 0)), 3) == 0.228
 
 
 def test_cdnow_windows_share_out_the_money(shop):
-    window = time_split(shop, 181).test_window(shop)
+    window = cut(shop, time_split(shop, 181).test, 181)
     assert window.history.value.sum() + window.value.sum() == pytest.approx(2_500_315.63, abs=1e-6)
-
-
-def test_calibration_window_lies_between_training_and_test(shop):
-    split = time_split(shop, 181, calibration_horizon=60)
-    assert [str(d) for d in (*split.train, split.calibration)] == ["1997-05-04", "1997-11-01"]
-    assert split.calibration_window(shop).horizon == 60
-
-
-def test_several_training_origins_are_oldest_first(shop):
-    split = time_split(shop, 181, train_origins=3, step=30)
-    assert [str(origin) for origin in split.train] == ["1997-05-04", "1997-06-03", "1997-07-03"]
-    assert [window.origin for window in split.train_windows(shop)] == list(split.train)
 
 
 def test_population_of_an_origin_has_bought_by_then(shop):
@@ -73,29 +61,14 @@ def test_horizon_longer_than_the_log_names_the_longest(shop):
         time_split(shop, 300)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        {},
-        {"calibration_horizon": 50},
-        {"train_origins": 3},
-        {"train_origins": 3, "step": 20},
-        {"test": "1997-10-01"},
-        {"test": "1998-04-01", "train_origins": 2},
-    ],
-)
+@pytest.mark.parametrize("words", [{}, {"test": "1997-10-01"}, {"test": "1998-04-01"}])
 def test_the_longest_horizon_named_works_and_the_next_does_not(shop, words):
     with pytest.raises(DataError) as caught:
         time_split(shop, 10_000, **words)
     longest = int(str(caught.value).split("longest horizon that works is ")[1].split()[0])
-    assert time_split(shop, longest, **words).test_window(shop).horizon == longest
+    assert cut(shop, time_split(shop, longest, **words).test, longest).horizon == longest
     with pytest.raises(DataError, match="does not fit"):
         time_split(shop, longest + 1, **words)
-
-
-def test_horizon_longer_than_the_log_says_how_many_days_are_needed(shop):
-    with pytest.raises(DataError, match=r"3 windows .* and 50 days for calibration .* need 950;"):
-        time_split(shop, 300, calibration_horizon=50, train_origins=2)
 
 
 def test_windows_are_counted_as_there_are(shop):
@@ -134,27 +107,9 @@ def test_horizon_is_a_whole_number_of_days(shop, horizon):
         time_split(shop, horizon)
 
 
-@pytest.mark.parametrize("words", [{"train_origins": 0}, {"step": 0}, {"calibration_horizon": -1}])
-def test_numbers_of_origins_and_days_are_checked(shop, words):
-    with pytest.raises(ContractError):
-        time_split(shop, 30, **words)
-
-
 def test_a_split_that_sees_its_test_is_refused():
     with pytest.raises(ContractError, match="past 2024-04-01"):
-        TimeSplit(30, (np.datetime64("2024-03-03"),), np.datetime64("2024-04-01"))
-
-
-def test_a_split_that_trains_on_its_calibration_is_refused():
-    days = [np.datetime64(text) for text in ("2024-02-15", "2024-04-01", "2024-03-01")]
-    with pytest.raises(ContractError, match="past 2024-03-01"):
-        TimeSplit(30, (days[0],), days[1], calibration=days[2], calibration_horizon=30)
-
-
-def test_calibration_labels_may_not_reach_past_the_test_origin():
-    days = [np.datetime64(text) for text in ("2024-01-15", "2024-04-01", "2024-03-20")]
-    with pytest.raises(ContractError, match="it would see the test"):
-        TimeSplit(30, (days[0],), days[1], calibration=days[2], calibration_horizon=30)
+        TimeSplit(30, np.datetime64("2024-03-03"), np.datetime64("2024-04-01"))
 
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60), st.integers(0, 9)), min_size=1, max_size=25)
@@ -179,13 +134,12 @@ def test_labels_count_the_events_of_the_window_only(events, origin, horizon):
     assert window.count.tolist() == expected
 
 
-@given(rows, st.integers(1, 20), st.integers(0, 10), st.integers(1, 3), st.integers(1, 25))
-def test_embargo_holds_for_every_split(events, horizon, calibration_horizon, origins, step):
+@given(rows, st.integers(1, 60), st.none() | st.integers(60, 80))
+def test_embargo_holds_for_every_split(events, horizon, test):
     log = make([*events, (0, 0, 0), (1, 0, 0), (0, 120, 0)])
-    split = time_split(log, horizon, calibration_horizon=calibration_horizon, train_origins=origins, step=step)
-    limit = split.test if split.calibration is None else split.calibration
-    assert max(split.train) + span(horizon) <= limit
-    assert limit + span(calibration_horizon) <= split.test
+    assume(test is None or test + horizon <= 120)
+    split = time_split(log, horizon, test=None if test is None else day(test))
+    assert split.train + span(horizon) <= split.test
     assert split.test + span(horizon) <= log.last_day
 
 
