@@ -10,7 +10,7 @@ third needs no label: it is fitted to all purchases up to the origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -151,8 +151,9 @@ def simple_methods(
     now: Summary,
     beside: Floats,
     horizon: int,
+    unfit: Sequence[str] = (),
 ) -> dict[str, Floats]:
-    """P(return within `horizon` days) by each method, (M,) each, for M customers who stand at `now`.
+    """P(return within `horizon` days) by each method but those `unfit`, (M,) each, for M customers who stand at `now`.
 
     summary, length, returned: N customers at origins in the past, see `RecencyRule.fit`. `rfm-windows` learns from all
     of them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as
@@ -161,18 +162,19 @@ def simple_methods(
     """
     alone = Summary(*(column[latest] for column in summary))
     repeats, last = now.events - 1, now.age - now.since
-    found = {
-        "recency": RecencyRule().fit(alone, length[latest], returned[latest]).predict(now, horizon),
-        "rfm": RFMLogistic().fit(alone, length[latest], returned[latest]).predict(now, horizon),
-        "rfm-windows": RFMLogistic().fit(summary, length, returned).predict(now, horizon),
-        "bg/nbd": BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),
+    one, all_ = (alone, length[latest], returned[latest]), (summary, length, returned)
+    methods: dict[str, Callable[[], Floats]] = {
+        "recency": lambda: RecencyRule().fit(*one).predict(now, horizon),
+        "rfm": lambda: RFMLogistic().fit(*one).predict(now, horizon),
+        "rfm-windows": lambda: RFMLogistic().fit(*all_).predict(now, horizon),
+        "bg/nbd": lambda: BGNBD().fit(repeats, last, now.age).probability_of_return(repeats, last, now.age, horizon),
     }
     if further.shape[1]:
-        one = RFMLogistic().fit(alone, length[latest], returned[latest], further[latest])
-        all_ = RFMLogistic().fit(summary, length, returned, further)
-        found |= {"rfm, columns": one.predict(now, horizon, beside)}
-        found |= {"rfm-windows, columns": all_.predict(now, horizon, beside)}
-    return found
+        methods |= {
+            "rfm, columns": lambda: RFMLogistic().fit(*one, further[latest]).predict(now, horizon, beside),
+            "rfm-windows, columns": lambda: RFMLogistic().fit(*all_, further).predict(now, horizon, beside),
+        }
+    return {name: said() for name, said in methods.items() if name not in unfit}
 
 
 def _log_likelihood(x: Floats, t_x: Floats, T: Floats) -> Callable[[Floats], Floats]:

@@ -155,9 +155,7 @@ class Churn(Task):
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """Probabilities of return by the simple methods."""
         facts: Facts = told.facts
-        methods = simple_methods(*facts, asked.facts.summary, asked.facts.further, self.horizon)
-        for name in self.unfit:
-            del methods[name]
+        methods = simple_methods(*facts, asked.facts.summary, asked.facts.further, self.horizon, self.unfit)
         rate = float(facts.returned[facts.latest].mean())
         return {**methods, CONSTANT: np.full(len(asked.group), rate)}
 

@@ -7,7 +7,14 @@ from scipy import stats
 from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.baselines import BGNBD, BGNBDParameters, RecencyRule, RFMLogistic, _log_likelihood
+from rnncore.marketing.baselines import (
+    BGNBD,
+    BGNBDParameters,
+    RecencyRule,
+    RFMLogistic,
+    _log_likelihood,
+    simple_methods,
+)
 from rnncore.marketing.encoding import Summary, summarise
 from rnncore.marketing.splits import cut
 
@@ -187,3 +194,12 @@ def test_rfm_uses_frequency_where_recency_says_nothing(customers):
 def test_outcomes_that_are_all_equal_teach_nothing(customers):
     with pytest.raises(DataError, match="nothing to learn"):
         RecencyRule().fit(customers[0], np.full(500, 30.0), np.zeros(500))
+
+
+def test_a_method_that_is_unfit_is_not_even_fitted(customers, monkeypatch):
+    summary, rng = customers
+    returned, all_of_them = rng.integers(0, 2, 500).astype(float), np.ones(500, bool)
+    monkeypatch.setattr(BGNBD, "fit", lambda *_: pytest.fail("it was fitted"))
+    told = summary, np.zeros((500, 0)), np.full(500, 30.0), returned, all_of_them
+    said = simple_methods(*told, summary, np.zeros((500, 0)), 30, unfit=("bg/nbd",))
+    assert set(said) == {"recency", "rfm", "rfm-windows"}
