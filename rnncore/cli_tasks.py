@@ -97,6 +97,10 @@ def predict(
     model: Model,
     file: Log,
     at: Annotated[str | None, typer.Option(help="Predict from this day on; by default the log's last day.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="Other days than the fit's (churn-hazard, contract-churn).", min=1)
+    ] = None,
+    start: Annotated[int, typer.Option(help="They begin so many days later, none of which has an event.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help=f"The CSV file to write; {BESIDE}.csv.", **FILE)] = None,
     force: Force = False,
     **log: Any,
@@ -104,7 +108,8 @@ def predict(
     """Predict with a saved model. The log is read as in fit, unless told otherwise.
 
     A row for each customer; for each series and day ahead (demand); for the latest case of each customer, and each case
-    whose outcome is empty (outcome, outcome-kind): empty that column, and every case is answered.
+    whose outcome is empty (outcome, outcome-kind): empty that column, and every case is answered. With --horizon or
+    --start the column is `quiet`: the probability of no event in that time.
 
     Messages count the rows of a file from 1, without the header.
     """
@@ -115,7 +120,7 @@ def predict(
     parts.require_writable(out, force, model, file)
     task, events = parts.again(model, file, words_of(log))
     with parts.at_work("predicting"):
-        answers = task.predict(events, at)
+        answers = parts.answers(task, events, at, horizon, start)
     rows = parts.write_predictions(task, answers, out)
     print(f"{counted(rows, task.row)} in {out}")
     parts.print_further(task, events if at is None else events.until(at))

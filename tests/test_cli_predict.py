@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from cli_runs import NAMES, purchases, run
 
-from rnncore.marketing import Churn, command
+from rnncore.marketing import Churn, ChurnHazard, EventLog, command
 from rnncore.marketing.command import beside, whose_probabilities
 
 
@@ -148,6 +148,33 @@ def test_at_must_be_a_whole_day(folder, text):
     result = predict(folder, "--at", text)
     assert result.exit_code == 2
     assert result.stderr.startswith("rnncore: --at: expected a whole calendar day (YYYY-MM-DD), received")
+
+
+def test_a_model_of_hazards_answers_for_any_time_as_it_does_in_python(made, tmp_path):
+    small = [word for name in ("units=4", "epochs=2", "backend=numpy") for word in ("--set", name)]
+    log, out = made / "log.csv", tmp_path / "out"
+    fitted = run("fit", "churn-hazard", log, *NAMES, "--horizon", 60, *small, "--out", out)
+    assert fitted.exit_code == 0, fitted.output
+    churn = ChurnHazard.load(out / "churn-hazard.safetensors")
+    events = EventLog(log, **churn.reading_)
+    for words, asked in {
+        ("--horizon", 45, "--start", 30): (30, 45),
+        ("--horizon", 200): (0, 200),
+        ("--start", 7, "--at", "2024-12-31"): (7, 60, "2024-12-31"),
+    }.items():
+        result = run("predict", out / "churn-hazard.safetensors", log, *words, "--out", tmp_path / "p.csv", "--force")
+        assert result.exit_code == 0, result.output
+        churn.quiet(events, *asked).write_csv(tmp_path / "python.csv")
+        assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "python.csv").read_bytes()
+
+
+@pytest.mark.parametrize("word", ["--horizon", "--start"])
+def test_another_time_than_that_of_the_fit_is_refused_by_a_task_that_knows_one_only(folder, word):
+    result = predict(folder, word, 45)
+    assert result.exit_code == 2
+    said = "expected none, for churn answers for that of its fit alone, 60 days from now, received 45"
+    assert result.stderr == f"rnncore: {word}: {said}; fit churn again, or churn-hazard, which answers for any time\n"
+    assert not (folder / "p.csv").exists()
 
 
 @pytest.mark.parametrize("text", ["9999-12-31", "2023-12-31"])

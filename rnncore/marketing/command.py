@@ -23,6 +23,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.interop.atomic import replacing, require_free
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.reading import header
 from rnncore.marketing.report import picture
@@ -95,6 +96,17 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
         events = EventLog(file, **words)
     print(events.quality(), flush=True)
     return task, events
+
+
+def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, start: int) -> Any:
+    """What a task predicts; of another time than that of the fit, P(no event in it). ContractError where it cannot."""
+    if horizon is None and not start:
+        return task.predict(log, at)
+    if isinstance(task, ChurnHazard):
+        return task.quiet(log, start, task.horizon if horizon is None else horizon, at)
+    said, came = ("start", start) if horizon is None else ("horizon", horizon)
+    known = f"none, for {task.name} answers for that of its fit alone, {counted(task.horizon, 'day')} from now"
+    raise ContractError(said, known, str(came), f"fit {task.name} again, or churn-hazard, which answers for any time")
 
 
 def cut(log: EventLog, until: str) -> EventLog:

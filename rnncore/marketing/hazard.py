@@ -59,7 +59,9 @@ class ChurnHazard(Churn):
     """Probability that a customer has no event in any time to come, from hazards; arguments are those of `Task`.
 
     `predict` gives churn_probability and return_probability at the horizon, `survival` the curve, `quiet` the
-    probability of no event between any two days to come, `expected` the mean time without one.
+    probability of no event between any two days to come, `expected` the mean time without one; all of it
+    from one model. On the command line `rnncore predict MODEL FILE --at DAY --start 30 --horizon 45` gives `quiet`: the
+    probability of no event in 45 days, of whoever has had none in the 30 days after that day.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
@@ -126,11 +128,18 @@ class ChurnHazard(Churn):
 
     @one_thread
     def quiet(self, log: EventLog, start: float, days: float, at: Day | None = None) -> Any:
-        """A dataframe: P(no event from `start` until `start + days` days after `at`, given none before), quiet."""
+        """A dataframe: P(no event from `start` until `start + days` days after `at`, given none before), quiet.
+
+        None before is said of the days from `at` until `start`. What may come in them is not averaged over: an event
+        renews the history, and with it all hazards after it, so that without this condition the answer is no function
+        of one curve; it would take histories drawn on, event by event, with amounts that this model does not draw. What
+        can end only once needs no such draw (`ContractChurn`): not to end within those days is
+        1 - survival(start) + survival(start + days), whatever happens before.
+        """
+        since = checks.number("start", start)
+        until = since + checks.number("days", days)
         task, work, asked, hazards = self._hazards(log, at)
-        first = task._curve(hazards, checks.number("start", start))
-        last = task._curve(hazards, start + checks.number("days", days))
-        return work.frame({"quiet": last / first}, asked.group)
+        return work.frame({"quiet": task._curve(hazards, until, since)}, asked.group)
 
     @one_thread
     def expected(self, log: EventLog, within: float, at: Day | None = None) -> Any:
@@ -159,13 +168,13 @@ class ChurnHazard(Churn):
         said = outputs(task.network(self._learned.code), self._learned.params, asked.histories)
         return task, work, asked, task.calibration.apply(said, self._learned.calibration)
 
-    def _curve(self, hazards: Array, days: float) -> Floats:
-        """P(no event within so many days), (N,), from hazards (N, K)."""
+    def _curve(self, hazards: Array, days: float, since: float = 0.0) -> Floats:
+        """P(no event within so many days, given none in the first `since`), (N,), from hazards (N, K)."""
         steps = np.log1p(-np.minimum(hazards, 1 - 1e-12))
-        place = days * self.intervals / self.horizon
+        place = np.array([[days], [since]]) * self.intervals / self.horizon
         shares = np.clip(place - np.arange(self.intervals), 0.0, 1.0)
-        shares[-1] = max(place - (self.intervals - 1), 0.0)
-        return np.asarray(np.exp(steps @ shares), np.float64)
+        shares[:, -1] = np.maximum(place[:, 0] - (self.intervals - 1), 0.0)
+        return np.asarray(np.exp(steps @ (shares[0] - shares[1])), np.float64)
 
     def _intervals(self, log: EventLog, origin: np.datetime64, end: np.datetime64) -> Floats:
         """(C, 2): the interval of each customer's next event and 1, or the last whole one seen and 0 (-1: none)."""

@@ -45,6 +45,12 @@ def test_no_event_until_the_end_is_none_before_and_none_after(churn, log, start,
     assert (first[:, 1] * quiet).to_numpy() == pytest.approx(last[:, 1].to_numpy())
 
 
+def test_however_late_it_begins_it_is_a_probability():
+    task, hazards = ChurnHazard(horizon=24), np.full((1, 12), 0.999)
+    late = task._curve(hazards, 1e6 + 7, 1e6)
+    assert late == pytest.approx(task._curve(hazards, 24 + 7, 24)) and 0 < late < 1
+
+
 def test_the_expected_time_is_the_area_of_the_curve(churn, log):
     grid = np.linspace(0, 45, 901)
     area = trapezoid(churn.survival(log, list(grid)).drop("who").to_numpy(), grid, axis=1)
