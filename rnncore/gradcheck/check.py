@@ -124,13 +124,17 @@ def in_double(a: Array) -> Array:
 
 
 def check_cell(
-    name: str, seed: int = 0, backends: Sequence[str] = ("numpy", "numba"), method: str | Sequence[str] | None = None
+    name: str,
+    seed: int = 0,
+    backends: Sequence[str] = ("numpy", "numba"),
+    method: str | Sequence[str] | None = None,
+    entries: int | None = None,
 ) -> Iterator[Report]:
     """Check a cell of the table: every option, each twin by itself, with and without `lengths`; one report each.
 
     The textbook is held against complex step, the fast twin against forward mode and central differences, or both
     against the `method` named. Under an option that leaves out parts of the gradient on purpose, both are held against
-    forward mode, which leaves out the same.
+    forward mode, which leaves out the same. `entries` as in `check`.
 
     >>> all(report.ok for report in check_cell("rnn", backends=["numpy"]))
     True
@@ -145,7 +149,7 @@ def check_cell(
         exact = ["forward-mode"] if name in forward_cells.STEPS else []
         methods = method or (["complex-step"] if backend == "numpy" else [*exact, "central"])
         methods = methods if layer.exact else ["forward-mode"]
-        report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed)
+        report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed, entries=entries)
         rows = "full rows" if p.lengths is None else f"lengths {p.lengths.tolist()}"
         settings = [value if option == "activation" else f"{option} {value}" for option, value in words]
         twin = "textbook" if backend == "numpy" else "fast twin"
