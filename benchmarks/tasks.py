@@ -55,6 +55,7 @@ The command line reads some of the files as they are; the others are put into ro
       --missing drop --horizon 30
     rnncore fit sentiment Tweets.csv --customer airline --time tweet_created --text text --outcome airline_sentiment
       --horizon 1
+    rnncore fit segments Telco-Customer-Churn.csv --customer customerID --outcome Churn --set by=static
     rnncore leaks online_shoppers_intention.csv --outcome Revenue
 
 Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
@@ -159,6 +160,10 @@ def sample_log(_):
     return EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
 
 
+def people_log(folder):
+    return EventLog(folder / "telco_churn" / "Telco-Customer-Churn.csv", customer="customerID", outcome="Churn")
+
+
 RUNS = {
     "churn, CDNOW, 181 days": lambda folder: (Churn, {"horizon": 181}, cdnow_log(folder)),
     "churn-hazard, CDNOW, 181 days": lambda folder: (ChurnHazard, {"horizon": 181}, cdnow_log(folder)),
@@ -219,6 +224,7 @@ RUNS = {
         {"horizon": 181, "by": "future"},
         cdnow_log(folder),
     ),
+    "segments of a table alone, telco_churn": lambda folder: (Segments, {"by": "static"}, people_log(folder)),
     "sentiment, airline_tweets, 1 day": lambda folder: (Sentiment, {"horizon": 1}, tweets_log(folder)),
     "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (NextPurchase, {"horizon": 14}, clicks_log(folder)),
     "next-purchase, online_retail_1, 30 days": lambda folder: (NextPurchase, {"horizon": 30}, baskets_log(folder)),
@@ -279,12 +285,14 @@ def section(title, kind, arguments, log, seeds):
         fits.append(kind(**arguments, seed=seed, seeds=1).fit(log))
         print(f"{title}, seed {seed}: {fits[-1].verdict_}", flush=True)
     first = fits[0].table_
+    of = counted(first.customers, first.of)
+    judged = f"test origin {fits[0].held_out_.origin}, {of} judged" if log.dated else f"judged on {of} set aside"
     seconds = (time.perf_counter() - start) / seeds
     names = [*(["AUROC"] if first.rate is not None else []), *first.rivals[0].measures]
     lines = [
         f"## {title}",
         "",
-        f"{log!r}; test origin {fits[0].held_out_.origin}, {counted(first.customers, first.of)} judged; verdicts of "
+        f"{log!r}; {judged}; verdicts of "
         f"{seeds} seeds: {', '.join(fit.verdict_ for fit in fits)}; {seconds:.0f} s a fit.",
         f"The first seed: {first.reason}",
         *(said for start, said in CHOSEN.items() if title.startswith(start)),

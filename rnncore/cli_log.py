@@ -14,7 +14,7 @@ Rows = Literal["error", "drop", "keep"]
 # the words of EventLog: type and help
 LOG: dict[str, tuple[Any, str]] = {
     "customer": (str, "The column that says who."),
-    "time": (str, "The column that says when."),
+    "time": (str, "The column that says when; none in a table with a row per customer."),
     "value": (str, "The column with the amount, if there is one."),
     "items": (str, "The column with the number of things, if there is one."),
     "price": (str, "The column with the price of one thing: amount = price * items."),
@@ -39,13 +39,13 @@ LISTS = {"extra": "extras", "category": "categories"}
 
 
 def with_log(fresh: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command, which takes them as `**log`, the options of LOG; fresh: customer and time must be given."""
+    """Give a command, which takes them as `**log`, the options of LOG; fresh: the customer must be given."""
 
     def change(function: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
         words = []
         for word, (kind, about) in LOG.items():
-            must = fresh and word in ("customer", "time")
+            must = fresh and word == "customer"
             kinds: Any = kind if must else kind | None
             annotation: Any = Annotated[kinds, typer.Option(help=about)]
             default = inspect.Parameter.empty if must else None

@@ -168,3 +168,23 @@ def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(fitted, log_file, tm
     for name in ("predictions.csv", "churn.safetensors"):
         assert (fitted[0] / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert not unfinished.exists()
+
+
+def test_segments_of_a_table_alone(tmp_path):
+    number = pl.int_range(60, eager=True)
+    table = pl.DataFrame(
+        {"who": number, "age": number % 7, "plan": (number % 2).cast(pl.String), "left": number % 3 % 2}
+    )
+    table.write_csv(tmp_path / "people.csv")
+    words = ["--customer", "who", "--outcome", "left", "--set", "by=static", "--set", "groups=2", "--set", "epochs=1"]
+    result = run(
+        "fit", "segments", tmp_path / "people.csv", *words, "--set", "backend=numpy", "--out", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.output
+    assert "12 customers, none of them seen in training" in result.output and "what sets it apart" in result.output
+    table.drop("left").write_csv(tmp_path / "new.csv")
+    result = run(
+        "report", tmp_path / "out" / "segments.safetensors", tmp_path / "new.csv", "--out", tmp_path / "p.html"
+    )
+    assert result.exit_code == 0, result.output
+    assert "2000-01-01" not in (tmp_path / "p.html").read_text()

@@ -175,3 +175,7 @@ def test_every_argument_of_a_task_is_explained_in_words_of_the_command_line(name
 
 def test_a_column_that_is_nearly_there_is_suggested(fit):
     assert last(fit(names=["--customer", "who", "--time", "wen"])).endswith("did you mean 'when'?")
+
+
+def test_a_log_without_its_times_is_told_how_to_name_them(fit):
+    assert last(fit(names=["--customer", "who"])).endswith("name it: --time COLUMN")

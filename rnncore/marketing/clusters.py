@@ -96,13 +96,18 @@ def simple_rates(told: Past, asked: Past, groups: int, seed: int) -> dict[str, F
     columns = {"rfm": [_rfm(told.summary), _rfm(asked.summary)], "series": [told.series, asked.series]}
     found = {}
     for name, (past, now) in (*columns.items(), ("pca", columns["series"])):
-        parts = min(PARTS, *past.shape)
-        scale: Any = make_pipeline(StandardScaler(), *([PCA(parts, random_state=seed)] if name == "pca" else []))
-        code, other = scale.fit_transform(past), scale.transform(now)
-        means = centres(code, groups, seed)
-        rate = rates(nearest(code, means), told.returned, groups)
-        found[f"k-means, {name}"] = rate[nearest(other, means)]
+        group, other = simple_groups(past, now, groups, seed, pca=name == "pca")
+        found[f"k-means, {name}"] = rates(group, told.returned, groups)[other]
     return found
+
+
+def simple_groups(past: Floats, now: Floats, groups: int, seed: int, pca: bool = False) -> tuple[Ints, Ints]:
+    """The groups of rows (N, D) by k-means on their standardised columns, and those of further rows (M, D)."""
+    parts = min(PARTS, *past.shape)
+    scale: Any = make_pipeline(StandardScaler(), *([PCA(parts, random_state=seed)] if pca else []))
+    code, other = scale.fit_transform(past), scale.transform(now)
+    means = centres(code, groups, seed)
+    return nearest(code, means), nearest(other, means)
 
 
 def _rfm(summary: Summary) -> Floats:

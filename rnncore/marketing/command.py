@@ -157,7 +157,8 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64) -> None:
     question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
     console.print(f"\n[bold]{question}[/bold] ", end="")
     rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
-    console.print(f"{judged.judged_on}, none of these days seen in training{rate}.")
+    unseen = "these days" if "time" in task.reading_ else "them"
+    console.print(f"{judged.judged_on}, none of {unseen} seen in training{rate}.")
     binary = judged.rate is not None
     shown = [name for name in task.measure.shown if name in judged.rivals[0].measures]
     table = _empty("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown)

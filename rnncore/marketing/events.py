@@ -27,6 +27,7 @@ class EventLog(Events):
         Parquet file. It is not changed. From a CSV, customer ids are kept as text, as they stand there.
     customer, time: names of the columns that say who and when. Customers are text or whole numbers. Times are dates, or
         text in ISO 8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone.
+        Without time the source is a table, a row per customer: its columns (those named, where extras are) are static.
     value, items: names of the columns with the amount of money and the number of things, or None.
     price: name of the column with the price of one thing, where there is no amount: value is then price times items.
     event, channel, item, action: names of columns of categories (text; whole numbers become text): what happened, by
@@ -68,7 +69,7 @@ class EventLog(Events):
         source: Any,
         *,
         customer: str,
-        time: str,
+        time: str | None = None,
         value: str | None = None,
         items: str | None = None,
         price: str | None = None,
@@ -105,10 +106,17 @@ class EventLog(Events):
     def __repr__(self) -> str:
         if len(self) == 0:
             return "EventLog(no events)"
+        if not self.dated:
+            return f"EventLog(a table of {counted(len(self.customers), 'customer')})"
         return (
             f"EventLog({counted(len(self), 'event')} of {counted(len(self.customers), 'customer')}, "
             f"{self.first_day} to {self.last_day})"
         )
+
+    @property
+    def dated(self) -> bool:
+        """Whether there are times; without, it is a table of customers."""
+        return "time" in self.reading
 
     def quality(self) -> Quality:
         """The report on the source: rows read and used, what was missing, dropped, repeated or out of order."""

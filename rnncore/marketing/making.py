@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from rnncore.errors import ContractError
+from rnncore.errors import ContractError, DataError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
 from rnncore.marketing.parts import words
@@ -19,6 +20,7 @@ from rnncore.marketing.tables import Calendar, read_calendar, read_static
 
 Array = npt.NDArray[Any]
 CHOICES = ("error", "drop", "keep")
+DAY = datetime.datetime(2000, 1, 1)  # of all rows of a table without times
 
 
 class Words(NamedTuple):
@@ -69,6 +71,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
     raw = read(source, list(names.values()), how["separator"])
     frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
+    if "time" not in names:
+        frame = _undated(frame, raw.label, static)
     frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
     if "price" in names:
         frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
@@ -81,15 +85,38 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     arrays = _arrays(frame)
     customers, tables = arrays["customers"], Columns()
     checks.append(Check("customers", len(customers), ""))
-    if static is not None:
-        tables, more = read_static(static, names["customer"], customers, words.categories, how["separator"])
+    if static is not None or "time" not in names:
+        table, beside = (source, _beside(words)) if static is None else (static, None)
+        tables, more = read_static(table, names["customer"], customers, words.categories, how["separator"], beside)
         checks += more
     dates = None
     if calendar is not None:
+        if "time" not in names:
+            raise ContractError("calendar", "no calendar beside a table without times", "one", "name the column time")
         keys = (names["time"], names["customer"])
         dates, more = read_calendar(calendar, *keys, customers, words.categories, how)
         checks += more
     return Made({**arrays, "static": tables}, dates, Quality(raw.label, tuple(checks)), raw)
+
+
+def _undated(frame: pl.DataFrame, label: str, static: Any) -> pl.DataFrame:
+    """The rows of a table of customers, all of one day; DataError where a customer has two."""
+    if static is not None:
+        advice = "join the two, or name the column of times"
+        raise ContractError("static", "no table beside a table of customers", "one", advice)
+    again = frame["customer"].is_duplicated() & frame["customer"].is_not_null()
+    if again.any():
+        raise DataError(
+            f"{label} has more than one row of customer {frame['customer'].filter(again)[0]!r}: without times it is a "
+            "table with a row for each; if its rows are events, say when: name it when the log is made: time=..."
+        )
+    return frame.with_columns(pl.lit(DAY).cast(pl.Datetime("us")).alias("time"))
+
+
+def _beside(words: Words) -> tuple[list[str] | None, list[str]]:
+    """Of a table of customers, which columns are read, None for all, and which of them are not static."""
+    apart = [words.columns[role] for role in ("outcome",) if role in words.columns]
+    return list(words.columns.values()) if words.extras else None, apart
 
 
 def arrange(frame: pl.DataFrame) -> pl.DataFrame:
@@ -149,14 +176,14 @@ def _names(argument: str, given: object) -> list[str]:
 
 
 def _require_names(columns: Mapping[str, Any]) -> None:
-    """ContractError unless customer and time are named, and every name is text."""
-    for role in ("customer", "time", *columns):
+    """ContractError unless a customer is named, and every name is text."""
+    for role in ("customer", *columns):
         if not isinstance(columns.get(role), str):
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
     for role in ("customer", "time"):
-        name = columns[role]
+        name = columns.get(role)
         twins = [other for other, called in columns.items() if called == name and other != role]
-        if twins:
+        if twins and name is not None:
             raise ContractError(role, "a column of its own", f"{name!r}, also named for {twins[0]}", "name another one")
     if "price" in columns and ("value" in columns or "items" not in columns):
         raise ContractError("price", "items beside it, and no value", repr(columns["price"]), "value = price * items")

@@ -52,7 +52,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
     answers = pl.DataFrame(task.predict(log, at))
     judged = task.table_
     title = f"{type(task).__name__}: {judged.verdict}"
-    day = log.last_day if at is None else at
+    day = f", asked on {log.last_day if at is None else at}" if log.dated else ""
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="verdict"><b>Verdict: {_text(judged.verdict)}.</b> {_text(judged.reason)}</p>',
@@ -60,7 +60,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         "<h2>Every method on the same window</h2>",
         _table(judged.columns()),
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
-        f"<h2>The network's answers: {counted(answers.height, task.row)}, asked on {_text(day)}</h2>",
+        f"<h2>The network's answers: {counted(answers.height, task.row)}{_text(day)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
         *([] if answers.height > FEW else [_table(in_columns(answers))]),
         *(part for name, count in _labels(answers).items() for part in (f"<h3>{_text(name)}</h3>", _table(count))),
@@ -87,9 +87,12 @@ def _judged(task: Task) -> str:
     judged, origin = task.table_, task.trained_until_ - span(task.horizon * task.judged_over)
     question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
     rate = "" if judged.rate is None else f"; of them {judged.rate:.1%} {task.came}"
+    dated = "time" in task.reading_
+    unseen = "on a window of which nothing was used for training" if dated else "of which nothing was used for training"
+    until = f"Trained until {task.trained_until_}" if dated else "Then trained on all"
     return (
-        f"<p><b>{_text(question)}</b> Judged on {judged.judged_on}, on a window of which nothing was used for training"
-        f"{_text(rate)}. Trained until {task.trained_until_}; intervals of {100 * judged.confidence:g} %.</p>"
+        f"<p><b>{_text(question)}</b> Judged on {judged.judged_on}, {unseen}{_text(rate)}. {until}; intervals of "
+        f"{100 * judged.confidence:g} %.</p>"
     )
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from rnncore.interop.atomic import replacing
 from rnncore.marketing import metrics
 from rnncore.marketing.judgement import CONSTANT, NETWORK
-from rnncore.marketing.wording import counted
 
 if TYPE_CHECKING:
     from rnncore.marketing.task import Task
@@ -55,7 +54,7 @@ def drawn(task: Task) -> bytes:
         _calibration(left, task, colours(task))
         _gains(middle, task, colours(task))
     _losses(right, task)
-    figure.suptitle(judged if held is None else f"{judged}, the {counted(task.horizon, 'day')} after {held.origin}")
+    figure.suptitle(judged if held is None else f"{judged}, {task.judged_when(held.origin)}")
     return as_png(figure)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rnncore.marketing.clusters import WEEKS, Past
+from rnncore.marketing.clusters import WEEKS
 from rnncore.marketing.report import as_png
 
 Array = NDArray[Any]
@@ -22,7 +22,8 @@ class Standing(NamedTuple):
     """Ids, (N,)."""
     members: Floats
     """Membership of each segment, (N, groups); theirs is the largest."""
-    past: Past
+    past: Any
+    """`clusters.Past`, or `segment_tables.Rows` of a table."""
     rates: Floats
     """The rate of return of each segment, (groups,)."""
 
@@ -41,21 +42,25 @@ def profiles(standing: Standing) -> pl.DataFrame:
             name: float(np.median(column[own])) if own.any() else None
             for name, column in zip(("days_since", "events", "value", "age"), standing.past.summary, strict=True)
         }
-        best = int(np.argmax(np.where(own, standing.members[:, k], -1.0)))
-        prototype = standing.customers[best] if own.any() else None
         rows.append(
             {
                 "segment": k + 1,
                 "customers": int(own.sum()),
                 "return_rate": float(rate),
                 **medians,
-                "prototype": prototype,
+                "prototype": prototype(standing, k),
             }
         )
     return pl.DataFrame(rows)
 
 
-def table(found: pl.DataFrame) -> dict[str, list[str]]:
+def prototype(standing: Standing, k: int) -> Any:
+    """The customer nearest the centre of a segment, None where nobody is in it."""
+    own = standing.segment == k
+    return standing.customers[int(np.argmax(np.where(own, standing.members[:, k], -1.0)))] if own.any() else None
+
+
+def table(standing: Standing) -> dict[str, list[str]]:
     """The profiles as text, a list per column, for a person."""
     heads = {
         "segment": "segment",
@@ -68,7 +73,7 @@ def table(found: pl.DataFrame) -> dict[str, list[str]]:
         "prototype": "prototype",
     }
     medians = ("days_since", "events", "value", "age")
-    shown = {}
+    found, shown = profiles(standing), {}
     for name, head in heads.items():
         cells = found[name].to_list()
         form = ".1%" if name == "return_rate" else ".4g" if name in medians else ""
@@ -85,21 +90,27 @@ def drawn(standing: Standing) -> bytes:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     segment = standing.segment
-    for k, rate in enumerate(standing.rates):
-        many, colour = int((segment == k).sum()), f"C{k % 10}"
-        left.barh(str(k + 1), many, color=colour)
-        left.annotate(f" {rate:.1%} back", (many, k), va="center", fontsize="small")
-        if many:
-            weekly = np.expm1(standing.past.series[segment == k]).mean(axis=0)
-            right.plot(np.arange(1 - WEEKS, 1), weekly, color=colour, label=f"segment {k + 1}")
-    left.invert_yaxis()
-    left.margins(x=0.2)
-    left.set(xlabel="customers", ylabel="segment", title="How many, and how often back")
+    sizes(left, standing, " back")
+    left.set_title("How many, and how often back")
+    for k in np.unique(segment):
+        weekly = np.expm1(standing.past.series[segment == k]).mean(axis=0)
+        right.plot(np.arange(1 - WEEKS, 1), weekly, color=f"C{k % 10}", label=f"segment {k + 1}")
     right.set(xlabel="weeks before the day", ylabel="events a customer and week", title="What they did")
     right.legend(frameon=False, fontsize="small")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return as_png(figure)
+
+
+def sizes(axes: Any, standing: Standing, came: str | None) -> None:
+    """A bar per segment, as long as it has customers; came: what follows the rate beside it, None for no rate."""
+    for k, rate in enumerate(standing.rates):
+        many = int((standing.segment == k).sum())
+        axes.barh(str(k + 1), many, color=f"C{k % 10}")
+        axes.annotate(f" {many}" if came is None else f" {rate:.1%}{came}", (many, k), va="center", fontsize="small")
+    axes.invert_yaxis()
+    axes.margins(x=0.2)
+    axes.set(xlabel="customers", ylabel="segment")
 
 
 def live(days: Array, members: Floats, margin: float) -> pl.DataFrame:

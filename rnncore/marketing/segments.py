@@ -11,7 +11,8 @@
     must beat       k-means on RFM, on weekly counts, and on their principal components; the constant rate
 
 What is judged is how well segments tell the future apart: each customer is given the rate of their segment. Segments
-are numbered by that rate, 1 the highest. Data and windows are those of `churn.py`.
+are numbered by that rate, 1 the highest. Data and windows are those of `churn.py`; of a table without times, which
+by="static" groups too, those of `segment_tables.py`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing import beside, clusters, features, segment_learning, segment_profiles
+from rnncore.marketing import segment_tables as tables
 from rnncore.marketing.calibration import Calibration
-from rnncore.marketing.churn import Churn
 from rnncore.marketing.clusters import Past
 from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import Day, span
@@ -40,6 +41,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs, tenth
 from rnncore.marketing.segment_profiles import Standing
+from rnncore.marketing.segment_sources import LogOrTable
 from rnncore.marketing.task import Code, HeldOut, Told
 from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import asked_of, stayed
@@ -51,16 +53,17 @@ WAYS = ("history", "future", "static")
 PROFILES = "The segments, each with the customer nearest its centre"
 
 
-class Segments(Churn):
+class Segments(LogOrTable):
     """Customers in groups that are alike; arguments beside those of `Task`:
 
-    by: what makes them alike: "history", "future" (what is expected of them) or "static" (their own columns, of a
-    table given as static). groups: how many. code: numbers that stand for a
-    customer. rounds: of Deep Embedded Clustering; 0 leaves k-means as it is.
+    by: what makes them alike: "history", "future" (what is expected of them) or "static" (their own columns: of a table
+    given as static, or of a table alone, a log without times, whose outcome, if it has one, then judges). groups: how
+    many. code: numbers that stand for a customer. rounds: of Deep Embedded Clustering; 0 leaves k-means as it is.
 
     `predict` gives segment (1 to `groups`), membership (of that segment, the soft assignment) and return_rate (of the
-    segment). `profiles(log)` describes each segment with the customer nearest its centre, `live(log, customer)` says
-    where a customer stood after each of their days. `table_.reason` goes on with stability and silhouette.
+    segment; of a table outcome_rate, where it has an outcome). `profiles(log)` describes each segment with the customer
+    nearest its centre, `live(log, customer)` says where a customer stood after each of their days. `table_.reason` goes
+    on with stability and silhouette.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
@@ -117,21 +120,25 @@ class Segments(Churn):
         return Calibration(fit, apply, self.groups)
 
     def prepare(self, log: EventLog) -> EventLog:
-        """As in `Churn`; DataError where customers have no columns and are to be grouped by them."""
+        """As in `LogOrTable`; DataError where customers have no columns and are to be grouped by them."""
         if self.by == "static" and not features.names(features.measure(_static(log))):
             raise DataError('by="static" needs columns of the customers; name a table when the log is made: static=...')
         return super().prepare(log)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """The windows of `Churn`, of which the latest of the whole horizon are grouped."""
+        """The windows of `Churn`, of which the latest of the whole horizon are grouped; or a table."""
+        if not log.dated:
+            code = tables.measure(log.until(end))
+            told = tables.told(log, end, code)
+            self._require_many(len(told.facts.columns), "")
+            return code, told._replace(watched=tenth(told.group, self.seed))
         code, told = super().told(log, end)
         origin = end - span(self.horizon)
         history, index = asked_of(log, origin)
         past = Past(
             summarise(history, origin), clusters.series(history, origin), stayed(log, origin, self.horizon)[index]
         )
-        if len(index) < self.groups:
-            raise DataError(f"{self.groups} groups of {len(index)} customers known on {origin}; say a smaller groups=")
+        self._require_many(len(index), f" known on {origin}")
         told = told._replace(newest=told.facts.latest, facts=past)
         if self.by == "static":
             known = log.until(end)
@@ -139,12 +146,18 @@ class Segments(Churn):
             told = told._replace(histories=self._static_steps(known, told.group, code))
         return code, told._replace(watched=tenth(told.group, self.seed))
 
+    def _require_many(self, customers: int, which: str) -> None:
+        if customers < self.groups:
+            raise DataError(f"{self.groups} groups of {customers} customers{which}; say a smaller groups=")
+
     def _beside(self, past: EventLog) -> Code:
         """Nothing: groups are made of what customers do, or of their columns alone."""
         return beside.nothing()
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`."""
+        if not log.dated:
+            return tables.examples(log, log.population(at), code)
         asked = super().asked(log, at, code)
         history, _ = asked_of(log, at)
         asked = asked._replace(facts=Past(asked.facts.summary, clusters.series(history, at)))
@@ -182,14 +195,14 @@ class Segments(Churn):
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """Segment, membership and rate."""
         members = prediction[:, 1:]
-        return {
-            "segment": members.argmax(axis=1) + 1,
-            "membership": members.max(axis=1),
-            "return_rate": prediction[:, 0],
-        }
+        found = {"segment": members.argmax(axis=1) + 1, "membership": members.max(axis=1)}
+        rate = {"outcome_rate" if self.of_table else "return_rate": prediction[:, 0]}
+        return found if self.by_distance else {**found, **rate}
 
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
-        """Rates by the simple groupings."""
+        """What is judged, by the simple groupings."""
+        if self.of_table:
+            return dict(tables.rivals(told.facts, asked.facts, self.groups, self.seed))
         rate = float(told.facts.returned.mean())
         found = clusters.simple_rates(told.facts, asked.facts, self.groups, self.seed)
         return {**found, CONSTANT: np.full(len(asked.group), rate)}
@@ -228,9 +241,10 @@ class Segments(Churn):
     @one_thread
     def profiles(self, log: EventLog, at: Day | None = None) -> Any:
         """A polars dataframe with a row per segment: how many, their rate of return, medians of what they did, and the
-        prototype, the customer nearest the centre.
+        prototype, the customer nearest the centre. Of a table the rate of the outcome, the median of each number and
+        the commonest word of each category.
         """
-        return segment_profiles.profiles(self._standing(log, at))
+        return self._view.profiles(self._standing(log, at))
 
     @one_thread
     def live(self, log: EventLog, customer: Any, margin: float = 0.1) -> Any:
@@ -240,6 +254,8 @@ class Segments(Churn):
         and fro (hysteresis); `nearest` is the segment without it.
         """
         checks.number("margin", margin)
+        if not log.dated:
+            raise DataError("a table has no days on which a customer could have been in another segment")
         task, work, _ = self._ready(log, None)
         own = work.of(customer)
         days = np.unique(own.day)
@@ -249,13 +265,18 @@ class Segments(Churn):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The profiles."""
-        return {PROFILES: segment_profiles.table(self.profiles(log))}
+        return {PROFILES: self._view.table(self._standing(log, None))}
 
     @one_thread
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The profiles as a picture."""
-        return {PROFILES: segment_profiles.drawn(self._standing(log, None))}
+        return {PROFILES: self._view.drawn(self._standing(log, None))}
 
+    @property
+    def _view(self) -> Any:
+        return tables if self.of_table else segment_profiles
+
+    @one_thread
     def _standing(self, log: EventLog, at: Day | None) -> Standing:
         task, work, origin = self._ready(log, at)
         asked = task.asked(work, origin, self._learned.code)

@@ -81,17 +81,25 @@ class Calendar:
 
 
 def read_static(
-    source: Any, customer: str, customers: Array, categories: Sequence[str], separator: str
+    source: Any,
+    customer: str,
+    customers: Array,
+    categories: Sequence[str],
+    separator: str,
+    beside: tuple[Sequence[str] | None, Sequence[str]] | None = None,
 ) -> tuple[Columns, list[Check]]:
     """The static columns in the order of `customers` (sorted ids), and what the report says about them.
 
+    beside: which columns are read, None for all, and which of these are not static.
+
     DataError where a customer has two rows, a customer cell is empty, or ids are of another kind than in the log.
     """
-    raw = read(source, None, separator, "static")
+    names, apart = beside or (None, ())
+    raw = read(source, names, separator, "static")
     require_columns([customer], list(raw.columns), raw.label, separator)
     ids = _ids(raw, customer, customers)
     _require_single(pl.DataFrame([ids]), raw.label, f"customer {customer!r}")
-    columns, checks = _columns(raw, [customer], categories, "static")
+    columns, checks = _columns(raw, [customer, *apart], categories, "static")
     known = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
     wanted = pl.DataFrame({"id": pl.Series(customers.tolist(), dtype=ids.dtype)})
     row = wanted.join(known, on="id", how="left", maintain_order="left")["row"].fill_null(-1).to_numpy()

@@ -218,7 +218,7 @@ class Task(Parts):
         """The log as the task reads it; DataError where a column that is needed, to learn or at all, is not there."""
         if len(log) == 0:
             raise DataError("the log has no events")
-        for role in (*self.needs, *(self.taught if learns else ())):
+        for role in (*(() if self.undated else ("time",)), *self.needs, *(self.taught if learns else ())):
             if role not in log.reading and role not in log.cells:
                 who = type(self).__name__
                 raise DataError(f"{who} needs a column {role}; name it when the log is made: {role}=...")

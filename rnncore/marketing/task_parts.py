@@ -10,6 +10,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
     fewest            so many customers a log must have
+    undated           whether a table of customers without times will do
     judged_over       so many horizons after an origin are needed to judge there
     printed           how the headings of those tables of `further` begin that the command line prints
     measure           what it is judged by (measures.py); `reference` names the rival that knows nothing
@@ -53,6 +54,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, Learned, learn
 from rnncore.marketing.splits import require_horizon, time_split
+from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Code = dict[str, Any]
@@ -76,6 +78,7 @@ class Parts(BaseEstimator):  # type: ignore[misc]
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
     reference: ClassVar[str] = CONSTANT
     fewest: ClassVar[int] = 2
+    undated: ClassVar[bool] = False
     judged_over: ClassVar[int] = 1
     printed: ClassVar[tuple[str, ...]] = ()
     loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
@@ -210,6 +213,10 @@ class Parts(BaseEstimator):  # type: ignore[misc]
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """A PNG below the table of that heading in `further`; here nothing."""
         return {}
+
+    def judged_when(self, origin: np.datetime64) -> str:
+        """Of which days those are that judge, in words."""
+        return f"the {counted(self.horizon, 'day')} after {origin}"
 
     def require_answers(self, log: EventLog) -> None:
         """DataError where `predict` could not answer for this log once it is learned from; here it always can."""

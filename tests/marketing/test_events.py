@@ -699,3 +699,23 @@ def test_the_order_and_the_repeats_are_those_of_sorting_rows_in_python(rows, see
                 [levels[k] for k in way.codes], strict=True)  # fmt: skip
     assert list(found) == want
     assert made.quality()["exact repeats"] == len(rows) - len(set(source.rows()))
+
+
+PEOPLE = pl.DataFrame({"id": [2, 1], "plan": ["a", None], "spent": [1.5, 2.0], "left": ["yes", "no"]})
+
+
+def test_without_times_a_source_is_a_table_of_customers_whose_other_columns_are_static():
+    made = EventLog(PEOPLE, customer="id", outcome="left")
+    assert not made.dated and repr(made) == "EventLog(a table of 2 customers)"
+    assert made.customers.tolist() == [1, 2] and made.static.numbers["spent"].tolist() == [2.0, 1.5]
+    assert sorted(made.static.names) == ["plan", "spent"]
+    assert made.quality()["static: empty cells"] == 1 and made.quality()["unlikely dates"] == 0
+    assert EventLog(PEOPLE, customer="id", outcome="left", extras=["plan"]).static.names == ["plan"]
+
+
+def test_a_table_of_customers_has_a_row_for_each_and_no_table_beside_it():
+    with pytest.raises(DataError, match=r"more than one row of customer 2: .*name it when the log is made: time="):
+        EventLog(frame(), customer="id", value="v")
+    for word in ("static", "calendar"):
+        with pytest.raises(ContractError, match=f"{word}: expected no"):
+            EventLog(PEOPLE, customer="id", **{word: PEOPLE})

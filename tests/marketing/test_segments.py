@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Segments, clusters
+from rnncore.marketing import Churn, EventLog, Segments, clusters
+from rnncore.marketing import segment_tables as tables
 
 START = datetime.date(2024, 1, 1)
 TINY = {"units": 8, "code": 3, "epochs": 4, "seeds": 1, "batch_size": 64, "learning_rate": 1e-2, "backend": "numpy"}
@@ -133,3 +134,97 @@ def test_fewer_different_customers_than_groups_are_grouped():
 def test_weeks_are_counted_back_from_the_day():
     found = clusters.series(LOG.until(LOG.first_day), LOG.first_day)
     assert (found[:, :-1] == 0).all() and (found[:, -1] == np.log(2)).all()
+
+
+def table(customers=120, outcome=True, seed=0):
+    """Two kinds of customers, a row each: one is young, of plan a, and mostly says yes; the age of some is unknown."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(customers) % 2
+    age = [None if n % 9 == 4 else float(rng.normal((30, 60)[k], 4)) for n, k in enumerate(kind)]
+    said = rng.uniform(size=customers) < np.where(kind == 0, 0.85, 0.15)
+    columns = {"id": [f"c{n:03d}" for n in range(customers)], "age": age, "plan": [("a", "b")[k] for k in kind]}
+    return pl.DataFrame({**columns, **({"left": np.where(said, "yes", "no").tolist()} if outcome else {})})
+
+
+def read(frame):
+    return EventLog(frame, customer="id", **({"outcome": "left"} if "left" in frame.columns else {}))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["outcome", "no outcome"])
+def of_table(request):
+    log = read(table(outcome=request.param))
+    return log, Segments(by="static", groups=2, **TINY).fit(log)
+
+
+def test_of_a_table_alone_customers_of_a_kind_are_in_one_segment(of_table):
+    log, task = of_table
+    found = pl.DataFrame(task.predict(log))
+    assert found["id"].to_list() == log.customers.tolist()
+    assert adjusted_rand_score(np.arange(120) % 2, found["segment"]) > 0.8
+
+
+def test_a_table_is_judged_on_a_fifth_of_its_customers_against_groupings_of_its_columns(of_table):
+    log, task = of_table
+    rated = "outcome" in log.reading
+    assert task.table_.customers == 120 // tables.ASIDE
+    assert {row.name for row in task.table_} == {
+        *("rnn", "k-means, columns", "k-means, standardised", "k-means, pca"),
+        "constant rate" if rated else "one group",
+    }
+    assert task.table_.loss == ("log-loss" if rated else "squared distance")
+    assert task.verdict_ != "no signal" and "stability" in task.table_.reason
+    assert ("outcome_rate" in pl.DataFrame(task.predict(log)).columns) == rated
+
+
+def test_a_profile_of_a_table_says_what_sets_a_segment_apart(of_table):
+    log, task = of_table
+    found = task.profiles(log)
+    by = dict(zip(found["mostly plan"], found["median age"], strict=True))
+    assert by["a"] < 40 < 50 < by["b"]
+    if "outcome" in log.reading:
+        assert dict(zip(found["mostly plan"], found["outcome_rate"], strict=True))["a"] > 0.6
+    (shown,) = task.further(log).values()
+    assert "plan: a " in shown["what sets it apart (of all)"][0] and "(50%)" in shown["what sets it apart (of all)"][0]
+
+
+def test_new_rows_of_a_table_need_no_outcome_once_it_is_learned(tmp_path):
+    log = read(table())
+    task = Segments(by="static", groups=2, **TINY).fit(log)
+    task.save(tmp_path / "model")
+    new = EventLog(table(outcome=False)[:7], customer="id")
+    for one in (task, Segments.load(tmp_path / "model")):
+        found = one.predict(new)
+        assert found.columns == ["id", "segment", "membership", "outcome_rate"]
+        assert found["segment"].equals(task.predict(log)["segment"][:7])
+        assert one.question == task.question != Segments().question
+
+
+def test_the_outcome_of_a_table_is_no_column_of_its_network():
+    task = Segments(by="static", groups=2, **TINY).fit(read(table()))
+    assert task.inputs(task.code_) == ["age", "age empty", "plan: other", "plan: a", "plan: b"]
+
+
+def test_a_table_without_signal_has_none():
+    frame = table(400).with_columns(pl.col("left").shuffle(seed=1))
+    assert Segments(by="static", groups=2, **TINY).fit(read(frame)).verdict_ == "no signal"
+
+
+def test_distances_are_from_the_mean_of_those_told():
+    found = tables.distances(np.array([[1.0], [9.0], [4.0]]), np.array([0, 1, 2]), np.zeros((2, 1)), np.array([0, 1]))
+    assert found.tolist() == [1.0, 81.0, 16.0]  # of the third group nobody was told: the mean of all
+
+
+def test_what_a_table_cannot_say_is_an_error(of_table):
+    log, task = of_table
+    with pytest.raises(DataError, match="Segments needs a column time"):
+        Segments(by="history").fit(log)
+    with pytest.raises(DataError, match="needs a column time"):
+        Churn().fit(log)
+    with pytest.raises(DataError, match="no later days"):
+        task.evaluate(log)
+    with pytest.raises(DataError, match="has no days"):
+        task.live(log, "c001")
+    with pytest.raises(DataError, match="fitted on a table of customers without times; this is a log with times"):
+        task.predict(LOG)
+    with pytest.raises(DataError, match="say a smaller groups="):
+        Segments(by="static", groups=200, **TINY).fit(log)
