@@ -25,6 +25,15 @@ class Gains(NamedTuple):
     """Share of those with the outcome that is among them, (K,)."""
 
 
+class Roc(NamedTuple):
+    """The ROC curve: two rising shares from 0 to 1, of customers with probabilities from the highest down."""
+
+    false: Floats
+    """Share of those without the outcome that is taken, (K,)."""
+    true: Floats
+    """Share of those with it, (K,)."""
+
+
 class CalibrationTable(NamedTuple):
     """Groups of customers from the lowest probability to the highest; one array each, (bins,)."""
 
@@ -94,16 +103,25 @@ def brier(outcome: ArrayLike, probability: ArrayLike) -> float:
     return float(sk.brier_score_loss(*checked(outcome, probability)))
 
 
+def roc_curve(outcome: ArrayLike, probability: ArrayLike) -> Roc:
+    """The ROC curve; customers with equal probabilities are one straight piece of it.
+
+    >>> roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).true
+    array([0. , 0.5, 0.5, 1. , 1. ])
+    """
+    false, true, _ = sk.roc_curve(*checked(outcome, probability), drop_intermediate=False)
+    return Roc(false, true)
+
+
 def gains_curve(outcome: ArrayLike, probability: ArrayLike) -> Gains:
     """The gains curve; customers with equal probabilities are one straight piece of it, so row order never matters.
 
     >>> gains_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).found
     array([0. , 0.5, 0.5, 1. , 1. ])
     """
-    y, p = checked(outcome, probability)
-    false_positive, true_positive, _ = sk.roc_curve(y, p, drop_intermediate=False)
-    rate = y.mean()
-    return Gains(rate * true_positive + (1 - rate) * false_positive, true_positive)
+    false, true = roc_curve(outcome, probability)
+    rate = np.asarray(outcome, np.float64).mean()
+    return Gains(rate * true + (1 - rate) * false, true)
 
 
 def lift(outcome: ArrayLike, probability: ArrayLike, share: float = 0.1) -> float:

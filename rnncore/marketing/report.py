@@ -1,8 +1,9 @@
 """The picture of a fitted task: how good, against whom, and how did it learn.
 
 For yes and no: calibration, customers in ten groups by predicted probability, against the share of them that came (on
-the diagonal, 20 % means 20 %); and gains, the share of all outcomes among the customers ranked highest. Other tasks:
-the loss of every method with its interval, and by how much the network is better. Right, always, the loss by epoch.
+the diagonal, 20 % means 20 %); the ROC curves of the network and of the simple method that ranks best; and gains, the
+share of all outcomes among the customers ranked highest. Other tasks: the loss of every method with its interval, and
+by how much the network is better. Right, always, the loss by epoch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ OTHER = "#a16207"
 
 
 def picture(task: Task, path: str | os.PathLike[str]) -> None:
-    """Write the three panels as a PNG, in one step; `task` must have been fitted in this process.
+    """Write the panels as a PNG, in one step; `task` must have been fitted in this process.
 
     >>> import tempfile
     >>> from rnncore.datasets import cdnow
@@ -38,22 +39,24 @@ def picture(task: Task, path: str | os.PathLike[str]) -> None:
 
 
 def drawn(task: Task) -> bytes:
-    """The three panels as a PNG; for a task that was loaded, which has no held-out rows, those of its table."""
+    """The panels as a PNG; for a task that was loaded, which has no held-out rows, those of its table."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, middle, right = figure.subplots(1, 3)
-    judged = f"Verdict: {task.verdict_}.  {task.table_.judged_on}"
     held = getattr(task, "held_out_", None)
-    if held is None or task.table_.rate is None:
-        _bars(left, task)
-        _gaps(middle, task)
+    ranks = held is not None and task.table_.rate is not None
+    figure = Figure(figsize=(17 if ranks else 13, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 4 if ranks else 3)
+    judged = f"Verdict: {task.verdict_}.  {task.table_.judged_on}"
+    if ranks:
+        _calibration(panels[0], task, colours(task))
+        _roc(panels[1], task)
+        _gains(panels[2], task, colours(task))
     else:
-        _calibration(left, task, colours(task))
-        _gains(middle, task, colours(task))
-    _losses(right, task)
+        _bars(panels[0], task)
+        _gaps(panels[1], task)
+    _losses(panels[-1], task)
     figure.suptitle(judged if held is None else f"{judged}, {task.judged_when(held.origin)}")
     return as_png(figure)
 
@@ -105,6 +108,20 @@ def _calibration(axes: Any, task: Task, shades: dict[str, str]) -> None:
         axes.plot(table.predicted, table.observed, "o-", color=colour, label=name, **thick)
     _style(axes, "Calibration", "predicted probability", "share that came")
     axes.legend(frameon=False, fontsize="small")
+
+
+def _roc(axes: Any, task: Task) -> None:
+    held, shades = task.held_out_, colours(task)
+    areas = {row.name: row.auroc.value for row in task.table_ if row.auroc is not None and row.name in shades}
+    best = max((name for name in areas if name != NETWORK), key=areas.__getitem__, default=NETWORK)
+    axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="at random")
+    for name, line, width in ((best, (0, (6, 1.5)), 1.6), (NETWORK, "-", 2.2)):
+        curve = metrics.roc_curve(held.target, held.prediction[name])
+        axes.plot(
+            curve.false, curve.true, ls=line, lw=width, color=shades[name], label=f"{name}, area {areas[name]:.3f}"
+        )
+    _style(axes, "ROC, and that of the best simple method", "share of the others taken", "share of the outcomes taken")
+    axes.legend(frameon=False, fontsize="small", loc="lower right")
 
 
 def _gains(axes: Any, task: Task, shades: dict[str, str]) -> None:

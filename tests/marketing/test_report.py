@@ -1,7 +1,13 @@
 """The picture: a method has one colour, whatever its rank."""
 
-from rnncore.marketing import report
+from types import SimpleNamespace
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rnncore.marketing import metrics, report
 from rnncore.marketing.judgement import CONSTANT
+from rnncore.marketing.verdict import judge
 
 
 class Row:
@@ -25,3 +31,17 @@ def test_a_method_has_its_colour_whatever_its_rank():
 
 def test_the_network_is_drawn_first():
     assert next(iter(report.colours(Fitted("rfm", "rnn", CONSTANT)))) == "rnn"
+
+
+def test_the_roc_curve_is_that_of_the_network_and_of_the_simple_method_that_ranks_best():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=500)
+    target = (rng.uniform(size=500) < truth).astype(float)
+    said = {"rnn": truth, "good": (truth + rng.uniform(size=500)) / 2, "poor": rng.uniform(size=500)}
+    table = judge(target, said["rnn"], {name: p for name, p in said.items() if name != "rnn"}, 0.5)
+    axes = Figure().subplots()
+    report._roc(axes, SimpleNamespace(held_out_=SimpleNamespace(target=target, prediction=said), table_=table))
+    drawn = {line.get_label(): line.get_xydata().T for line in axes.lines}
+    assert list(drawn) == ["at random", *(f"{n}, area {metrics.auroc(target, said[n]):.3f}" for n in ("good", "rnn"))]
+    for label, (false, true) in drawn.items():
+        assert label == "at random" or f"{np.trapezoid(true, false):.3f}" == label[-5:]
