@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from benchmarks import logs
 from rnncore.datasets import cdnow
@@ -37,7 +36,9 @@ from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.wording import counted
 
 PAGE = Path(__file__).with_suffix(".md")
-HEAD = """# Tasks on real data
+HEAD = r"""# Tasks on real data
+
+[A command for each task](#a-command-for-each-task), and below it the tables.
 
 Made by `python -m benchmarks.tasks`. Of the network: mean over the seeds, and the standard deviation; each network
 is judged by itself (`seeds=1`), where a task takes the average of three unless told otherwise. Simple methods have no
@@ -47,20 +48,69 @@ Everything after the test origin was unseen when methods learned, and when the s
 recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), and which texts calibrate `sentiment`, were chosen with the judged
 window in sight. Simple methods run with their usual settings.
 
-The command line reads some of the files as they are; the others are put into rows of events by this script:
-
-    rnncore fit churn online_retail.parquet --customer CustomerID --time InvoiceDate --price UnitPrice --items Quantity
-      --missing drop --negative drop --horizon 90
-    rnncore fit next-purchase online_retail.parquet --customer CustomerID --time InvoiceDate --item StockCode
-      --missing drop --horizon 30
-    rnncore fit sentiment Tweets.csv --customer airline --time tweet_created --text text --outcome airline_sentiment
-      --horizon 1
-    rnncore fit segments Telco-Customer-Churn.csv --customer customerID --outcome Churn --set by=static
-    rnncore leaks online_shoppers_intention.csv --outcome Revenue
-
 Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
 telco_churn; those of `clv` (what the network corrects, window of calibration, batch size, learning rate, intervals) at
 the origins 1997-05-16, 1997-06-02 and 1997-07-03 of CDNOW, all cut off at 1997-10-01.
+
+## A command for each task
+
+Each runs as it stands where the file of the third column is. Where rows of events must be made first,
+`python -m benchmarks.logs` (of an installed rnncore, `python -m rnncore.benchmarks.logs`) makes them from a folder with
+the files as they were published; its `--help` says which files, and lists further data. Online Retail is published as
+an Excel sheet: saved as CSV instead of Parquet it is read too, with `--time-format` where times are not ISO. Of the
+bicycles a week is left out (`--until`): the calendar must know the days that are forecast. CDNOW comes with
+`rnncore demo`.
+
+| task | data | file |
+|---|---|---|
+| `churn`, `churn-hazard`, `clv`, `segments`, `next-purchase` | Online Retail (UCI) | online_retail.parquet, as it is |
+| `outcome`, `outcome-kind` | Online Retail (UCI): which orders come back | `python -m benchmarks.logs orders` |
+| `sentiment` | Twitter US Airline Sentiment (CrowdFlower) | Tweets.csv, as it is |
+| `demand` | Bike Sharing (UCI) | `python -m benchmarks.logs bikes` |
+| `journey` | The Complete Journey (84.51°) | `python -m benchmarks.logs coupons` |
+| `segments` of a table alone | Telco Customer Churn (IBM) | Telco-Customer-Churn.csv, as it is |
+| `subscriptions`, `contract-churn` | Telco Customer Churn (IBM) | `python -m benchmarks.logs telco` |
+
+```
+rnncore fit churn online_retail.parquet --customer CustomerID --time InvoiceDate \
+  --price UnitPrice --items Quantity --missing drop --negative drop --horizon 90
+rnncore fit churn-hazard online_retail.parquet --customer CustomerID --time InvoiceDate \
+  --price UnitPrice --items Quantity --missing drop --negative drop --horizon 90
+rnncore predict rnncore-churn-hazard/churn-hazard.safetensors online_retail.parquet --start 30 --horizon 45
+rnncore fit clv online_retail.parquet --customer CustomerID --time InvoiceDate \
+  --price UnitPrice --items Quantity --missing drop --negative drop --horizon 90
+rnncore fit segments online_retail.parquet --customer CustomerID --time InvoiceDate \
+  --price UnitPrice --items Quantity --missing drop --negative drop --horizon 90
+rnncore fit next-purchase online_retail.parquet --customer CustomerID --time InvoiceDate \
+  --item StockCode --missing drop --horizon 30
+
+python -m benchmarks.logs orders online_retail_1 orders.csv
+rnncore fit outcome orders.csv --customer CustomerID --time InvoiceDate --value amount --items pieces \
+  --channel Country --extra things --extra dearest --outcome returned --horizon 90 --set known_after=30
+rnncore fit outcome-kind orders.csv --customer CustomerID --time InvoiceDate --value amount --items pieces \
+  --channel Country --extra things --extra dearest --outcome kind --horizon 90 --set known_after=30
+
+rnncore fit sentiment Tweets.csv --customer airline --time tweet_created --text text \
+  --outcome airline_sentiment --horizon 1
+
+python -m benchmarks.logs bikes bike_sharing bikes.csv
+rnncore fit demand bikes.csv --customer series --time day --value cnt --calendar bikes-calendar.csv \
+  --category weathersit --until 2012-12-24 --horizon 140 --set ahead=7
+
+python -m benchmarks.logs coupons complete_journey coupons.csv
+rnncore fit journey coupons.csv --customer household_id --time time --event event --channel channel \
+  --value value --missing keep --horizon 30 --set convert=redemption
+
+rnncore fit segments Telco-Customer-Churn.csv --customer customerID --outcome Churn --set by=static --out telco-segments
+python -m benchmarks.logs telco telco_churn telco.csv
+rnncore fit subscriptions telco.csv --customer customerID --time date --event event --value MonthlyCharges \
+  --item Contract --channel PaymentMethod --static telco-static.csv --category SeniorCitizen \
+  --horizon 90 --set silent=60
+rnncore fit contract-churn telco.csv --customer customerID --time date --event event --value MonthlyCharges \
+  --static telco-static.csv --category SeniorCitizen --horizon 90
+
+rnncore leaks online_shoppers_intention.csv --outcome Revenue
+```
 """
 
 
@@ -72,78 +122,6 @@ def retail_log(folder):
     words = {"customer": "CustomerID", "time": "InvoiceDate", "price": "UnitPrice", "items": "Quantity"}
     path = folder / "online_retail_1" / "online_retail.parquet"
     return EventLog(path, **words, missing="drop", negative="drop")
-
-
-def returned_orders(folder, within=30):
-    """A row per order of online_retail_1: how many of its things are in later invoices that begin with C, of the same
-    customer, `within` days at most after it; empty for orders of the last `within` days, which are not complete.
-    """
-    rows = pl.scan_parquet(folder / "online_retail_1" / "online_retail.parquet").drop_nulls("CustomerID")
-    cancelled = pl.col("InvoiceNo").str.starts_with("C")
-    back = rows.filter(cancelled).select("CustomerID", "StockCode", pl.col("InvoiceDate").alias("back"))
-    bought = rows.filter(~cancelled, pl.col("Quantity") > 0)
-    days = pl.col("back") - pl.col("InvoiceDate")
-    came = (days > pl.duration()) & (days <= pl.duration(days=within))
-    found = bought.join(back, on=["CustomerID", "StockCode"]).filter(came)
-    found = found.group_by("InvoiceNo").agg(pl.col("StockCode").n_unique().alias("returned"))
-    orders = bought.group_by("InvoiceNo", "CustomerID").agg(
-        pl.col("InvoiceDate").min(),
-        pl.col("Country").first(),
-        (pl.col("UnitPrice") * pl.col("Quantity")).sum().alias("amount"),
-        pl.col("Quantity").sum().alias("pieces"),
-        pl.col("StockCode").n_unique().cast(pl.Float64).alias("things"),
-        pl.col("UnitPrice").max().alias("dearest"),
-    )
-    orders = orders.join(found, on="InvoiceNo", how="left")
-    last = pl.col("InvoiceDate").max() - pl.duration(days=within)
-    whole = pl.when(pl.col("InvoiceDate") <= last).then(pl.col("returned").fill_null(0))
-    return orders.with_columns(whole.alias("returned")).collect()
-
-
-ORDERS = {"customer": "CustomerID", "time": "InvoiceDate", "value": "amount", "items": "pieces", "channel": "Country"}
-
-
-def returns_log(folder):
-    orders = returned_orders(folder).with_columns(pl.col("returned").clip(0, 1))
-    return EventLog(orders, **ORDERS, outcome="returned", extras=["things", "dearest"])
-
-
-def kinds_log(folder):
-    """The same orders: everything was kept, some things came back, or all."""
-    kind = pl.when(pl.col("returned") == 0).then(pl.lit("kept")).when(pl.col("returned") == pl.col("things"))
-    kind = kind.then(pl.lit("all back")).when(pl.col("returned") > 0).then(pl.lit("some back"))
-    orders = returned_orders(folder).with_columns(kind=kind)
-    return EventLog(orders, **ORDERS, outcome="kind", extras=["things", "dearest"])
-
-
-def bank_calls(folder):
-    """bank_marketing, a row per call in the order of the file. It gives months only: within one the calls are spread
-    evenly. Without `duration`, which is known after the call.
-    """
-    path = folder / "bank_marketing" / "bank-additional-full.csv.gz"
-    calls = pl.read_csv(path, separator=";", infer_schema_length=None).drop("duration").with_row_index("call")
-    number = pl.col("month").replace_strict({m: k for k, m in enumerate(MONTHS, 1)}, return_dtype=pl.Int32)
-    calls = calls.with_columns(number=number)
-    year = 2008 + (pl.col("number") < pl.col("number").shift(1)).fill_null(False).cast(pl.Int32).cum_sum()
-    within = pl.int_range(pl.len()).over("year", "number") / pl.len().over("year", "number")
-    calls = calls.with_columns(year=year).with_columns(day=(within * 28).cast(pl.Int32) + 1)
-    return calls.with_columns(date=pl.date("year", "number", "day")).drop("year", "number", "day")
-
-
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-def bank_log(folder):
-    calls = bank_calls(folder)
-    extras = [name for name in calls.columns if name not in ("call", "date", "y", "contact")]
-    return EventLog(calls, customer="call", time="date", channel="contact", outcome="y", extras=extras)
-
-
-def clicks_log(folder):
-    frame = pl.read_csv(folder / "eshop_clothing_2008" / "eshop_clothing_2008.csv.gz", separator=";")
-    frame = frame.with_columns(date=pl.date(pl.col("year"), pl.col("month"), pl.col("day")))
-    words = {"customer": "session ID", "time": "date", "order": "order(sells)"}
-    return EventLog(frame, **words, item="page 2 (clothing model)")
 
 
 def baskets_log(folder):
@@ -180,7 +158,7 @@ RUNS = {
     "subscriptions, telco_churn as one cohort, 90 days": lambda folder: (
         Subscriptions,
         {"horizon": 90, "silent": 60},
-        logs.telco_log(folder),
+        logs.log("telco", folder),
     ),
     "subscriptions, simulated, logins that mean nothing, 90 days": lambda folder: (
         Subscriptions,
@@ -200,23 +178,27 @@ RUNS = {
     "outcome, returns of online_retail_1, 90 days": lambda folder: (
         Outcome,
         {"horizon": 90, "known_after": 30},
-        returns_log(folder),
+        logs.log("orders", folder),
     ),
-    "outcome, bank_marketing in time order, 180 days": lambda folder: (Outcome, {"horizon": 180}, bank_log(folder)),
+    "outcome, bank_marketing in time order, 180 days": lambda folder: (
+        Outcome,
+        {"horizon": 180},
+        logs.log("calls", folder),
+    ),
     "outcome, campaigns of complete_journey, 90 days": lambda folder: (
         Outcome,
         {"horizon": 90, "known_after": 30},
-        logs.campaigns_log(folder),
+        logs.log("campaigns", folder),
     ),
     "outcome, online_shoppers without PageValues, 60 days": lambda folder: (
         Outcome,
         {"horizon": 60},
-        logs.shoppers_log(folder),
+        logs.log("shoppers", folder),
     ),
     "outcome-kind, orders of online_retail_1 kept or sent back, 90 days": lambda folder: (
         OutcomeKind,
         {"horizon": 90, "known_after": 30},
-        kinds_log(folder),
+        logs.log("orders", folder, outcome="kind"),
     ),
     "segments by history, CDNOW, 181 days": lambda folder: (Segments, {"horizon": 181}, cdnow_log(folder)),
     "segments by future, CDNOW, 181 days": lambda folder: (
@@ -226,41 +208,45 @@ RUNS = {
     ),
     "segments of a table alone, telco_churn": lambda folder: (Segments, {"by": "static"}, people_log(folder)),
     "sentiment, airline_tweets, 1 day": lambda folder: (Sentiment, {"horizon": 1}, tweets_log(folder)),
-    "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (NextPurchase, {"horizon": 14}, clicks_log(folder)),
+    "next-purchase, eshop_clothing_2008, 14 days": lambda folder: (
+        NextPurchase,
+        {"horizon": 14},
+        logs.log("clicks", folder),
+    ),
     "next-purchase, online_retail_1, 30 days": lambda folder: (NextPurchase, {"horizon": 30}, baskets_log(folder)),
     "demand, bike_sharing, 146 days, a day ahead": lambda folder: (
         Demand,
         {"horizon": 146, "ahead": 1},
-        logs.bikes_log(folder),
+        logs.log("bikes", folder),
     ),
     "demand, bike_sharing, 146 days, a week ahead, recursive": lambda folder: (
         Demand,
         {"horizon": 146, "ahead": 7, "strategy": "recursive"},
-        logs.bikes_log(folder),
+        logs.log("bikes", folder),
     ),
     "demand, bike_sharing, 146 days, a week ahead, direct": lambda folder: (
         Demand,
         {"horizon": 146, "ahead": 7},
-        logs.bikes_log(folder),
+        logs.log("bikes", folder),
     ),
     "demand, air_passengers, 48 months, a month ahead": lambda folder: (
         Demand,
         {"horizon": 1461, "ahead": 1, "scale": "log", "latest": 25, "units": 16, "epochs": 100, "patience": 100}
         | {"learning_rate": 5e-3},
-        logs.passengers_log(folder),
+        logs.log("passengers", folder),
     ),
     "demand, orange_juice, 12 weeks, 4 weeks ahead": lambda folder: (
         Demand,
         {"horizon": 84, "ahead": 4, "scale": "log", "latest": 26, "units": 64},
-        logs.juice_log(folder),
+        logs.log("juice", folder),
     ),
     "journey, complete_journey, coupons redeemed within 30 days": lambda folder: (
         Journey,
         {"horizon": 30, "convert": "redemption"},
-        logs.coupons_log(folder),
+        logs.log("coupons", folder),
     ),
     "journey, made-up journeys, 14 days": lambda folder: (Journey, {"horizon": 14}, logs.made_up_log(folder)),
-    "journey, channel_attribution, 60 days": lambda folder: (Journey, {"horizon": 60}, logs.paths_log(folder)),
+    "journey, channel_attribution, 60 days": lambda folder: (Journey, {"horizon": 60}, logs.log("paths", folder)),
 }
 
 # what must be known of a table; how settings other than the defaults were found: by the network's loss at an earlier
