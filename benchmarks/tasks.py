@@ -258,8 +258,6 @@ CHOSEN = {
     "demand, air_passengers": "Latest, units and epochs were chosen among 8 at the origin 1954-12-02.",
     "demand, orange_juice": "Latest and units were chosen among 4 at the origin 1992-04-16. Prices, deals and "
     "features are taken to be planned four weeks ahead.",
-    "contract-churn": "It reads the days of events and amounts, static columns and a calendar: not the plan, and "
-    "not the logins, which `subscriptions` reads above.",
     "journey, complete_journey": "Latest and learning rate were chosen among 3 at the origin 2017-09-03.",
 }
 

@@ -1,7 +1,8 @@
-"""What is known of a customer and of the days beside the events: static columns and the calendar, as numbers.
+"""What is known beside the amounts of events: the calendar, events' further columns, and static columns, as numbers.
 
-In an event step stand the calendar's columns of its day; in the closing step their mean over the days that are asked
-about, which are known in advance, and the static columns of the customer. All by `features.py`: gaps have a mask, words
+In an event step stand the calendar's columns of its day, and the event's own, where a task keeps some; in the closing
+step the calendar's mean over the days that are asked about, which are known in advance, the columns of the latest event
+again, and the static columns of the customer. All by `features.py`: gaps have a mask, words
 that the past has not shown are "other".
 """
 
@@ -20,23 +21,28 @@ from rnncore.marketing.events import EventLog
 Code = dict[str, Any]
 Rows = NDArray[np.float32]
 Ints = NDArray[np.int64]
+PARTS = ("calendar", "events", "static")
 ENDED = "contract ended"  # static column that a task makes: the day, counted from 1970-01-01, or NaN; never an input
 
 
 def measure(past: EventLog) -> Code:
     """The code of a log that ends where the past does."""
     known = Columns() if past.calendar is None else calendar(past, past.day, past.codes)  # which then stay in memory
-    return {"calendar": features.measure(known), "static": features.measure(static(past))}
+    return {
+        "calendar": features.measure(known),
+        "events": features.measure(events(past)),
+        "static": features.measure(static(past)),
+    }
 
 
 def nothing() -> Code:
     """The code of no columns."""
-    return {part: features.measure(Columns()) for part in ("calendar", "static")}
+    return {part: features.measure(Columns()) for part in PARTS}
 
 
 def names(code: Code) -> list[str]:
     """What the columns of a closing step are called, those of an event step first."""
-    return [*features.names(code["calendar"]), *features.names(code["static"])]
+    return [name for part in PARTS for name in features.names(code[part])]
 
 
 def static(log: EventLog) -> Columns:
@@ -45,8 +51,20 @@ def static(log: EventLog) -> Columns:
     return Columns(numbers, log.static.categories)
 
 
+def events(log: EventLog) -> Columns:
+    """The further columns of the events."""
+    return Columns(log.cells.numbers, log.cells.categories)
+
+
 def steps(log: EventLog, code: Code) -> Rows:
-    """The calendar's columns on the day of each event, (n, C)."""
+    """The calendar's columns on the day of each event, and those of the event, (n, C + E)."""
+    days = _days(log, code)
+    if not features.names(code["events"]):
+        return days
+    return np.concatenate([days, features.encode(events(log), code["events"])], axis=1)
+
+
+def _days(log: EventLog, code: Code) -> Rows:
     if not features.names(code["calendar"]):
         return np.zeros((len(log), 0), np.float32)
     if log.calendar is None or log.calendar.customers is None:
@@ -55,8 +73,10 @@ def steps(log: EventLog, code: Code) -> Rows:
     return features.encode(calendar(log, log.day, log.codes), code["calendar"])
 
 
-def closing(log: EventLog, index: Ints, origin: np.datetime64, length: int, code: Code) -> Rows:
-    """The calendar's columns, their mean over the `length` days after the origin, and the static ones, (N, C + S)."""
+def closing(log: EventLog, index: Ints, last: Ints, origin: np.datetime64, length: int, code: Code) -> Rows:
+    """The calendar's columns, their mean over the `length` days after the origin, those of the latest event known then,
+    at the positions `last`, and the static ones, (N, C + E + S).
+    """
     parts = [np.zeros((len(index), 0), np.float32)]
     if features.names(code["calendar"]):
         mean = np.zeros((1, 1))
@@ -65,6 +85,8 @@ def closing(log: EventLog, index: Ints, origin: np.datetime64, length: int, code
             days = np.full(len(who), origin + span(ahead))
             mean = mean + features.encode(calendar(log, days, who), code["calendar"]) / length
         parts.append(np.broadcast_to(mean, (len(index), mean.shape[1])).astype(np.float32))
+    if features.names(code["events"]):
+        parts.append(features.encode(events(log).take(last), code["events"]))
     if features.names(code["static"]):
         parts.append(features.encode(static(log), code["static"])[index])
     return np.concatenate(parts, axis=1)

@@ -70,6 +70,14 @@ class Columns:
         """Of all columns, numbers first."""
         return [*self.numbers, *self.categories, *self.texts]
 
+    def only(self, names: Sequence[str]) -> Columns:
+        """The columns of these names."""
+
+        def some(columns: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: column for name, column in columns.items() if name in names}
+
+        return Columns(some(self.numbers), some(self.categories), some(self.texts))
+
     def take(self, rows: NDArray[Any]) -> Columns:
         """The rows with these positions, or with True; -1 gives an empty cell."""
         if not self.names:

@@ -1,7 +1,8 @@
 """ContractChurn: whose contract ends within the horizon, where the log says when a contract was cancelled.
 
-As hazard.py, with two differences: the event that is waited for is the cancellation, and who has cancelled is asked
-about no more. Of the simple methods BG/NBD does not fit: it knows no end that is seen.
+As hazard.py, with three differences: the event that is waited for is the cancellation; who has cancelled is asked about
+no more; and the further columns of events are read, plan, channel and the like, of a day those of its last event. Of
+the simple methods BG/NBD does not fit: it knows no end that is seen.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import ContractError, DataError
+from rnncore.marketing import cases
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.learning import Examples
@@ -55,6 +57,7 @@ class ContractChurn(ChurnHazard):
     survived = "P(contract kept) for so many days from now"
     printed = (survived,)
     needs = ("event",)
+    uses = (*cases.ROLES, "extras")
     unfit = ("bg/nbd",)
 
     def __init__(
@@ -88,7 +91,8 @@ class ContractChurn(ChurnHazard):
         hits = np.flatnonzero(np.isin(word.codes, np.flatnonzero(word.levels == self.cancel)))
         ended = np.full(len(log.customers), np.inf)
         np.minimum.at(ended, log.codes[hits], log.day[hits].astype(np.int64))
-        return log.per_day().with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan))
+        kept = [*cases.ROLES, *log.reading.get("extras", [])]
+        return log.per_day(kept).with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan))
 
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no contract was cancelled at all."""

@@ -127,7 +127,7 @@ class Encoded(NamedTuple):
     columns: list[int]
     """Those that are not always 0 in an event step."""
     days: NDArray[np.float32]
-    """The calendar's columns of each event, (n, C)."""
+    """The columns beside each event, (n, C)."""
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     """Where the events read of each history begin in the log, and end, (N,)."""
@@ -194,7 +194,9 @@ def encode(
         end=np.concatenate([who.end for who, _, _ in asked]),
         summary=Summary(*map(np.concatenate, zip(*now, strict=True))),
         length=np.concatenate([np.full(len(who.who), np.log(length / horizon)) for who, _, length in asked]),
-        further=np.concatenate([beside.closing(log, who.who, at, length, code) for who, at, length in asked]),
+        further=np.concatenate(
+            [beside.closing(log, who.who, who.end - 1, at, length, code) for who, at, length in asked]
+        ),
         width=width,
     )
 

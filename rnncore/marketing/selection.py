@@ -19,7 +19,7 @@ A cut is a calendar day: what happened on or before that day is history, what ha
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -87,10 +87,11 @@ class Events:
         """The day of the latest event; the log is taken to end there."""
         return to_day(np.max(self.time))
 
-    def per_day(self) -> Self:
+    def per_day(self, latest: Sequence[str] = ()) -> Self:
         """One event per customer and day: value, items and `count` added up, time at the start of the day.
 
-        A sum leaves out empty cells, and is empty where all are. The other cells have no sum: they are left behind.
+        A sum leaves out empty cells, and is empty where all are. The other cells have no sum: of the columns `latest`
+        those of the day's last event are kept, the others are left behind.
         """
         day = self.time.astype("datetime64[D]")  # `day` and `codes` would stay in memory with this log
         new = np.ones(len(self), bool)
@@ -102,7 +103,8 @@ class Events:
             for name, array in (("value", self.value), ("items", self.items), ("count", self.count))
         }
         offsets = np.searchsorted(starts, self.offsets).astype(np.int64)
-        return self._derive(offsets=offsets, time=day[starts].astype("datetime64[us]"), cells=Columns(), **sums)
+        kept = self.cells.only(latest).take(np.append(starts[1:], len(self))[: len(starts)] - 1)
+        return self._derive(offsets=offsets, time=day[starts].astype("datetime64[us]"), cells=kept, **sums)
 
     def population(self, day: Day) -> npt.NDArray[np.int64]:
         """Positions in `customers` of those whose first event is on or before `day`, ascending."""

@@ -55,7 +55,8 @@ def test_what_is_judged_is_whether_a_cancellation_came(fitted, log):
 
 
 def test_no_method_without_an_end_that_is_seen_is_among_the_rivals(fitted):
-    assert {rival.name for rival in fitted.table_} == {"rnn", "recency", "rfm", "rfm-windows", "constant rate"}
+    simple = {"recency", "rfm", "rfm-windows", "rfm, columns", "rfm-windows, columns"}
+    assert {rival.name for rival in fitted.table_} == {"rnn", "constant rate", *simple}
 
 
 def test_a_quiet_customer_has_not_left():
@@ -86,3 +87,39 @@ def test_a_word_that_never_comes_is_a_clear_error(log):
 def test_a_word_that_is_none_is_refused(log, word):
     with pytest.raises(ContractError, match="cancel: expected a word"):
         ContractChurn(cancel=word).fit(log)
+
+
+def by_plan(customers=600, days=240, seed=0):
+    """Everybody pays the same every ten days; in plan b one leaves soon, and many change to it at some time."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for n in range(customers):
+        changes, day = rng.integers(0, 2 * days), int(rng.integers(days))
+        while day < days:
+            plan = "b" if day >= changes else "a"
+            if rng.random() < {"a": 0.005, "b": 0.12}[plan]:
+                rows.append((n, START + datetime.timedelta(days=day), "left", plan))
+                break
+            rows.append((n, START + datetime.timedelta(days=day), "paid", plan))
+            day += 10
+    return pl.DataFrame(rows, schema=["who", "when", "what", "plan"], orient="row")
+
+
+def test_a_plan_that_makes_people_leave_is_read():
+    log = EventLog(by_plan(), customer="who", time="when", event="what", item="plan")
+    settings = {"units": 6, "epochs": 12, "patience": 12, "learning_rate": 0.02, "latest": 10, "backend": "numpy"}
+    task = ContractChurn(horizon=40, cancel="left", seeds=1, **settings).fit(log)
+    latest = by_plan().sort("when").group_by("who").last().select("who", "plan")
+    found = task.predict(log).join(latest, on="who").group_by("plan").agg(pl.col("stay_probability").mean())
+    stay = dict(found.rows())
+    assert stay["a"] > stay["b"] + 0.2
+    assert task.table_["rnn"].has_signal and not task.table_["rfm"].has_signal
+    with pytest.raises(DataError, match="was fitted with the columns"):
+        task.predict(EventLog(by_plan(), customer="who", time="when", event="what"))
+
+
+def test_further_columns_of_events_are_inputs(log):
+    words = {"channel": "way", "extras": ["number"]}
+    other = EventLog(contracts(), customer="who", time="when", event="what", **words)
+    task = ContractChurn(horizon=30, cancel="gone", **SMALL).fit(other)
+    assert {"number", "event: bought", "channel: web"} <= set(task.inputs(task.code_))
