@@ -35,6 +35,7 @@ Ints = NDArray[np.int64]
 Code = dict[str, Any]
 ASIDE, FEWEST, TOLD = 5, 10, 3  # one in so many is set aside; of so many customers at least; columns a profile names
 SHOWN = 8  # columns in the picture
+TWIN = 0.99  # a correlation from which on two columns say the same
 ONE = "one group"  # what knows nothing, without an outcome
 DISTANCE = Measure("squared distance", lambda target, distance: distance, {}, "squared distance")
 
@@ -151,8 +152,8 @@ def table(standing: Standing) -> dict[str, list[str]]:
     }
     if standing.past.rated:
         shown["rate of the outcome"] = [f"{rate:.1%}" for rate in standing.rates]
-    strongest = [np.argsort(-np.abs(row), kind="stable")[: TOLD * bool(row.any())] for row in apart]
-    words = [", ".join(_said(standing, k, int(j)) for j in js) for k, js in enumerate(strongest)]
+    strongest = [_first(standing, np.abs(row), TOLD) for row in apart]
+    words = [", ".join(_said(standing, k, j) for j in columns) for k, columns in enumerate(strongest)]
     shown["what sets it apart (of all)"] = words
     found = [segment_profiles.prototype(standing, k) for k in range(len(apart))]
     return shown | {"prototype": ["" if one is None else str(one) for one in found]}
@@ -170,7 +171,7 @@ def drawn(standing: Standing) -> bytes:
     segment_profiles.sizes(left, standing, "" if rated else None)
     left.set_title("How many, and rate of the outcome" if rated else "How many")
     apart = _apart(standing)
-    best = np.sort(np.argsort(-np.abs(apart).max(axis=0), kind="stable")[:SHOWN])
+    best = sorted(_first(standing, np.abs(apart).max(axis=0), SHOWN))
     names = features.names(standing.past.code)
     right.imshow(apart[:, best], cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
     for (k, j), z in np.ndenumerate(apart[:, best]):
@@ -181,14 +182,27 @@ def drawn(standing: Standing) -> bytes:
     return as_png(figure)
 
 
+def _standard(standing: Standing) -> Floats:
+    """The columns in standard deviations from their mean, (N, D)."""
+    x = standing.past.columns
+    return np.asarray((x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9), np.float64)
+
+
 def _apart(standing: Standing) -> Floats:
     """By how many standard deviations each segment's mean of each column is above that of all, (groups, D)."""
-    x, segment = standing.past.columns, standing.segment
-    spread = np.where(x.std(axis=0) > 1e-9, x.std(axis=0), 1.0)
-    means = [
-        x[segment == k].mean(axis=0) if (segment == k).any() else x.mean(axis=0) for k in range(len(standing.rates))
-    ]
-    return np.asarray((np.array(means) - x.mean(axis=0)) / spread, np.float64)
+    z, apart = _standard(standing), np.zeros((len(standing.rates), standing.past.columns.shape[1]))
+    for k in np.unique(standing.segment):
+        apart[k] = z[standing.segment == k].mean(axis=0)
+    return apart
+
+
+def _first(standing: Standing, size: Floats, most: int) -> list[int]:
+    """The columns of the largest sizes (D,), without those that say the same as a larger one."""
+    z, chosen = _standard(standing), list[int]()
+    for j in np.argsort(-size, kind="stable").tolist():
+        if size[j] > 0 and len(chosen) < most and all(abs((z[:, j] * z[:, i]).mean()) < TWIN for i in chosen):
+            chosen.append(j)
+    return chosen
 
 
 def _said(standing: Standing, k: int, j: int) -> str:
