@@ -1,6 +1,8 @@
 """What all tests share: the matrix of cells, options, twins and dtypes, the ONE table of tolerances, the data."""
 
+import contextlib
 import gc
+import io
 import itertools
 import os
 import signal
@@ -12,7 +14,11 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import loadscope
 
 from rnncore.contract import CELLS
+from rnncore.feedforward import Dense
+from rnncore.onnx_layers import OnnxLSTM
 from rnncore.recurrent import Recurrent
+from rnncore.recurrent_dropout import RecurrentDropout
+from rnncore.warming import warmup
 
 # The workers and whatever tests start inherit these. There is a worker for each core, and second threads of BLAS, which
 # wait by spinning, cost a quarter of the time of a small network. (rnncore's own threads are not meant.)
@@ -73,10 +79,32 @@ def pytest_collection():
     gc.disable()
 
 
-def pytest_collection_finish():
+def pytest_collection_finish(session):
     """Nor, from then on, among the modules and the ten thousand tests, which stay."""
     gc.freeze()
     gc.enable()
+    workers = {"gw0": "float32", "gw1": "float64"}
+    if len(session.items) > 5000 and os.environ.get("PYTEST_XDIST_WORKER") in workers:
+        compile_all(workers[os.environ["PYTEST_XDIST_WORKER"]])
+
+
+def compile_all(dtype):
+    """Compile, or load, every kernel of this float type.
+
+    Before the whole suite one worker does one type and another the other: kernels of two types share nothing, but two
+    workers that come to kernels of one type both compile the parts which these share, and often the kernel itself.
+    """
+    layers = [make(name, 2, 2, dtype, **options) for name, options in {name: (name, o) for name, o in CASES}.values()]
+    layers += [OnnxLSTM(2, 2, dtype=dtype), RecurrentDropout(make("rnn", 2, 2, dtype)), Dense(2, 2, dtype=dtype)]
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.suppress(Exception),
+    ):  # tests say what is wrong, and where
+        warmup(*layers)
+
+
+def pytest_report_header():
+    return "the whole suite begins with a minute of compiling where no machine code is kept"
 
 
 settings.register_profile(
