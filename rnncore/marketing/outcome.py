@@ -6,9 +6,9 @@
     must beat     the customer's own past rate, logistic regression, gradient boosting, and the constant rate
 
 Each event with an outcome is a case. In time order: the network learns from cases whose outcome was known by the
-origin, and those after it judge. The history of a case goes on until its own time, and may reach beyond the origin.
-What the verdict says of history and case is measured on the network as it is: either is blanked, and nothing is learned
-anew.
+origin, and those after it judge; of nine customers in ten, and the latest of the tenth stop it. The history of a case
+goes on until its own time, and may reach beyond the origin. What the verdict says of history and case is measured on
+the network as it is: either is blanked, and nothing is learned anew.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Outcome(Task):
     row = "case"
     judged_row = "case"
     unit = "probability of the outcome"
+    late = True
     needs = ("outcome",)
     uses = (*cases.ROLES, "extras")
 
