@@ -13,7 +13,7 @@ Log-loss in the judged window, mean of three single networks and standard deviat
     churn, online_retail_1                  .6135 ± .0029    .6135 ± .0029      .6123 ± .0037
     churn-hazard, CDNOW                     .4321 ± .0028    .4321 ± .0028      .5154 ± .0374
     churn-hazard, online_retail_1           .6067 ± .0023    .6076 ± .0032      .6002 ± .0077
-    contract-churn, made-up                 .3172 ± .0017    .3172 ± .0017      .3150 ± .0024
+    contract-churn, made-up, without plans  .3172 ± .0017    .3172 ± .0017      .3150 ± .0024
     outcome, returns of online_retail_1     .4229 ± .0029    .4255 ± .0047      .4256 ± .0033
     outcome, bank_marketing                 .6779 ± .0106    .6469 ± .0356      .6344 ± .0029
     outcome, campaigns of complete_journey  .3381 ± .0065    .3335 ± .0093      .3371 ± .0016
