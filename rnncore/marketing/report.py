@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COLOURS = {NETWORK: "#c2410c", "bg/nbd": "#1d4ed8", "rfm": "#15803d", "rfm-windows": "#7e22ce", "recency": "#0e7490"}
 OTHER = "#a16207"
+DASHES = ("--", "-.", ":", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))  # where colours are not seen
 
 
 def picture(task: Task, path: str | os.PathLike[str]) -> None:
@@ -102,10 +103,10 @@ def _style(axes: Any, title: str, x: str, y: str) -> None:
 def _calibration(axes: Any, task: Task, shades: dict[str, str]) -> None:
     held = task.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="perfect")
-    for name, colour in shades.items():
+    for k, (name, colour) in enumerate(shades.items()):
         table = metrics.calibration_table(held.target, held.prediction[name])
-        thick = {"lw": 2.2, "ms": 6, "zorder": 3} if name == NETWORK else {"lw": 1, "ms": 3, "alpha": 0.7}
-        axes.plot(table.predicted, table.observed, "o-", color=colour, label=name, **thick)
+        thick = {"lw": 2.2, "ms": 6, "zorder": 3} if name == NETWORK else {"lw": 1.2, "ms": 3, "ls": DASHES[k % 6]}
+        axes.plot(table.predicted, table.observed, marker="o", color=colour, label=name, **thick)
     _style(axes, "Calibration", "predicted probability", "share that came")
     axes.legend(frameon=False, fontsize="small")
 
@@ -127,9 +128,9 @@ def _roc(axes: Any, task: Task) -> None:
 def _gains(axes: Any, task: Task, shades: dict[str, str]) -> None:
     held = task.held_out_
     axes.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="at random")
-    for name, colour in shades.items():
+    for k, (name, colour) in enumerate(shades.items()):
         curve = metrics.gains_curve(held.target, held.prediction[name])
-        thick = {"lw": 2.2, "zorder": 3} if name == NETWORK else {"lw": 1, "alpha": 0.7}
+        thick = {"lw": 2.2, "zorder": 3} if name == NETWORK else {"lw": 1.2, "ls": DASHES[k % 6]}
         axes.plot(curve.taken, curve.found, color=colour, label=name, **thick)
     _style(axes, "Gains", "share of customers, most likely first", "share of all outcomes among them")
     axes.legend(frameon=False, fontsize="small", loc="lower right")
@@ -141,7 +142,7 @@ def _losses(axes: Any, task: Task) -> None:
         own = [record for record in task.history_ if record["seed"] == k]
         epochs = [record["epoch"] + 1 for record in own]
         training, watched, kept = [None] * 3 if k else ["training", "watched", "kept"]
-        axes.plot(epochs, [record["train_loss"] for record in own], "o-", color="0.45", label=training)
+        axes.plot(epochs, [record["train_loss"] for record in own], "s--", color="0.45", label=training)
         if "validation_loss" in own[0]:
             losses = [record["validation_loss"] for record in own]
             axes.plot(epochs, losses, "o-", color=COLOURS[NETWORK], label=watched)
