@@ -52,7 +52,7 @@ def settled(columns: Columns, outcome: NDArray[Any]) -> dict[str, Settled]:
     found = {
         name: [s for words, who in group if (s := _one(words, who, outcome, tests))] for name, group in groups.items()
     }
-    return {name: max(settled, key=lambda s: s.cases) for name, settled in found.items() if settled}
+    return {name: max(values, key=lambda s: s.cases) for name, values in found.items() if values}
 
 
 def _groups(columns: Columns, name: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
