@@ -95,7 +95,7 @@ def draw_ratios(rows: list[Row], path: Path) -> None:
     axes.set_ylim(-len(names), 1)
     axes.minorticks_off()
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=5, fontsize=8)  # above: points stand in every corner
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=5, fontsize=8)  # no corner is free of points
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
