@@ -25,11 +25,15 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
     """Return a random orthogonal matrix, uniform over all of them (Saxe et al. 2014; signs as in Mezzadri 2007).
 
-    Of a matrix that is not square, the shorter of rows and columns are orthonormal.
+    Of a matrix that is not square, the shorter of rows and columns are orthonormal. By Gram and Schmidt, not by BLAS,
+    whose bits depend on its threads; twice is enough (Giraud et al. 2005).
     """
-    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
-    turned: Array = q * np.sign(np.diag(r))
-    return turned if rows >= columns else turned.T
+    vectors = rng.normal(size=(max(rows, columns), min(rows, columns))).T.copy()
+    for i, v in enumerate(vectors):
+        for _ in range(2):
+            v -= np.einsum("j,jk->k", np.einsum("jk,k->j", vectors[:i], v), vectors[:i])
+        v /= np.sqrt((v * v).sum())
+    return vectors.T if rows >= columns else vectors
 
 
 STARTS: dict[str, Callable[..., Array]] = {

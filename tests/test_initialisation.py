@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import rnncore as rc
 from rnncore import initialisation
+from rnncore.recurrent_layer import orthogonal
 
 MODEL = rc.Stack(
     rc.Bidirectional(rc.LSTM(3, 4)), rc.Residual(rc.GRU(8, 8)), rc.RecurrentDropout(rc.LSTM(8, 5)), rc.RNN(5, 2, "relu")
@@ -33,6 +35,24 @@ def test_it_changes_what_it_says_in_every_cell_inside_and_nothing_else(name):
     assert all(np.array_equal(params[key], before[key]) for key in before)
     assert {a.dtype.name for a in new.values()} == {"float32"}
     assert all(np.array_equal(a, new[key]) for key, a in start(MODEL, params).items())
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(300, 300), (7, 4), (4, 7), (1, 1)])
+def test_orthogonal_weights_are_q_of_qr_with_a_positive_diagonal_of_r(rows, columns):
+    found = orthogonal(np.random.default_rng(0), rows, columns)
+    q, r = np.linalg.qr(np.random.default_rng(0).normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.sign(np.diag(r))
+    np.testing.assert_allclose(found, q if rows >= columns else q.T, atol=1e-12)
+    gram = found.T @ found if rows >= columns else found @ found.T
+    np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-14)
+
+
+def test_orthogonal_weights_are_the_same_bits_on_one_thread_of_blas_and_two():
+    found = []
+    for n in (1, 2):
+        with threadpool_limits(n, user_api="blas"):
+            found.append(rc.RNN(1, 300, dtype="float64").init(0)["Wh"])  # a QR of this size differs
+    np.testing.assert_array_equal(*found)
 
 
 def test_a_gru_that_starts_with_an_open_keep_gate_keeps_its_state():
