@@ -63,6 +63,14 @@ def test_a_gru_that_starts_with_an_open_keep_gate_keeps_its_state():
     np.testing.assert_allclose(h, h_0, rtol=1e-12)
 
 
+def test_chrono_times_of_units_that_remember_little_fill_the_interval_from_1_to_2():
+    layer = rc.LSTM(2, 200)
+    _, f, _, _ = np.split(initialisation.chrono(layer, layer.init(0), 3, 0)["b"], 4)
+    u = np.exp(f.astype(float))
+    assert 0.999 < u.min() < 1.05  # 200 draws: beyond it once in 30,000 times
+    assert 1.95 < u.max() < 2.001
+
+
 def test_chrono_times_lie_between_1_and_T_max():
     layer = rc.LSTM(2, 200)
     i, f, _, _ = np.split(initialisation.chrono(layer, layer.init(0), 100, 0)["b"], 4)

@@ -8,9 +8,10 @@ from conftest import MATRIX, TOLERANCE, make, scaled_error
 
 import rnncore as rc
 from rnncore.contract import Cell
+from rnncore.interop import safetensors
 from rnncore.onnx_layers import OnnxGRU, OnnxLSTM, OnnxRNN
 from rnncore.recurrent import Recurrent
-from rnncore.streaming import load_stream, save_stream, whole
+from rnncore.streaming import files, load_stream, save_stream, whole
 
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "numba"])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -388,6 +389,19 @@ def test_customers_that_a_file_cannot_name_are_not_saved(tmp_path, key, said):
     with pytest.raises(rc.ContractError, match=said):
         save_stream(tmp_path / "s", stream)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ends", [[3, 1, 6], [-1, 3, 6], [3, 6, 5], [3, 6, 7]])
+def test_customers_whose_names_do_not_follow_one_another_in_the_file_are_refused(tmp_path, ends):
+    layer = rc.RNN(3, 3, backend="numpy")
+    stream = rc.Stream(layer, layer.init(0))
+    for key in ("ann", "bob", ""):
+        stream.step(key, np.ones(3, np.float32))
+    save_stream(tmp_path / "s", stream)
+    arrays, words = safetensors.read(tmp_path / "s", files._expect, kind=files.KIND)
+    safetensors.write(tmp_path / "s", {**arrays, "ends": np.array(ends)}, words, kind=files.KIND)
+    with pytest.raises(rc.ModelFileError, match="do not end one after another in 6 bytes"):
+        load_stream(tmp_path / "s")
 
 
 def test_a_model_file_is_no_stream(tmp_path):

@@ -60,6 +60,8 @@ def load_stream(path: str | os.PathLike[str]) -> Stream:
     stream = Stream(model, {name: arrays[f"model.{name}"] for name in shapes})
     text, ends = arrays["keys"].tobytes(), arrays["ends"].tolist()
     try:
+        if [0, *ends] != sorted([0, *ends]) or (ends or [0])[-1] != len(text):
+            raise ValueError(f"their names do not end one after another in {len(text)} bytes")
         keys: list[Any] = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
         if words["keys"] == "int":
             keys = [int(key) for key in keys]

@@ -11,8 +11,20 @@ import math
 import numpy as np
 
 from rnncore import checks
-from rnncore.errors import NonFiniteError
-from rnncore.typing import Grads, Params
+from rnncore.errors import ContractError, NonFiniteError
+from rnncore.typing import Array, Grads, Params
+
+
+def real_array(name: str, value: Array, shape: tuple[int, ...] | None = None, why: str = "") -> None:
+    """Require an array of real floats: the rules of this folder are not those of complex numbers.
+
+    >>> real_array("w", np.ones(2, complex))
+    Traceback (most recent call last):
+    rnncore.errors.ContractError: w: expected real numbers, received dtype complex128; take the real part
+    """
+    checks.array(name, value, shape, None, why)
+    if np.iscomplexobj(value):
+        raise ContractError(name, "real numbers", f"dtype {value.dtype}", "take the real part")
 
 
 def non_finite(arrays: Params) -> list[str]:
@@ -34,7 +46,7 @@ def global_norm(grads: Params) -> float:
     5.0
     """
     for name, g in grads.items():
-        checks.array(f"grads[{name!r}]", g)
+        real_array(f"grads[{name!r}]", g)
     bad = non_finite(grads)
     if bad:
         raise NonFiniteError(f"the gradient holds NaN or infinity in {', '.join(bad)}", arrays=bad)

@@ -23,6 +23,7 @@ import numpy as np
 
 from rnncore import checks
 from rnncore.errors import ContractError
+from rnncore.training.clipping import real_array
 from rnncore.training.schedules import Record, Schedule, check_rate, plain, rate_at
 from rnncore.typing import Array, Grads, Params, State
 
@@ -31,15 +32,15 @@ SUM, AVERAGE = "sum", "average"
 
 
 def _matching(params: Params, grads: Params) -> None:
-    """Raise unless all are arrays of floats, every parameter has a gradient of its shape, and there is no other."""
+    """Raise unless all are arrays of reals, every parameter has a gradient of its shape, and there is no other."""
     for name in sorted(set(params) ^ set(grads)):
         have, lack = ("parameter", "gradient") if name in params else ("gradient", "parameter")
         raise ContractError(
             "grads", f"a {lack} {name!r}", f"only a {have} of that name", "pass one gradient for each parameter"
         )
     for name, p in params.items():
-        checks.array(f"params[{name!r}]", p)
-        checks.array(f"grads[{name!r}]", grads[name], p.shape, None, "as its parameter")
+        real_array(f"params[{name!r}]", p)
+        real_array(f"grads[{name!r}]", grads[name], p.shape, "as its parameter")
 
 
 @dataclass(eq=False)

@@ -124,3 +124,8 @@ def test_a_limit_that_is_no_positive_number_is_refused(clip, limit):
 def test_gradients_of_integers_are_refused_not_rounded(clip):
     with pytest.raises(ContractError, match=r"grads\['Wx'\]: expected dtype float32 or float64, received dtype int64"):
         clip({"Wx": np.array([3, 4])}, 1.0)
+
+
+def test_complex_gradients_are_refused():
+    with pytest.raises(ContractError, match=r"grads\['Wx'\]: expected real numbers, received dtype complex128"):
+        clip_by_global_norm({"Wx": np.ones(2, complex)}, 1.0)

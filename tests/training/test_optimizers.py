@@ -209,6 +209,14 @@ def test_integers_which_would_never_move_are_refused():
         SGD(0.5).step({"w": np.array([1, 2])}, {"w": np.array([0.9, 0.9])})
 
 
+@pytest.mark.parametrize("which", ["params", "grads"])
+def test_complex_numbers_are_refused_not_cut_to_their_real_part(which):
+    given = {"params": {"w": np.ones(2)}, "grads": {"w": np.ones(2)}}
+    given[which] = {"w": np.ones(2, complex)}
+    with pytest.raises(ContractError, match=rf"{which}\['w'\]: expected real numbers, received dtype complex128"):
+        SGD(0.5).step(**given)
+
+
 @pytest.mark.parametrize("optimizer", [o for o in ALL if o.slots], ids=lambda o: type(o).__name__)
 def test_slots_of_other_parameters_are_refused(optimizer):
     optimizer = copy.deepcopy(optimizer)
