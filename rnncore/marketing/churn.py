@@ -7,7 +7,7 @@
 
 Static columns and the calendar are read too, see beside.py, by the network and by the two logistic regressions that say
 so. A static column that alone knows who came back is named beside the verdict, see leaks.py. The network learns from
-nine customers in ten and stops by the loss of the tenth; all windows of a customer are on one side.
+nine customers in ten and stops by the newest windows of the tenth; all windows of a customer are on one side.
 """
 
 from __future__ import annotations

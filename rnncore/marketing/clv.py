@@ -120,11 +120,12 @@ class CLV(Task):
         past = log.until(end)
         found = weeks.of(past, end)
         code = weeks.measure(found)
-        read, came, who = weeks.told(found, code, self.latest, self.horizon)
+        read, came, newest, who = weeks.told(found, code, self.latest, self.horizon)
         windows = spend.past(log, end, self.horizon, self._money)
         if not windows.came[windows.latest].any():
             raise DataError(f"nobody bought in the {self.horizon} days until {end}: there is nothing to tell apart")
-        return code, Examples(read, group=who, target=came, watched=tenth(who, self.seed), facts=windows)
+        watched = tenth(who, self.seed)
+        return code, Examples(read, group=who, target=came, newest=newest, watched=watched, facts=windows)
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Everybody known at `origin`, and what they bought in the `horizon` days after it."""

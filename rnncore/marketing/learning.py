@@ -1,10 +1,11 @@
 """Examples and how a network learns from them: the part of every task in which nothing of the task is left.
 
-A network learns from all examples but those watched, stops by the loss of these, and is calibrated on the newest. Where
-the task does not say which are watched, they are the newest: the later window (demand, next-purchase). Elsewhere they
-are a tenth of the customers, and where the task is `late`, only the newest of these stop the training: a later window,
-of customers from whom nothing was learned. The networks of several seeds are averaged before their outputs are
-calibrated.
+Training is stopped by a later window, of customers from whom nothing is learned: a tenth of them (of texts that stand
+each by itself, a tenth of the texts) is watched, and the loss of their newest examples stops it; of histories with an
+answer for each step, that of the newest steps. From 50 of them on: where there are fewer, or where all windows are
+equally new, everything that is watched stops it. Of few series, and where examples come one after another in each
+customer (demand, next-purchase), nobody is watched, and the newest window itself is not learned from. The networks of
+several seeds are averaged before their outputs are calibrated on the newest examples of all.
 
 Log-loss in the judged window, mean of three single networks and standard deviation, where training is stopped by
 
@@ -22,11 +23,9 @@ Log-loss in the judged window, mean of three single networks and standard deviat
     journey, complete_journey               .2920 ± .0036    .2940 ± .0067      .3054 ± .0079
     journey, made-up                        .5655 ± .0019    .5627 ± .0033      .5637 ± .0018
 
-So the newest of the tenth, from 50 of them on, stop `outcome` and `outcome-kind`, and most of the newest are not lost
-for learning. (Five seeds: bank .6421 instead of .6768, campaigns .3362 of .3389, shoppers .4732 of .4722, kinds .4527
-of .4523, returns .4256 of .4215.) Churn and journeys gain nothing by it; an example of clv and subscriptions is a whole
-history with an answer for each of its steps, in all windows; segments and sentiment were not measured: there the whole
-tenth stops.
+So it costs nothing on most, bank_marketing needs it, and most of the newest are not lost for learning. (Five seeds:
+bank .6421 instead of .6768, campaigns .3362 of .3389, shoppers .4732 of .4722, kinds .4527 of .4523, returns .4256 of
+.4215.)
 
 Where a tenth of the customers is watched, most of the newest were learned from. A network of 32 units is hardly too
 sure of them, and the watched alone are few: to calibrate on these is worse more often than not (log-loss on CDNOW .4135
@@ -70,11 +69,10 @@ class Examples(NamedTuple):
     """(N, ...), one per history, or `Histories`, one per step."""
     weight: Any = None
     """(N,), or `Histories` of one per step; None: all count alike. What has weight 0 is not judged either."""
-    newest: NDArray[np.bool_] | None = None
-    """Which are of the latest complete window, (N,): they calibrate."""
+    newest: Any = None
+    """Which are of the latest complete window, (N,), or `Histories` of one per step: they calibrate. None: all."""
     watched: NDArray[np.bool_] | None = None
-    """Which are not trained on, (N,); they, or the newest of them where the task is `late`, stop the training. None:
-    the newest."""
+    """From which nothing is learned, (N,): the newest of them stop the training. None: all the newest are."""
     facts: Any = None
     """Whatever else the task's own simple methods and decoding want."""
 
@@ -101,6 +99,29 @@ class Examples(NamedTuple):
             return column.select(rows) if isinstance(column, Histories) else None if column is None else column[rows]
 
         return Examples(*(taken(column) for column in self[:6]))
+
+    def late(self) -> Examples:
+        """The newest of them: with per step `newest` those who have such steps, of which no other counts."""
+        if not isinstance(self.newest, Histories):
+            return self if self.newest is None else self.select(self.newest)
+        steps, weight = self.newest, self.weight.values if isinstance(self.weight, Histories) else self.weight
+        if weight is not None and len(weight) != len(steps.values):
+            weight = np.repeat(weight, steps.lengths)
+        counts = steps.values * (np.float32(1) if weight is None else weight)
+        who = np.zeros(len(self.group), bool)
+        who[np.repeat(np.arange(len(who)), steps.lengths)[counts > 0]] = True
+        return self._replace(weight=Histories(counts, steps.offsets)).select(who)
+
+    def stopping(self) -> tuple[NDArray[np.bool_], Examples | None]:
+        """From which nothing is learned, (N,), and which of them stop the training: the newest, or, where these are
+        fewer than FEW, all of them; None where there is none, or nothing else to learn from.
+        """
+        apart = self.watched if self.watched is not None else self.newest
+        if not isinstance(apart, np.ndarray) or apart.all() or not apart.any():
+            return np.zeros(len(self.group), bool), None
+        watched = self.select(apart)
+        late = watched.late()
+        return apart, late if len(late.group) >= FEW else watched
 
 
 class Learned(NamedTuple):
@@ -143,7 +164,7 @@ def learn(
         own, records = train(task, model, loss or task.loss, told, k, progress=progress, checkpoint=checkpoint)
         params.append(own)
         history += [{"seed": k, **record} for record in records]
-    newest = told if told.newest is None else told.select(told.newest)
+    newest = told.late()
     target, _, counts = newest.judged()
     said = outputs(model, params, newest.histories)[counts]
     calibration = task.calibration.fit(said, target)
@@ -166,22 +187,18 @@ def train(
     """
     if progress and task.seeds > 1:
         print(f"network {k + 1} of {task.seeds}", file=sys.stderr, flush=True)
-    watched = told.watched if told.watched is not None else told.newest
-    if watched is None or watched.all():
-        watched = np.zeros(len(told.histories), bool)
-    late = watched & told.newest if task.late and told.newest is not None else watched
-    stops = late if late.sum() >= FEW else watched
-    size, seed = task.batch_size or int(np.clip(len(watched) // 200, 16, 512)), seed_of(task.seed, k)
+    apart, stops = told.stopping()
+    size, seed = task.batch_size or int(np.clip(len(apart) // 200, 16, 512)), seed_of(task.seed, k)
     return rc.fit(
         model,
         model.init(seed),
-        _batches(told, ~watched, size, seed),
+        _batches(told.select(~apart), size, seed),
         loss,
         rc.Adam(task.learning_rate),
         epochs=task.epochs,
         clip=CLIP,
-        validation=_batches(told, stops, CHUNK, seed) if stops.any() else None,
-        patience=task.patience if stops.any() else None,
+        validation=None if stops is None else _batches(stops, CHUNK, seed),
+        patience=None if stops is None else task.patience,
         seed=seed,
         checkpoint=None if checkpoint is None else f"{os.fspath(checkpoint)}{f'-{k}' if k else ''}",
         progress=progress,
@@ -220,9 +237,8 @@ def _outputs(model: Layer, params: Params, histories: Histories) -> Floats:
     return said
 
 
-def _batches(told: Examples, rows: NDArray[np.bool_], size: int, seed: int) -> Minibatches:
-    part = told.select(rows)
-    return Minibatches(part.histories, part.target, part.weight, batch_size=size, seed=seed)
+def _batches(told: Examples, size: int, seed: int) -> Minibatches:
+    return Minibatches(told.histories, told.target, told.weight, batch_size=size, seed=seed)
 
 
 def drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
@@ -233,7 +249,7 @@ def drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 
 def tenth(group: NDArray[np.int64], seed: int, few: int = 20) -> NDArray[np.bool_]:
-    """Whether each example is of the tenth of the groups that is watched instead of the later window, (N,).
+    """Whether each example is of the tenth of the groups from which nothing is learned, (N,).
 
     With fewer groups than `few` none is, and the network trains for all epochs.
     """

@@ -70,7 +70,6 @@ class Outcome(Task):
     row = "case"
     judged_row = "case"
     unit = "probability of the outcome"
-    late = True
     needs = ("outcome",)
     uses = (*cases.ROLES, "extras")
 

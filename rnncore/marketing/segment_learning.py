@@ -44,8 +44,7 @@ def learn(
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Learned:
     """Learn the code, group it, and sharpen the groups; further seeds are matched to the first."""
-    assert told.newest is not None
-    newest, model, pretext = told.select(told.newest), task.network(code), _pretext(task, code, told)
+    newest, model, pretext = told.late(), task.network(code), _pretext(task, code, told)
     returned = np.asarray(newest.target)[:, 0].astype(np.float64)
     params: list[Grads] = []
     history: list[dict[str, float]] = []

@@ -27,12 +27,11 @@ from rnncore.marketing import calibration, labels, measures, text
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import Examples, tenth
+from rnncore.marketing.learning import FEW, Examples, tenth
 from rnncore.marketing.task import Code, Task, Told
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
-FEW = 50  # texts, at least, that the temperature is measured on; else on all of the latest horizon
 MANY = 20  # customers, from which on they are a sample of all there might be, and drawn anew with all their texts
 
 
@@ -99,8 +98,8 @@ class Sentiment(Task):
         return self
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """The texts until the day `end` whose kind is known. A tenth is watched, and the latest of these calibrate: of
-        texts that it has read the network is too sure.
+        """The texts until the day `end` whose kind is known. A tenth is watched, and the latest of these stop and
+        calibrate: of texts that it has read the network is too sure. Where all are of one horizon, all of the tenth do.
         """
         past = log.until(end)
         kinds = labels.labels(past)

@@ -9,7 +9,6 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     needs             the roles of columns without which it cannot work, for example ("item",)
     taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
-    late              whether, of the examples watched, only the newest stop the training: a later window
     fewest            so many customers a log must have
     undated           whether a table of customers without times will do
     judged_over       so many horizons after an origin are needed to judge there
@@ -78,7 +77,6 @@ class Parts(BaseEstimator):  # type: ignore[misc]
     measure: ClassVar[measures.Measure] = measures.BINARY
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
     reference: ClassVar[str] = CONSTANT
-    late: ClassVar[bool] = False
     fewest: ClassVar[int] = 2
     undated: ClassVar[bool] = False
     judged_over: ClassVar[int] = 1

@@ -12,7 +12,8 @@ A purchase is a day with one, so that a week has seven at most. Of purchases who
 and the amount does not. Amounts are in units of the median amount of a purchase. The age of a customer is told
 by BG/NBD alone.
 
-LEVEL, the calibration, moves the odds of a purchase so that the weeks of the latest horizon come out right in sum.
+LEVEL, the calibration, moves the odds of a purchase so that the weeks it is told, those of the latest horizon, come out
+right in sum.
 """
 
 from __future__ import annotations
@@ -157,11 +158,14 @@ def asked(weeks: Weeks, code: Code, latest: int) -> tuple[Histories, Standing]:
     return features.latest(features.encode(weeks.columns, code), weeks.offsets, latest), now
 
 
-def told(weeks: Weeks, code: Code, latest: int, horizon: int) -> tuple[Histories, Histories, NDArray[np.int64]]:
-    """All weeks but the last of each customer, what came in the week after each, (n, 4), and whose they are.
+def told(
+    weeks: Weeks, code: Code, latest: int, horizon: int
+) -> tuple[Histories, Histories, Histories, NDArray[np.int64]]:
+    """All weeks but the last of each customer, what came in the week after each, (n, 3), whether that was in the latest
+    horizon (of days), (n,), and whose they are.
 
-    What came: the number of purchases; their mean amount in units, UNKNOWN where there is none; how many horizons (of
-    days) ago it was; and what BG/NBD had expected, see `prior`. DataError where nobody is known for more than a week.
+    What came: the number of purchases; their mean amount in units, UNKNOWN where there is none; and what BG/NBD had
+    expected, see `prior`. DataError where nobody is known for more than a week.
     """
     lengths = np.diff(weeks.offsets)
     who = np.flatnonzero(lengths > 1)
@@ -174,10 +178,11 @@ def told(weeks: Weeks, code: Code, latest: int, horizon: int) -> tuple[Histories
     offsets = np.concatenate([[0], np.cumsum(lengths[who] - 1)])
     amount = np.where(weeks.amount >= 0, weeks.amount / code["unit"], UNKNOWN)
     ago = (np.repeat(weeks.offsets[1:], lengths) - 1 - np.arange(len(weeks.bought))) * 7 / horizon
-    came = np.column_stack([weeks.bought, amount, ago]).astype(np.float32)[~first]
-    came = np.column_stack([came, prior(weeks.standing, code)[~last]]).astype(np.float32)
+    came = np.column_stack([weeks.bought[~first], amount[~first], prior(weeks.standing, code)[~last]])
     read = features.encode(weeks.columns, code)[~last]
-    return features.latest(read, offsets, latest), features.latest(came, offsets, latest), who
+    rows = read, came.astype(np.float32), ago[~first] < 1
+    steps, answers, newest = (features.latest(column, offsets, latest) for column in rows)
+    return steps, answers, newest, who
 
 
 def likelihood(prediction: Array, target: Array, weight: Array | None = None) -> Pair:
@@ -185,14 +190,14 @@ def likelihood(prediction: Array, target: Array, weight: Array | None = None) ->
 
         l = cross-entropy(count) + [amount known] ZILN(amount)
 
-    prediction (..., 11) and target (..., 4) as this file says.
+    prediction (..., 11) and target (..., 3) as this file says.
 
-    >>> value, d = likelihood(np.zeros((1, 1, 11)), np.array([[[0.0, UNKNOWN, 0.0, 0.0]]]))
+    >>> value, d = likelihood(np.zeros((1, 1, 11)), np.array([[[0.0, UNKNOWN, 0.0]]]))
     >>> round(value, 4), d.shape
     (2.0794, (1, 1, 11))
     """
     each = np.ones(target.shape[:-1]) if weight is None else np.broadcast_to(weight, target.shape[:-1])
-    logits = _moved(prediction, target[..., 3:4])[..., :MOST]
+    logits = _moved(prediction, target[..., 2:3])[..., :MOST]
     value, dcount = rc.losses.softmax_cross_entropy(logits, target[..., 0].astype(np.int64), each)
     known = np.where(target[..., 1] >= 0, each, 0.0)
     damount = np.zeros_like(prediction[..., MOST:])
@@ -216,9 +221,8 @@ def _so_far(column: Floats, offsets: NDArray[np.int64]) -> Floats:
 
 
 def _level(outputs: Floats, target: Floats) -> Floats:
-    """By how much to move the odds, (1,), so that the latest horizon comes out right in sum; 0 where it cannot."""
-    recent = target[:, 2] < 1
-    said, came = _moved(outputs[recent], target[recent, 3:4]), float(target[recent, 0].sum())
+    """By how much to move the odds, (1,), so that the weeks told come out right in sum; 0 where it cannot."""
+    said, came = _moved(outputs, target[:, 2:3]), float(target[:, 0].sum())
 
     def missing(move: float) -> float:
         moved = _moved(said, np.array([move]))

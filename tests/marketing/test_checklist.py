@@ -8,8 +8,9 @@ import pytest
 from made_up import MADE_UP
 from sklearn.base import clone
 
+import rnncore as rc
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog
+from rnncore.marketing import EventLog, learning
 from rnncore.marketing.days import span
 from rnncore.marketing.tasks import TASKS, load
 
@@ -156,6 +157,31 @@ def test_what_is_judged_is_what_would_have_been_said_on_that_day(case):
     assert np.array_equal(told.histories.values, later.histories.values)
     for one, other in zip(told.judged(), later.judged(), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_training_is_stopped_by_the_newest_of_those_from_whom_nothing_is_learned(case, monkeypatch):
+    """Of customers, or of texts, where each is by itself; where nobody is watched, the newest are not learned from."""
+    seen = []
+
+    def fit(model, params, batches, *rest, validation=None, **words):
+        seen.append((batches, validation))
+        return params, []
+
+    monkeypatch.setattr(rc, "fit", fit)
+    monkeypatch.setattr(learning, "FEW", 1)
+    task = clone(case.task)
+    code, told = task.told(task.prepare(case.log), case.task.held_out_.origin)
+    task.learned(code, told)
+    apart = told.newest if told.watched is None else told.watched
+    late = told.select(apart).late()
+    (learns, stops), *_ = seen
+    assert len(late.group) > 0 and 0 < apart.sum() < len(apart)
+    assert np.array_equal(learns.histories.values, told.histories.select(~apart).values)
+    assert np.array_equal(stops.histories.values, late.histories.values)
+    if stops.weight is not None:
+        assert np.array_equal(*(getattr(w, "values", w) for w in (stops.weight, late.weight)))
+    if told.watched is not None and task.judged_row != "text":
+        assert not set(told.group[apart]) & set(told.group[~apart])
 
 
 def test_simple_methods_leave_what_is_asked_as_it_was(case):

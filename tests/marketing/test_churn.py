@@ -59,6 +59,18 @@ def bits(churn, log, **words):
     return churn.predict(log, **words)["return_probability"].to_numpy().tobytes()
 
 
+def test_the_newest_windows_are_those_that_end_with_what_is_known(log):
+    end = log.last_day - span(10)
+    told = Churn(**SMALL).told(log.per_day(), end)[1]
+    for days in (40, 20, 10):
+        asked, came = (log.population(day) for day in (end - span(days), end))
+        rows = told.newest & (told.facts.length == days)
+        assert came[told.group[rows]].tolist() == asked.tolist()
+        back = set(log.codes[(log.day > end - span(days)) & (log.day <= end)])
+        assert told.target[rows, 0].tolist() == [who in back for who in asked]
+    assert told.newest.sum() < len(told.newest)
+
+
 # habits
 
 

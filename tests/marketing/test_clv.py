@@ -86,7 +86,7 @@ def test_the_likelihood_is_that_of_counts_and_amounts_and_its_derivative_is_righ
     z = rng.normal(size=(6, 3, weeks.OUTPUTS))
     count = rng.integers(0, weeks.MOST, (6, 3))
     amount, prior = np.where(count > 0, rng.gamma(2.0, size=(6, 3)), weeks.UNKNOWN), rng.normal(size=(6, 3))
-    target = np.stack([count, amount, count, prior], axis=-1)
+    target = np.stack([count, amount, prior], axis=-1)
     weight = rng.uniform(size=(6, 3))
     value, d = weeks.likelihood(z, target, weight)
     known = weight * (count > 0)
@@ -103,15 +103,22 @@ def test_the_likelihood_is_that_of_counts_and_amounts_and_its_derivative_is_righ
     assert np.allclose(d, slope, atol=1e-8)
 
 
-def test_the_calibration_makes_the_latest_weeks_come_out_right_and_leaves_amounts_alone():
+@pytest.mark.parametrize(("horizon", "late"), [(14, 2), (15, 3), (3, 1)])
+def test_the_newest_answers_are_the_weeks_of_the_latest_horizon(horizon, late):
+    found = weeks.of(log_of([("a", 30, 8.0), ("a", 2, 4.0), ("b", 9, 1.0), ("c", 3, 1.0)]), END)
+    _, _, newest, who = weeks.told(found, weeks.measure(found), 10, horizon)
+    assert who.tolist() == [0, 1]  # of "c" no week follows another
+    assert newest.values.tolist() == [*[False] * (4 - late), *[True] * late, True]  # four answers of "a", one of "b"
+
+
+def test_the_calibration_makes_weeks_come_out_right_in_sum_and_leaves_amounts_alone():
     rng = np.random.default_rng(1)
     said = rng.normal(size=(500, weeks.OUTPUTS))
     prior = rng.normal(size=500)
-    target = np.column_stack([rng.integers(0, 2, 500), np.ones(500), rng.uniform(0, 3, 500), prior])
+    target = np.column_stack([rng.integers(0, 2, 500), np.ones(500), prior])
     moved = weeks.LEVEL.apply(said, weeks.LEVEL.fit(said, target))
-    recent = target[:, 2] < 1
-    expected = weeks.law(moved[recent], {"unit": 1.0}, prior[recent]).purchases.sum()
-    assert expected == pytest.approx(target[recent, 0].sum(), rel=1e-9)
+    expected = weeks.law(moved, {"unit": 1.0}, prior).purchases.sum()
+    assert expected == pytest.approx(target[:, 0].sum(), rel=1e-9)
     assert np.array_equal(moved[:, weeks.MOST :], said[:, weeks.MOST :])
 
 

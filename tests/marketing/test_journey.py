@@ -13,6 +13,7 @@ from rnncore.datasets import journeys as simulator
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Journey, attribution, journeys
 from rnncore.marketing.attribution import RULES
+from rnncore.marketing.days import span
 from rnncore.marketing.journey import converts_and_next
 
 START = datetime.date(2024, 1, 1)
@@ -51,6 +52,18 @@ def asked(log, horizon):
 )
 def test_what_comes_is_counted_within_the_horizon_and_of_the_same_customer(horizon, target, after):
     assert asked(LOG, horizon) == ([0, 1, 3, 5], target, after)  # none after a conversion, one after two of one time
+
+
+def test_the_newest_moments_are_those_of_the_latest_horizon_whose_end_is_known():
+    rows = [(f"c{n}", day + n % 7, "won" if day == 40 else "ad") for n in range(30) for day in range(0, 80, 8)]
+    log = log_of(rows)
+    task, end = Journey(horizon=10), log.last_day - span(5)
+    work = log.until(end)
+    at = journeys.moments(work, journeys.kinds(work, "conversion")[1])
+    at = at[work.day[at] <= end - span(10)]
+    newest = task.told(log, end)[1].newest
+    assert 0 < newest.sum() < len(newest)
+    assert np.array_equal(newest, work.day[at] > end - span(20))
 
 
 def test_events_of_one_time_have_an_order_where_a_column_says_so():

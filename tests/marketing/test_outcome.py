@@ -7,11 +7,9 @@ import polars as pl
 import pytest
 from made_up import MADE_UP, SMALL
 
-import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Outcome, OutcomeKind, cases
 from rnncore.marketing.days import span
-from rnncore.marketing.learning import train
 
 START = datetime.date(2024, 1, 1)
 
@@ -94,27 +92,6 @@ def test_open_cases_are_answered_and_who_has_none_by_their_latest_event(fitted):
     open_ = frame.with_columns(back=pl.when(late).then(None).otherwise(pl.col("back")))
     asked = open_.group_by("who").agg(pl.max_horizontal(pl.col("back").null_count(), 1))
     assert fitted.predict(EventLog(open_, **words)).height == asked["back"].sum()
-
-
-@pytest.mark.parametrize(("horizon", "enough"), [(90, True), (60, False)])
-def test_the_latest_cases_of_customers_that_nothing_is_learned_from_stop_it_if_they_are_50(
-    horizon, enough, monkeypatch
-):
-    seen = []
-
-    def fit(model, params, batches, *rest, validation, **words):
-        seen.extend((batches.histories, validation.histories))
-        return params, []
-
-    monkeypatch.setattr(rc, "fit", fit)
-    _, frame, words = MADE_UP["outcome"]()
-    log, task = EventLog(frame, **words), Outcome(horizon=horizon, seed=2, **SMALL)
-    code, told = task.told(log, log.last_day)
-    train(task, task.network(code), task.loss, told, 0)
-    late = told.watched & told.newest
-    assert 0 < late.sum() < told.watched.sum() and (late.sum() >= 50) == enough
-    for histories, rows in zip(seen, (~told.watched, late if enough else told.watched), strict=True):
-        assert np.array_equal(histories.values, told.histories.select(rows).values)
 
 
 def test_a_flag_is_up_from_the_threshold_of_the_cost_on(fitted):

@@ -100,6 +100,13 @@ def test_texts_that_were_read_calibrate_nothing_unless_there_are_few(texts, cali
     assert np.array_equal(told.newest, expected[calibrate])
 
 
+def test_where_all_texts_are_of_one_horizon_the_tenth_stops_and_calibrates():
+    log = log_of([("a", n // 100, "good" if n % 3 else "bad", "glad" if n % 2 else "cross") for n in range(600)])
+    told = Sentiment(horizon=20).told(log, log.last_day)[1]
+    assert np.array_equal(told.newest, told.watched)
+    assert len(told.stopping()[1].group) == 60
+
+
 @pytest.mark.parametrize(("shops", "unit"), [(3, "text"), (20, "customer")])
 def test_texts_of_many_customers_are_drawn_together_and_of_few_each_by_itself(shops, unit):
     group = np.arange(60) % shops
