@@ -24,7 +24,7 @@ LOG: dict[str, tuple[Any, str]] = {
     "text": (str, "The column in the customer's own words."),
     "outcome": (str, "The column that says what came of it."),
     "action": (str, "The column that says what was done to the customer."),
-    "propensity": (str, "The column with the probability with which it was done."),
+    "propensity": (str, "The column with the probability with which it was done: checked; no task reads it."),
     "order": (str, "A column of numbers that orders the events of one time."),
     "extra": (list[str], "A further column; more than one may be given."),
     "category": (list[str], "A column of categories that are written in digits; more than one may be given."),

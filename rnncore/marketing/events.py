@@ -31,7 +31,9 @@ class EventLog(Events):
     value, items: names of the columns with the amount of money and the number of things, or None.
     price: name of the column with the price of one thing, where there is no amount: value is then price times items.
     event, channel, item, action: names of columns of categories (text; whole numbers become text): what happened, by
-        which way, with which thing, and what we did. propensity: of the probability with which we did it, in (0, 1].
+        which way, with which thing, and what we did. propensity: of the probability with which we did it, in (0, 1]:
+        checked and kept for a weighting of your own (`log.number("propensity")`). No task reads it: what they say is
+        about cases as they came, the action among what is known of them, and not about what another action would bring.
     text: name of the column in somebody's own words. outcome: of what came of the event: numbers, true and false, or
         categories. order: of a column of numbers that orders the events of one time.
     extras: names of further columns, numbers or categories, as their cells are. categories: those of extras, outcome

@@ -51,6 +51,16 @@ def test_a_case_whose_outcome_was_not_known_when_the_log_ended_is_neither_told_n
         task.judged(log, last - span(5), code)
 
 
+def test_the_probability_of_an_action_is_not_read_and_the_action_is():
+    _, frame, words = MADE_UP["outcome"]()
+    frame = frame.with_columns(p=pl.Series(np.random.default_rng(0).uniform(0.1, 1.0, frame.height)))
+    log = EventLog(frame, **words, propensity="p", action="what")
+    code, told = Outcome(horizon=30).told(log, log.last_day)
+    plain = Outcome(horizon=30).told(EventLog(frame, **words, action="what"), log.last_day)[1]
+    assert np.array_equal(told.histories.values, plain.histories.values) and told.weight is None
+    assert any(name.startswith("action") for name in cases.names(code))
+
+
 def test_the_latest_steps_are_read_and_the_case_is_one_of_them():
     assert len(steps(3, latest=2)) == 2 and steps(3, latest=1) == [[1, 0, 0]]
 
