@@ -1,120 +1,234 @@
-"""What segments are made of, for `segments.py`: a log, as `churn.py` reads it, or a table alone; and what follows of it
-for how they are judged and what things are called.
+"""What segments are made of and judged by, for `segments.py`, which has one of these.
+
+    LogWindows       customers by what they did: the windows of `churn.py`, of which the latest of the whole horizon are
+                     grouped and have a rate of return
+    ColumnWindows    the same windows, customers by their own columns
+    Table            a row per customer and no times. A fifth of the customers is set aside and judges; then all are
+                     learned from. With an outcome of yes and no segments have its rate; without one, the mean of their
+                     columns, from which each customer set aside is so far: mean squared distance
+
+Of a table, k-means on the columns as the network reads them, on these standardised and on their principal components
+must be beaten, and all customers in one group. The outcome is no column of the network: it counts the rates, and
+nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
-from rnncore.marketing import leaks
-from rnncore.marketing import segment_tables as tables
+from rnncore.marketing import beside, cases, clusters, features, leaks
 from rnncore.marketing.churn import Churn
+from rnncore.marketing.clusters import Past
 from rnncore.marketing.columns import Columns
-from rnncore.marketing.days import Day
+from rnncore.marketing.days import span
+from rnncore.marketing.encoding import summarise
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import Examples, Learned, outputs
+from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.measures import BINARY, Measure
-from rnncore.marketing.task import Task
+from rnncore.marketing.task_parts import Code, Parts, Told
+from rnncore.marketing.windows import asked_of, stayed
+from rnncore.sequences import Histories
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+ASIDE, FEWEST = 5, 10  # one in so many is set aside; of so many customers at least
+ONE = "one group"  # what knows nothing, without an outcome
+DISTANCE = Measure("squared distance", lambda target, distance: distance, {}, "squared distance")
 
 
-class LogOrTable(Churn):
-    """`Churn`, or the same of a table of customers; which of the two, `reading_` says from `prepare` on."""
+class LogWindows(Churn):
+    """Customers by what they did, without what is known beside it."""
 
-    by: str
-    groups: int
+    dated = True
+    rated = True
+    """Whether segments have a rate, by which they are judged."""
+    rate = "return_rate"
+    """What that is called."""
 
-    @property
-    def undated(self) -> bool:  # type: ignore[override]
-        """A table will do where customers are grouped by their own columns."""
-        return self.by == "static"
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """The windows of `Churn`; the facts are those of the windows that are grouped."""
+        code, told = super().told(log, end)
+        origin = end - span(self.horizon)
+        history, index = asked_of(log, origin)
+        came = stayed(log, origin, self.horizon)[index]
+        past = Past(summarise(history, origin), clusters.series(history, origin), came)
+        return code, told._replace(newest=told.facts.latest, facts=past)
 
-    @property
-    def of_table(self) -> bool:
-        """Whether that is what was read."""
-        return "time" not in getattr(self, "reading_", {"time": None})
+    def _beside(self, past: EventLog) -> Code:
+        return beside.nothing()
 
-    @property
-    def by_distance(self) -> bool:
-        """Whether distances judge, for there is no outcome."""
-        return self.of_table and "outcome" not in self.reading_
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`."""
+        asked, (history, _) = super().asked(log, at, code), asked_of(log, at)
+        return asked._replace(facts=Past(asked.facts.summary, clusters.series(history, at)))
 
-    @property
-    def measure(self) -> Measure:  # type: ignore[override]
-        """Log-loss of the rates, or distances."""
-        return tables.DISTANCE if self.by_distance else BINARY
+    def simple(self, told: Past, asked: Past, groups: int) -> dict[str, Array]:
+        """The rate of each customer's group, by the simple groupings."""
+        assert told.returned is not None
+        rate = np.full(len(asked.series), float(told.returned.mean()))
+        return {**clusters.simple_rates(told, asked, groups, self.seed), CONSTANT: rate}
 
-    @property
-    def reference(self) -> str:  # type: ignore[override]
-        """What knows nothing."""
-        return tables.ONE if self.by_distance else CONSTANT
+    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
+        """A warning of columns that know what is judged, or nothing."""
+        return self._leaks(asked, origin, log)
 
-    @property
-    def question(self) -> str:  # type: ignore[override]
-        """What is judged, in words."""
-        asked = "How far from the mean of their segment?" if self.by_distance else "Does the outcome come?"
-        return f"Of the customers set aside: {asked[0].lower()}{asked[1:]}" if self.of_table else Churn.question
 
-    @property
-    def came(self) -> str:  # type: ignore[override]
-        """What the rate says of people."""
-        return Task.came if self.of_table else Churn.came
+def steps(own: Columns, code: Code) -> Histories:
+    """Customers' own columns as histories of one step each."""
+    values = features.encode(own, code["static"])
+    return Histories(values, np.arange(len(values) + 1))
 
-    @property
-    def taught(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Of a table the outcome, which new rows need not have."""
-        return ("outcome",) if self.of_table and "outcome" in self.reading_ else ()
 
-    def judged_when(self, origin: np.datetime64) -> str:
-        """Of a table no day is said."""
-        return "set aside" if self.of_table else super().judged_when(origin)
+class OneStep:
+    """What `explain` asks, where a history is one step: the customer's own columns."""
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """An average customer."""
+        return np.zeros_like(values)
+
+    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+        """One step, which is no event."""
+        return [("own columns", None)]
+
+
+class ColumnWindows(OneStep, LogWindows):
+    """The same windows, of customers by their own columns alone."""
+
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """As in `LogWindows`, with a code of the customers' columns."""
+        (code, told), own = super().told(log, end), beside.static(log.until(end))
+        code = {**code, "static": features.measure(own)}
+        return code, told._replace(histories=steps(own.take(told.group), code))
+
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody known at `at`."""
+        asked = super().asked(log, at, code)
+        return asked._replace(histories=steps(beside.static(log).take(asked.group), code))
+
+
+class Rows(NamedTuple):
+    """What is known of N customers of a table."""
+
+    columns: Floats
+    """As the network reads them, (N, D)."""
+    own: Any
+    """As they came, `Columns`."""
+    code: Code
+    """Of them."""
+    rated: bool
+    """Whether the table has an outcome."""
+    returned: Floats | None = None
+    """1 or 0, those with an outcome that is known, where it is told."""
+    told: Histories | None = None
+    """Who is not set aside, where distances judge."""
+
+
+class Table(OneStep):
+    """A table alone; rated: whether it has an outcome. For the rest see `task_parts.py`."""
+
+    dated = False
+    rate = "outcome_rate"
+    came = Parts.came
+
+    def __init__(self, rated: bool, seed: int) -> None:
+        self.rated, self.seed = rated, seed
+        asked = "does the outcome come?" if rated else "how far from the mean of their segment?"
+        self.question = f"Of the customers set aside: {asked}"
+        self.measure, self.reference = (BINARY, CONSTANT) if rated else (DISTANCE, ONE)
+        self.taught = ("outcome",) if rated else ()  # new rows need not have it
 
     def prepare(self, log: EventLog) -> EventLog:
-        """As in `Churn`; of a table, customers are set aside."""
-        if not hasattr(self, "reading_"):
-            self.reading_ = dict(log.reading)
-        return super().prepare(log) if log.dated else tables.set_aside(log)
+        """The table with one customer in ASIDE, always the same, a day later than the others."""
+        many = len(log.customers)
+        late = np.random.default_rng(0).permutation(many) < many // ASIDE
+        return log._derive(time=np.where(late, log.time, log.time - span(1)))
 
     def origin(self, log: EventLog) -> np.datetime64:
-        """As in `Task`; of a table the day before that of the customers set aside."""
-        return super().origin(log) if log.dated else log.first_day
+        """The day before that of the customers set aside."""
+        return log.first_day
 
-    def judged(self, log: EventLog, origin: np.datetime64, code: dict[str, Any]) -> Examples:
-        """As in `Churn`, or the customers set aside."""
-        return super().judged(log, origin, code) if log.dated else tables.judged(log, origin, code)
+    def judged_when(self, origin: np.datetime64) -> str:
+        """No day is said."""
+        return "set aside"
 
-    def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
-        used.reading_ = dict(reading)
-        super()._keep(used, learned, until, reading)
+    def told(self, log: EventLog, end: np.datetime64) -> Told:
+        """Everybody who is there on the day `end`; who has an outcome makes groups and rates."""
+        past = log.until(end)
+        if len(past.customers) < FEWEST:
+            raise DataError(f"the table has {len(past.customers)} customers to learn from; {FEWEST} are needed")
+        code: Code = {"static": features.measure(beside.static(past))}
+        code |= {"yes": cases.level(past)} if self.rated else {}
+        found, y = self._examples(past, np.arange(len(past)), code), self._outcomes(past, code)
+        known = ~np.isnan(y)
+        self._require_both(y[known])
+        facts = found.facts._replace(columns=found.facts.columns[known], returned=y[known])
+        target, watched = np.nan_to_num(y)[:, None].astype(np.float32), tenth(found.group, self.seed)
+        return code, found._replace(target=target, newest=known, watched=watched, facts=facts)
 
-    def _says(self, learned: Learned, asked: Examples) -> Array:
-        if not self.by_distance or asked.target is None:
-            return super()._says(learned, asked)
-        model, past = self.network(learned.code), asked.facts.told
-        own, other = (outputs(model, learned.params, rows).argmax(axis=1) for rows in (asked.histories, past))
-        return tables.distances(asked.facts.columns, own, np.asarray(past.values, np.float64), other)
+    def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
+        """Who was set aside, and what came of them."""
+        y, late = self._outcomes(log, code), log.day > origin
+        asked = self._examples(log, np.flatnonzero(late & ~np.isnan(y)), code)
+        target = y[asked.group]
+        self._require_both(target)
+        others = None if self.rated else self._examples(log, np.flatnonzero(~late), code).histories
+        return asked._replace(target=target, facts=asked.facts._replace(told=others))
 
-    def _leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
-        if not self.of_table:
-            return super()._leaks(asked, origin, log)
+    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
+        """Everybody."""
+        return self._examples(log, log.population(at), code)
+
+    def simple(self, told: Rows, asked: Rows, groups: int) -> dict[str, Floats]:
+        """What is judged, by the simple groupings."""
+        means = clusters.centres(told.columns, groups, self.seed)
+        found = {"columns": tuple(clusters.nearest(rows.columns, means) for rows in (told, asked))}
+        for name in ("standardised", "pca"):
+            found[name] = clusters.simple_groups(told.columns, asked.columns, groups, self.seed, pca=name == "pca")
+        found["all"] = tuple(np.zeros(len(rows.columns), np.int64) for rows in (told, asked))
+        assert told.returned is not None
+        said = {}
+        for name, (past, now) in found.items():
+            method = f"k-means, {name}" if name != "all" else self.reference
+            rated = clusters.rates(past, told.returned, groups)[now]
+            said[method] = rated if self.rated else distances(asked.columns, now, told.columns, past)
+        return said
+
+    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
+        """A warning of columns that know the outcome, or nothing."""
         question = "Was this column known before the outcome"
-        return "" if self.by_distance else leaks.warning(asked.facts.own, Columns(), asked.target, question, self.seed)
+        return leaks.warning(asked.facts.own, Columns(), asked.target, question, self.seed) if self.rated else ""
 
-    def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
-        self._require_fitted()
-        if self.of_table:
-            raise DataError("a table has no later days to judge by; table_ has the held-out scores of the fit")
-        return super()._later(log)
+    def _examples(self, log: EventLog, rows: Ints, code: Code) -> Examples:
+        """Customers at these positions."""
+        own = beside.static(log).take(rows)
+        read = steps(own, code)
+        facts = Rows(read.values.astype(np.float64), own, code["static"], self.rated)
+        return Examples(read, group=rows, facts=facts)
 
-    def _ready(self, log: EventLog, at: Day | None, learns: bool = False) -> tuple[Self, EventLog, np.datetime64]:
-        self._require_fitted()
-        if log.dated == self.of_table:
-            have, want = ("log with times", "table of customers without times")[:: 1 if log.dated else -1]
-            raise DataError(f"the model was fitted on a {want}; this is a {have}")
-        return super()._ready(log, at, learns)
+    def _outcomes(self, log: EventLog, code: Code) -> Floats:
+        """1, 0, or NaN where it is not known, (n,); without an outcome all 0."""
+        return cases.outcomes(log, code["yes"]) if self.rated else np.zeros(len(log))
+
+    def _require_both(self, y: Floats) -> None:
+        """DataError where there is nobody, or all outcomes are alike."""
+        if not len(y) or (self.rated and np.ptp(y) == 0):
+            what = f"all of {len(y)} customers have the outcome {y[0]:.0f}" if len(y) else "no outcome is known"
+            raise DataError(f"{what} where segments are learned or judged: there is nothing to tell apart")
+
+
+def distances(columns: Floats, group: Ints, told: Floats, of_told: Ints) -> Floats:
+    """The mean squared distance of each row (M, D) from the mean of those told (N, D) that are in its group, (M,).
+
+    >>> distances(np.array([[1.0], [9.0]]), np.array([0, 1]), np.array([[0.0], [2.0], [8.0]]), np.array([0, 0, 1]))
+    array([0., 1.])
+    """
+    means = np.tile(told.mean(axis=0), (int(max(group.max(), of_told.max())) + 1, 1))  # of a group without anybody
+    for k in np.unique(of_told):
+        means[k] = told[of_told == k].mean(axis=0)
+    return np.asarray(((columns - means[group]) ** 2).mean(axis=1), np.float64)

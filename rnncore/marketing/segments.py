@@ -11,8 +11,7 @@
     must beat       k-means on RFM, on weekly counts, and on their principal components; the constant rate
 
 What is judged is how well segments tell the future apart: each customer is given the rate of their segment. Segments
-are numbered by that rate, 1 the highest. Data and windows are those of `churn.py`; of a table without times, which
-by="static" groups too, those of `segment_tables.py`.
+are numbered by that rate, 1 the highest. What is read, asked and judged: `segment_sources.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,30 +29,37 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import beside, clusters, features, segment_learning, segment_profiles
-from rnncore.marketing import segment_tables as tables
+from rnncore.marketing import beside, clusters, encoding, features, segment_learning, segment_profiles, segment_tables
+from rnncore.marketing import segment_sources as sources
 from rnncore.marketing.calibration import Calibration
-from rnncore.marketing.clusters import Past
-from rnncore.marketing.columns import Columns
 from rnncore.marketing.days import Day, span
-from rnncore.marketing.encoding import summarise
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, Judgement
-from rnncore.marketing.learning import Examples, Learned, outputs, tenth
+from rnncore.marketing.judgement import Judgement
+from rnncore.marketing.learning import Examples, Learned, outputs
 from rnncore.marketing.segment_profiles import Standing
-from rnncore.marketing.segment_sources import LogOrTable
-from rnncore.marketing.task import Code, HeldOut, Told
+from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.threads import one_thread
-from rnncore.marketing.windows import asked_of, stayed
-from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 WAYS = ("history", "future", "static")
+SAID = (
+    "question",
+    "came",
+    "taught",
+    "measure",
+    "reference",
+    "origin",
+    "judged",
+    "judged_when",
+    "asked",
+    "blank",
+    "steps",
+)
 PROFILES = "The segments, each with the customer nearest its centre"
 
 
-class Segments(LogOrTable):
+class Segments(Task):
     """Customers in groups that are alike; arguments beside those of `Task`:
 
     by: what makes them alike: "history", "future" (what is expected of them) or "static" (their own columns: of a table
@@ -75,7 +81,11 @@ class Segments(LogOrTable):
     name = "segments"
     example = "rnncore fit segments shop.csv --customer client_id --time bought_at --value amount --horizon 90"
     unit = "membership of the segment"
+    undated = True
     printed = (PROFILES,)
+
+    source: sources.LogWindows | sources.Table
+    """What is read and asked, what judges, and what that is called; from `prepare` on."""
 
     def __init__(
         self,
@@ -119,53 +129,42 @@ class Segments(LogOrTable):
 
         return Calibration(fit, apply, self.groups)
 
+    def _settle(self, reading: Mapping[str, Any]) -> None:
+        """What is grouped, by the columns that a log has; it says most of what a task says (SAID)."""
+        if "time" in reading:
+            kind = sources.ColumnWindows if self.by == "static" else sources.LogWindows
+            self.source = kind(self.horizon, latest=self.latest, seed=self.seed)
+        else:
+            self.source = sources.Table("outcome" in reading, self.seed)
+        for name in SAID:
+            setattr(self, name, getattr(self.source, name))
+
+    def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
+        for one in (self, used):
+            one._settle(reading)
+        super()._keep(used, learned, until, reading)
+
     def prepare(self, log: EventLog) -> EventLog:
-        """As in `LogOrTable`; DataError where customers have no columns and are to be grouped by them."""
-        if self.by == "static" and not features.names(features.measure(_static(log))):
+        """As what is grouped is read; DataError where it is not what was learned from, and where columns are needed."""
+        if not log.dated and self.by != "static":
+            raise DataError("Segments needs a column time; name it when the log is made: time=...")
+        if not hasattr(self, "source"):
+            self._settle(log.reading)
+        if log.dated != self.source.dated:
+            have, want = ("log with times", "table of customers without times")[:: 1 if log.dated else -1]
+            raise DataError(f"the model was fitted on a {want}; this is a {have}")
+        if self.by == "static" and not features.names(features.measure(beside.static(log))):
             raise DataError('by="static" needs columns of the customers; name a table when the log is made: static=...')
-        return super().prepare(log)
+        return self.source.prepare(log)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """The windows of `Churn`, of which the latest of the whole horizon are grouped; or a table."""
-        if not log.dated:
-            code = tables.measure(log.until(end))
-            told = tables.told(log, end, code)
-            self._require_many(len(told.facts.columns), "")
-            return code, told._replace(watched=tenth(told.group, self.seed))
-        code, told = super().told(log, end)
-        origin = end - span(self.horizon)
-        history, index = asked_of(log, origin)
-        past = Past(
-            summarise(history, origin), clusters.series(history, origin), stayed(log, origin, self.horizon)[index]
-        )
-        self._require_many(len(index), f" known on {origin}")
-        told = told._replace(newest=told.facts.latest, facts=past)
-        if self.by == "static":
-            known = log.until(end)
-            code = {**code, "static": features.measure(_static(known))}
-            told = told._replace(histories=self._static_steps(known, told.group, code))
-        return code, told._replace(watched=tenth(told.group, self.seed))
-
-    def _require_many(self, customers: int, which: str) -> None:
-        if customers < self.groups:
-            raise DataError(f"{self.groups} groups of {customers} customers{which}; say a smaller groups=")
-
-    def _beside(self, past: EventLog) -> Code:
-        """Nothing: groups are made of what customers do, or of their columns alone."""
-        return beside.nothing()
-
-    def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
-        """Everybody known at `at`."""
-        if not log.dated:
-            return tables.examples(log, log.population(at), code)
-        asked = super().asked(log, at, code)
-        history, _ = asked_of(log, at)
-        asked = asked._replace(facts=Past(asked.facts.summary, clusters.series(history, at)))
-        return asked._replace(histories=self._static_steps(log, asked.group, code)) if self.by == "static" else asked
-
-    def _static_steps(self, log: EventLog, group: NDArray[np.int64], code: Code) -> Histories:
-        """Each customer's own columns as a history of one step."""
-        return Histories(features.encode(_static(log), code["static"])[group], np.arange(len(group) + 1))
+        """As the source says; DataError where there are fewer customers than groups."""
+        code, told = self.source.told(log, end)
+        assert told.newest is not None
+        if (many := int(told.newest.sum())) < self.groups:
+            which = f" known on {end - span(self.horizon)}" if log.dated else ""
+            raise DataError(f"{self.groups} groups of {many} customers{which}; say a smaller groups=")
+        return code, told
 
     def network(self, code: Code) -> Layer:
         """The encoder, and the nearness of its code to the centres."""
@@ -196,28 +195,15 @@ class Segments(LogOrTable):
         """Segment, membership and rate."""
         members = prediction[:, 1:]
         found = {"segment": members.argmax(axis=1) + 1, "membership": members.max(axis=1)}
-        rate = {"outcome_rate" if self.of_table else "return_rate": prediction[:, 0]}
-        return found if self.by_distance else {**found, **rate}
+        return {**found, self.source.rate: prediction[:, 0]} if self.source.rated else found
 
     def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
         """What is judged, by the simple groupings."""
-        if self.of_table:
-            return dict(tables.rivals(told.facts, asked.facts, self.groups, self.seed))
-        rate = float(told.facts.returned.mean())
-        found = clusters.simple_rates(told.facts, asked.facts, self.groups, self.seed)
-        return {**found, CONSTANT: np.full(len(asked.group), rate)}
+        return dict(self.source.simple(told.facts, asked.facts, self.groups))
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `encoding`, or of the customers."""
-        return features.names(code["static"]) if self.by == "static" else super().inputs(code)
-
-    def blank(self, values: Array, code: Code) -> Array:
-        """Average events, and the same question; an average customer."""
-        return np.zeros_like(values) if self.by == "static" else super().blank(values, code)
-
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
-        """The days with events and the closing step, or the customer's own columns."""
-        return [("own columns", None)] if self.by == "static" else super().steps(own, number)
+        return features.names(code["static"]) if self.by == "static" else encoding.names(code["masks"], code["beside"])
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The segment that is assigned."""
@@ -236,7 +222,21 @@ class Segments(LogOrTable):
         steady = clusters.stability(z, own, self.groups, self.seed)
         apart = clusters.silhouette(z, own, self.seed)
         words = f"Of the segments: stability {steady:.3f} (1: the same for other customers), silhouette {apart:.3f}."
-        return replace(table, reason=f"{table.reason} {words}"), held
+        said = [table.reason, *filter(None, [self.source.leaks(asked, origin, log)]), words]
+        return replace(table, reason=" ".join(said)), held
+
+    def _says(self, learned: Learned, asked: Examples) -> Array:
+        if self.source.rated or asked.target is None:
+            return super()._says(learned, asked)
+        model, past = self.network(learned.code), asked.facts.told
+        own, other = (outputs(model, learned.params, rows).argmax(axis=1) for rows in (asked.histories, past))
+        return sources.distances(asked.facts.columns, own, np.asarray(past.values, np.float64), other)
+
+    def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
+        self._require_fitted()
+        if not self.source.dated:
+            raise DataError("a table has no later days to judge by; table_ has the held-out scores of the fit")
+        return super()._later(log)
 
     @one_thread
     def profiles(self, log: EventLog, at: Day | None = None) -> Any:
@@ -274,7 +274,7 @@ class Segments(LogOrTable):
 
     @property
     def _view(self) -> Any:
-        return tables if self.of_table else segment_profiles
+        return segment_profiles if self.source.dated else segment_tables
 
     @one_thread
     def _standing(self, log: EventLog, at: Day | None) -> Standing:
@@ -282,7 +282,3 @@ class Segments(LogOrTable):
         asked = task.asked(work, origin, self._learned.code)
         said = task._says(self._learned, asked)
         return Standing(work.customers[asked.group], said[:, 1:], asked.facts, self._learned.calibration)
-
-
-def _static(log: EventLog) -> Columns:
-    return Columns(log.static.numbers, log.static.categories)

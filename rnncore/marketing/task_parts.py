@@ -66,17 +66,17 @@ class Parts(BaseEstimator):  # type: ignore[misc]
 
     name: ClassVar[str]
     example: ClassVar[str]
-    question: ClassVar[str] = "What comes in the {horizon} after {origin}?"
-    came: ClassVar[str] = "had the outcome"
+    question: str = "What comes in the {horizon} after {origin}?"
+    came: str = "had the outcome"
     row: ClassVar[str] = "customer"
     judged_row: ClassVar[str] = "customer"
     unit: ClassVar[str] = "probability"
     needs: ClassVar[tuple[str, ...]] = ()
-    taught: ClassVar[tuple[str, ...]] = ()
+    taught: tuple[str, ...] = ()
     uses: ClassVar[tuple[str, ...]] = ("value", "items")
-    measure: ClassVar[measures.Measure] = measures.BINARY
+    measure: measures.Measure = measures.BINARY
     calibration: ClassVar[calibration.Calibration] = calibration.PLATT
-    reference: ClassVar[str] = CONSTANT
+    reference: str = CONSTANT
     fewest: ClassVar[int] = 2
     undated: ClassVar[bool] = False
     judged_over: ClassVar[int] = 1

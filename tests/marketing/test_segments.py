@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import Churn, EventLog, Segments, clusters
-from rnncore.marketing import segment_tables as tables
+from rnncore.marketing import segment_sources as sources
 
 START = datetime.date(2024, 1, 1)
 TINY = {"units": 8, "code": 3, "epochs": 4, "seeds": 1, "batch_size": 64, "learning_rate": 1e-2, "backend": "numpy"}
@@ -166,7 +166,7 @@ def test_of_a_table_alone_customers_of_a_kind_are_in_one_segment(of_table):
 def test_a_table_is_judged_on_a_fifth_of_its_customers_against_groupings_of_its_columns(of_table):
     log, task = of_table
     rated = "outcome" in log.reading
-    assert task.table_.customers == 120 // tables.ASIDE
+    assert task.table_.customers == 120 // sources.ASIDE
     assert {row.name for row in task.table_} == {
         *("rnn", "k-means, columns", "k-means, standardised", "k-means, pca"),
         "constant rate" if rated else "one group",
@@ -210,7 +210,7 @@ def test_a_table_without_signal_has_none():
 
 
 def test_distances_are_from_the_mean_of_those_told():
-    found = tables.distances(np.array([[1.0], [9.0], [4.0]]), np.array([0, 1, 2]), np.zeros((2, 1)), np.array([0, 1]))
+    found = sources.distances(np.array([[1.0], [9.0], [4.0]]), np.array([0, 1, 2]), np.zeros((2, 1)), np.array([0, 1]))
     assert found.tolist() == [1.0, 81.0, 16.0]  # of the third group nobody was told: the mean of all
 
 
