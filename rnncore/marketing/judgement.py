@@ -1,4 +1,6 @@
-"""What a comparison found: a row for each method, with intervals, and the verdict. Made by `verdict.py`."""
+"""What a comparison found: a row for each method, with intervals, and the verdict (made by `verdict.py`); and the rows
+that were judged.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,56 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnncore.marketing.measures import BINARY
 from rnncore.marketing.wording import counted, in_lines
 
+Array = NDArray[Any]
 NETWORK, CONSTANT = "rnn", "constant rate"
 _ESTIMATES = ("loss", "gap", "gain", "auroc", "auroc_gap")
+
+
+class HeldOut(NamedTuple):
+    """The rows on which the verdict rests."""
+
+    origin: np.datetime64
+    """The day after which nothing was used."""
+    customers: Array
+    """Whose each row is: ids, (N,)."""
+    target: Array
+    """What came, (N,); for yes and no 1 and 0."""
+    prediction: dict[str, Array]
+    """What "rnn" and each simple method said, (N, ...) each."""
+
+    def pack(self) -> dict[str, Array]:
+        """Arrays for a file, 4 bytes a number: enough to draw. Customers are numbered: who they are is not kept."""
+        who = np.unique(self.customers, return_inverse=True)[1].astype(np.uint32)
+        said = {f"held_out.said.{k}": p.astype(np.float32) for k, p in enumerate(self.prediction.values())}
+        return {"held_out.customers": who, "held_out.target": self.target.astype(np.float32), **said}
+
+    def to_json(self) -> dict[str, Any]:
+        """What the arrays are: JSON values."""
+        widths = [list(p.shape[1:]) for p in self.prediction.values()]
+        return {"origin": str(self.origin), "methods": list(self.prediction), "widths": widths}
+
+    @staticmethod
+    def expected(values: Mapping[str, Any], rows: int) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and type of each array; KeyError, TypeError or ValueError for what `to_json` does not make."""
+        np.datetime64(values["origin"], "D")
+        said = {
+            f"held_out.said.{k}": ((rows, *map(int, width)), "float32")
+            for k, (_, width) in enumerate(zip(values["methods"], values["widths"], strict=True))
+        }
+        return {"held_out.customers": ((rows,), "uint32"), "held_out.target": ((rows,), "float32"), **said}
+
+    @classmethod
+    def unpack(cls, arrays: Mapping[str, Array], values: Mapping[str, Any]) -> Self:
+        """Undo `pack`."""
+        said = {str(name): arrays[f"held_out.said.{k}"] for k, name in enumerate(values["methods"])}
+        origin = np.datetime64(values["origin"], "D")
+        return cls(origin, arrays["held_out.customers"], arrays["held_out.target"], said)
 
 
 class Estimate(NamedTuple):
@@ -95,7 +142,8 @@ class Judgement:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values from which `from_json` makes an equal judgement."""
-        return asdict(self) | {"rivals": [rival._asdict() for rival in self]}
+        rivals = [rival._asdict() | {"measures": list(rival.measures.items())} for rival in self]  # a file sorts names
+        return asdict(self) | {"rivals": rivals}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -131,5 +179,5 @@ def _rival(row: Mapping[str, Any]) -> Rival:
     if None in numbers[:3]:
         raise ValueError("a rival without a loss")
     loss, gap, gain, *areas = numbers
-    measures = {str(name): float(value) for name, value in row["measures"].items()}
+    measures = {str(name): float(value) for name, value in dict(row["measures"]).items()}
     return Rival(str(row["name"]), loss, gap, gain, measures, *areas)  # type: ignore[arg-type]

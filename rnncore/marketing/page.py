@@ -25,6 +25,9 @@ from rnncore.marketing.report import COLOURS, as_png, drawn
 from rnncore.marketing.task import Task
 from rnncore.marketing.wording import counted, in_columns
 
+UNDRAWN = (
+    "No calibration, ROC and gains: an earlier rnncore saved the model without the rows that judged it; fit it again."
+)
 PANELS, LABELS, FEW = 4, 12, 30  # at most: pictures side by side, values of a label, and answers that are all shown
 
 STYLE = """
@@ -60,6 +63,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         "<h2>Every method on the same window</h2>",
         _table(judged.columns()),
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
+        *([f"<p>{_text(UNDRAWN)}</p>"] if judged.rate is not None and not hasattr(task, "held_out_") else []),
         f"<h2>The network's answers: {counted(answers.height, task.row)}{_text(day)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
         *([] if answers.height > FEW else [_table(in_columns(answers))]),
@@ -75,7 +79,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         "<h2>How it was asked</h2>",
         _table({"argument": list(task.get_params()), "value": [repr(v) for v in task.get_params().values()]}),
         "<h2>What was read of the log</h2>",
-        _table({"word": list(task.reading_), "was": [_column(said) for said in task.reading_.values()]}),
+        _table({"word": [*sorted(task.reading_)], "was": [_column(said) for _, said in sorted(task.reading_.items())]}),
     ]
     head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
     body = "\n".join(parts)

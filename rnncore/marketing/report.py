@@ -25,7 +25,7 @@ DASHES = ("--", "-.", ":", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3))) 
 
 
 def picture(task: Task, path: str | os.PathLike[str]) -> None:
-    """Write the panels as a PNG, in one step; `task` must have been fitted in this process.
+    """Write the panels as a PNG, in one step.
 
     >>> import tempfile
     >>> from rnncore.datasets import cdnow
@@ -40,7 +40,7 @@ def picture(task: Task, path: str | os.PathLike[str]) -> None:
 
 
 def drawn(task: Task) -> bytes:
-    """The panels as a PNG; for a task that was loaded, which has no held-out rows, those of its table."""
+    """The panels as a PNG; without held-out rows, as of a file from an earlier rnncore, those of the table."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

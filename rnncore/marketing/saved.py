@@ -11,7 +11,7 @@ from rnncore.interop import models, safetensors
 from rnncore.interop.strict_json import Refused
 from rnncore.marketing.days import to_day
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import Judgement
+from rnncore.marketing.judgement import HeldOut, Judgement
 
 if TYPE_CHECKING:
     from rnncore.marketing.task import Task
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KIND = "task"
 FORM = 1  # of what a file holds: one more whenever files written before could not be used, or would mean something else
 PARTS = {"made", "task", "arguments", "code", "model", "reading", "trained_until", "history", "judgement"}
+FURTHER = {"held_out"}  # files written before have none
 
 
 def describe(fitted: Task, used: Task) -> dict[str, Any]:
@@ -33,13 +34,14 @@ def describe(fitted: Task, used: Task) -> dict[str, Any]:
         "trained_until": str(fitted.trained_until_),
         "history": fitted.history_,
         "judgement": fitted.table_.to_json(),
+        **({"held_out": fitted.held_out_.to_json()} if hasattr(fitted, "held_out_") else {}),
     }
 
 
 def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
     """The arrays of a saved task; anything wrong with the description raises."""
     require_form(metadata)
-    if metadata.get("task") != kind.name or set(metadata) != PARTS:
+    if metadata.get("task") != kind.name or set(metadata) - FURTHER != PARTS:
         raise ContractError("task", kind.name, repr(metadata.get("task"))[:80], "load it with the task it belongs to")
     if type(metadata["arguments"]) is not dict or set(metadata["arguments"]) != set(kind.arguments()):
         came = repr(metadata["arguments"])[:80]
@@ -56,9 +58,12 @@ def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
     to_day(metadata["trained_until"])
     for record in metadata["history"]:
         sum(record.values())  # TypeError unless it holds numbers
-    Judgement.from_json(metadata["judgement"])
+    judged = Judgement.from_json(metadata["judgement"])
+    held = HeldOut.expected(metadata["held_out"], judged.rows) if "held_out" in metadata else {}
     arrays = {f"params.{k}.{name}": row for k in range(task.seeds) for name, row in shapes.items()}
-    return arrays | ({"calibration": ((task.calibration.size,), "float64")} if task.calibration.size else {})
+    return {**arrays, **held} | (
+        {"calibration": ((task.calibration.size,), "float64")} if task.calibration.size else {}
+    )
 
 
 def require_form(metadata: dict[str, Any]) -> None:

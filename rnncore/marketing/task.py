@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from rnncore.marketing import explain as explaining
 from rnncore.marketing import features, saved
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
+from rnncore.marketing.judgement import CONSTANT, NETWORK, HeldOut, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
 from rnncore.marketing.task_parts import Code, Parts, Told
 from rnncore.marketing.threads import one_thread
@@ -33,19 +33,6 @@ from rnncore.marketing.wording import counted
 __all__ = ["Code", "HeldOut", "Task", "Told"]
 
 Array = NDArray[Any]
-
-
-class HeldOut(NamedTuple):
-    """The rows on which the verdict rests."""
-
-    origin: np.datetime64
-    """The day after which nothing was used."""
-    customers: Array
-    """Whose each row is: ids, (N,)."""
-    target: Array
-    """What came, (N,); for yes and no 1 and 0."""
-    prediction: dict[str, Array]
-    """What "rnn" and each simple method said, (N, ...) each."""
 
 
 class Task(Parts):
@@ -58,9 +45,9 @@ class Task(Parts):
     from a seed of its own, and what they say is averaged before it is calibrated; 1 for a quick look, in a third of the
     time. backend: "numba" or "numpy".
 
-    After `fit`: `verdict_`, `table_` (prints the rivals; a `verdict.Judgement`), `held_out_` (what was judged; not
-    saved), `network_`, `params_` (a dict per seed), `code_`, `history_` (a record per seed and epoch), `trained_until_`
-    and `reading_` (the words of `EventLog` for a log of the same form). `predict` is the network's answer, whatever the
+    After `fit`: `verdict_`, `table_` (prints the rivals; a `verdict.Judgement`), `held_out_` (what was judged),
+    `network_`, `params_` (a dict per seed), `code_`, `history_` (a record per seed and epoch), `trained_until_` and
+    `reading_` (the words of `EventLog` for a log of the same form). `predict` is the network's answer, whatever the
     verdict.
     """
 
@@ -156,13 +143,19 @@ class Task(Parts):
         return explaining.explain(task, self._learned, work, customer, origin)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what `predict` needs, the table and the verdict to one file, in the safetensors layout."""
+        """Write what `predict` needs, the table, the verdict and the rows that were judged (of whose customers no id is
+        written) to one file, in the safetensors layout.
+        """
         self._require_fitted()
-        safetensors.write(path, self._learned.pack(), saved.describe(self, self._used), kind=saved.KIND)
+        arrays = self._learned.pack() | (self.held_out_.pack() if hasattr(self, "held_out_") else {})
+        safetensors.write(path, arrays, saved.describe(self, self._used), kind=saved.KIND)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The estimator that was saved; ModelFileError where the file is damaged or something else."""
+        """The estimator that was saved; ModelFileError where the file is damaged or something else.
+
+        Customers in `held_out_` are numbers; of a file from an earlier rnncore there is none.
+        """
         arrays, metadata = safetensors.read(path, lambda found: saved.expect(cls, found), kind=saved.KIND)
         task = cls(**metadata["arguments"])
         learned = Learned.unpack(arrays, task.seeds, metadata["code"], metadata["history"])
@@ -170,6 +163,8 @@ class Task(Parts):
         task._keep(clone(task), learned, until, metadata["reading"])
         task.table_ = Judgement.from_json(metadata["judgement"])
         task.verdict_ = task.table_.verdict
+        if "held_out" in metadata:
+            task.held_out_ = HeldOut.unpack(arrays, metadata["held_out"])
         return task
 
     @classmethod

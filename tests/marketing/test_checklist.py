@@ -119,6 +119,12 @@ def test_a_saved_task_is_loaded_bit_by_bit(case, tmp_path):
     assert type(loaded) is type(case.task)
     assert pl.DataFrame(loaded.predict(case.log)).equals(case.prediction)
     assert (loaded.table_, loaded.get_params()) == (case.task.table_, case.before)
+    held, kept = case.task.held_out_, loaded.held_out_
+    assert held.origin == kept.origin and list(held.prediction) == list(kept.prediction)
+    assert np.array_equal(kept.target, held.target.astype(np.float32))
+    assert np.array_equal(held.customers[:, None] == held.customers, kept.customers[:, None] == kept.customers)
+    for name, said in held.prediction.items():
+        assert np.array_equal(kept.prediction[name], said.astype(np.float32)), name
     loaded.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
 

@@ -1,6 +1,7 @@
 """The report is one page that holds everything and loads nothing."""
 
 import re
+from copy import copy
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from made_up import MADE_UP, NAMES, SMALL, purchases
 
 from rnncore.marketing import Churn, EventLog
 from rnncore.marketing.page import page
+from rnncore.marketing.report import drawn
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,23 @@ def test_it_loads_nothing_from_outside(text):
 def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, text):
     for words in (churn.verdict_, *(row.name for row in churn.table_), "rows used", "completeness gap", "units"):
         assert words in text
+
+
+def test_of_a_model_that_was_saved_the_same_picture_is_drawn(churn, tmp_path):
+    churn.save(tmp_path / "model")
+    held, kept = churn.held_out_, copy(churn)
+    kept.held_out_ = held._replace(prediction={name: p.astype(np.float32) for name, p in held.prediction.items()})
+    assert drawn(Churn.load(tmp_path / "model")) == drawn(kept)  # a file keeps 4 bytes of a number
+
+
+def test_a_model_without_the_rows_that_judged_it_is_read_and_its_page_says_what_is_not_drawn(
+    churn, log, text, tmp_path
+):
+    earlier = copy(churn)
+    del earlier.held_out_
+    earlier.save(tmp_path / "model")
+    assert "No calibration, ROC and gains:" in page(Churn.load(tmp_path / "model"), log)
+    assert "No calibration" not in text
 
 
 def test_it_has_the_question_the_day_of_the_answers_and_the_columns_that_were_read(churn, log, text):
