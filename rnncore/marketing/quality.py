@@ -84,7 +84,8 @@ def sift(
     refused = {name: mask for name, mask in bad.items() if name not in kept}
     numeric = all(name.split()[1] in numbers for name, mask in refused.items() if mask.any())
     keep_them = ', missing="keep" keeps them as empty' if numeric else ""
-    _refuse(refused, frame, label, names, missing, f"leaves such rows out{keep_them}; or fill the cells in the source")
+    advice = f"leaves such rows out{keep_them}; or fill the cells in the source"
+    _refuse(refused, frame, label, names, missing, advice + (_all_of_an_event(frame, numbers) if numeric else ""))
     below = {f"negative {role}": (frame[role] < 0).fill_null(False) for role in numbers}
     if negative == "keep":
         kept |= set(below)
@@ -153,6 +154,18 @@ def _refuse(
         parts.append(f"{mask.sum():,} in {names[role]!r}, the first in row {frame['row'][row]}{shown}")
     what = "missing cells (empty or NaN)" if argument == "missing" else "negative numbers"
     raise DataError(f'{label} has {what}: {"; ".join(parts)}. {argument}="drop" {effect}')
+
+
+def _all_of_an_event(frame: pl.DataFrame, numbers: Sequence[str]) -> str:
+    """A sentence where events of some names never have a number, as a cancellation has no price, and all others do."""
+    empty = frame.select(pl.any_horizontal(pl.col(numbers).is_null())).to_series()
+    if "event" not in frame.columns or empty.all():
+        return ""
+    events = frame["event"].filter(empty).unique().sort()
+    if (frame["event"].is_in(events.implode()).fill_null(False) != empty).any():
+        return ""
+    which = ", ".join(map(repr, events.to_list()))
+    return f'. It is empty wherever the event is {which}, and nowhere else: missing="keep", or these events are lost'
 
 
 def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:

@@ -132,19 +132,20 @@ class Subscriptions(Task):
         return super().origin(log)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
-        """All payments until `end`, and whether the next renewal was taken."""
+        """All payments whose renewal was due until `end`, and whether it was taken."""
         past = log.until(end)
         code = renewals.measure(past)
-        found = renewals.of(past, end, code)
+        found, due = renewals.of(past, end, code), past.day + span(self.period)
+        found = found._replace(taken=np.where(due <= end, found.taken, np.nan))  # of the others only refusals are known
         renewals.require_both(found.taken, f"until {end}")
-        seen = (~np.isnan(found.taken)).astype(np.float32)
-        taken = np.nan_to_num(found.taken)[:, None].astype(np.float32)
-        read, target, weight = (features.latest(a, past.offsets, self.latest) for a in (found.rows, taken, seen))
+        recent = due > end - span(self.horizon)
+        recent = recent if not np.isnan(found.taken[recent]).all() else np.ones(len(past), bool)
+        seen, taken = ~np.isnan(found.taken), np.nan_to_num(found.taken)[:, None]
+        columns = found.rows, taken.astype(np.float32), seen.astype(np.float32), recent
+        read, target, weight, newest = (features.latest(column, past.offsets, self.latest) for column in columns)
         known = np.add.reduceat(weight.values, weight.offsets[:-1]) > 0
         group = np.flatnonzero(known)
-        told = Examples(read, group=np.arange(len(known)), target=target, weight=weight).select(known)
-        recent = past.day > end - span(self.horizon + self.period)
-        recent = recent if not np.isnan(found.taken[recent]).all() else np.ones(len(past), bool)
+        told = Examples(read, group=np.arange(len(known)), target=target, weight=weight, newest=newest).select(known)
         return code, told._replace(watched=tenth(group, self.seed), facts=(found, recent))
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:

@@ -10,6 +10,8 @@ from made_up import SMALL
 from rnncore.datasets import subscriptions
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Subscriptions, renewals
+from rnncore.marketing.calibration import PLATT
+from rnncore.marketing.learning import outputs
 from rnncore.marketing.retention import ShiftedBetaGeometric
 
 START = datetime.date(2020, 1, 1)
@@ -155,6 +157,47 @@ def test_in_a_world_of_constant_chances_no_network_is_needed():
         read(subscriptions(1500, 24, seed=1))
     )
     assert task.verdict_ in {"baseline:sbg by plan", "baseline:logistic", "baseline:sbg", "no signal"}
+
+
+def test_cancellations_without_a_price_are_kept_and_not_advised_to_be_dropped(frame, fitted, log):
+    bare = frame.with_columns(price=pl.when(pl.col("event") != "cancel").then("price"))
+    with pytest.raises(DataError, match="empty wherever the event is 'cancel', and nowhere else: missing=\"keep\""):
+        read(bare)
+    assert fitted.predict(read(bare, missing="keep")).equals(fitted.predict(log))
+    elsewhere = bare.with_columns(price=pl.when(pl.col("customer") != 3).then("price"))
+    with pytest.raises(DataError, match=r"or fill the cells in the source$"):
+        read(elsewhere)
+
+
+def test_payments_whose_renewal_is_not_due_are_not_learned_from():
+    """Whoever cancels does so ten days after a payment: of the latest payments only refusals are known."""
+    rows = subscriptions(1500, 24, seed=1).drop("chance").sort("customer", "date")
+    early = pl.when(pl.col("event") == "cancel").then(pl.col("date") - pl.duration(days=20)).otherwise("date")
+    made = EventLog(rows.with_columns(date=early).drop("logins"), **WORDS)
+    task = Subscriptions(horizon=90)
+    work = task.prepare(made)
+    end = work.last_day - np.timedelta64(15, "D")
+    told = task.told(work, end)[1]
+    found, recent = told.facts
+    day = work.until(end).day
+    assert np.isnan(found.taken[day + np.timedelta64(30, "D") > end]).all()
+    assert np.array_equal(
+        recent & ~np.isnan(found.taken), (day > end - np.timedelta64(120, "D")) & ~np.isnan(found.taken)
+    )
+    assert told.newest.values.sum() == recent.sum()
+
+
+def test_what_is_said_is_calibrated_on_the_renewals_of_the_latest_horizon(log):
+    task = Subscriptions(horizon=90, **SMALL)
+    work = task.prepare(log)
+    end = work.last_day
+    code, told = task.told(work, end)
+    late = told.late()
+    learned = task.learned(code, told)
+    said = outputs(task.network(code), learned.params, late.histories)[late.judged()[2]]
+    assert np.array_equal(learned.calibration, PLATT.fit(said, late.judged()[0]))
+    due = work.day + np.timedelta64(30, "D")
+    assert len(said) == ((due > end - np.timedelta64(90, "D")) & (due <= end)).sum()
 
 
 def test_a_word_that_ends_nothing_is_a_clear_error(log):
