@@ -13,6 +13,7 @@ from types import ModuleType
 
 from rnncore.errors import ContractError
 
+_ROOMS = {"numpy": "layers", "numba": "kernels"}
 _imported: dict[str, ModuleType] = {}
 
 
@@ -93,8 +94,7 @@ class Cell:
 
     def twin(self, backend: str) -> ModuleType:
         """Return the module that holds `forward` and `backward`: the textbook ("numpy") or the fast twin ("numba")."""
-        room = {"numpy": "layers", "numba": "kernels"}[backend]
-        name = f"{self.package}.{room}.{self.name}"
+        name = f"{self.package}.{_ROOMS[backend]}.{self.name}"
         module = _imported.get(name)
         if module is not None and sys.modules.get(name) is module:  # import_module takes 1 us
             return module

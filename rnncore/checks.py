@@ -88,11 +88,11 @@ def array(
 
 
 def is_array(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> bool:
-    """True for what `array` accepts beyond doubt; it says the rest."""
+    """True for what `array` accepts beyond doubt; it says the rest. dtype: that of an array which was checked."""
     if type(value) is not np.ndarray or value.shape != shape:
         return False
     own = value.dtype
-    return (dtype is None or own is dtype or own == dtype) and own.char in "fdgFDG" and own.isnative
+    return own is dtype or ((dtype is None or own == dtype) and own.char in "fdgFDG" and own.isnative)
 
 
 def show(shape: Sequence[int | str]) -> str:
@@ -105,27 +105,30 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object
     if not hasattr(params, "keys"):
         raise ContractError("params", "a dict of arrays", f"a {type(params).__name__}", "make it with layer.init(seed)")
     given: Params = params  # type: ignore[assignment]
-    missing: list[str] = []
-    unknown: list[str] = []
     if given.keys() != shapes.keys():
-        missing, unknown = [n for n in shapes if n not in given], [n for n in given if n not in shapes]
-    if missing or unknown:
-        names = words(list(shapes)).replace(" or ", ", ") if shapes else "no parameters"
-        came = "; ".join(f"{what} {words(n)}" for what, n in (("without", missing), ("with unknown", unknown)) if n)
-        raise ContractError("params", f"exactly {names}", f"a dict {came}", f"they belong to {owner}")
+        _names(given, shapes, owner)
     dtype = None
     for name, shape in shapes.items():
         a = given[name]  # the message is made only where it is needed: this runs in every call
-        if not (type(a) is np.ndarray and a.shape == shape and a.dtype is dtype) and not is_array(a, shape, dtype):
+        if not is_array(a, shape, dtype):
             array(name, a, shape, dtype, f"it belongs to {owner}")
         dtype = a.dtype
     return dtype
 
 
+def _names(given: Params, shapes: dict[str, tuple[int, ...]], owner: object) -> None:
+    """Require exactly these names."""
+    missing, unknown = [n for n in shapes if n not in given], [n for n in given if n not in shapes]
+    if missing or unknown:
+        names = words(list(shapes)).replace(" or ", ", ") if shapes else "no parameters"
+        came = "; ".join(f"{what} {words(n)}" for what, n in (("without", missing), ("with unknown", unknown)) if n)
+        raise ContractError("params", f"exactly {names}", f"a dict {came}", f"they belong to {owner}")
+
+
 def state(name: str, value: object, sizes: tuple[int, ...], N: int, dtype: np.dtype[Any]) -> State:
     """Require a tuple of one (N, H) array per state; None gives zeros."""
     if value is None:
-        return tuple(np.zeros((N, H), dtype) for H in sizes)
+        return tuple([np.zeros((N, H), dtype) for H in sizes])
     if not isinstance(value, tuple) or len(value) != len(sizes):
         shapes = ", ".join(show((N, H)) for H in sizes)
         came = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"

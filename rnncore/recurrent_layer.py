@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -132,13 +133,18 @@ class Recurrent(Layer):
         what = "features" if self.cell.x == "D" else f"columns ({self.cell.x})"
         checks.array("x", x, ("T", "N", columns), dtype, f"time-major: T steps, N sequences, {columns} {what}")
 
+    @cached_property
+    def _kept(self) -> type:
+        """The cell's cache."""
+        return self.cell.cache
+
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if self.backend == "numba" and dtype.char not in "fd":  # float32, float64; `dtype.name` takes 2 us
             advice = 'only the textbook computes in other precisions; say backend="numpy"'
             raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
-        checks.cache(cache, self.cell.cache)
+        checks.cache(cache, self._kept)
         T, N, D = cache.x.shape
         widths = tuple([getattr(cache, name).shape[2] for name in self.cell.states])
         if self._columns != D or widths != self._state_sizes:

@@ -19,12 +19,13 @@ from rnncore.kernels.rows import (
     BLOCK,
     FIRST,
     PAD,
-    as_rows,
     copy_row,
     fetch_rows,
     live_rows,
     outputs,
+    plain,
     row_steps,
+    rows_of,
     steps_ahead,
 )
 from rnncore.layers.gru import GRUCache
@@ -44,7 +45,8 @@ def forward_rows(
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     apart: y is an array of its own, and not h from its second slot on.
     """
-    D, H = x.shape[1], h.shape[1]
+    D, H = x.shape[2], h.shape[2]
+    x, h, gates, q, y = rows_of(x, D), rows_of(h, H), rows_of(gates, 3 * H), rows_of(q, H), rows_of(y, H)
     Wx, Wh_rz = panels_of(Wx, FIRST, 3 * H, ready), panels_of(Wh_rz, FIRST, 2 * H, ready)
     Wh_n = panels_of(Wh_n, 2 * H, 3 * H, ready)
     a = np.empty((ahead * (last - first), 3 * H + PAD), x.dtype)
@@ -80,20 +82,18 @@ def _run(
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = outputs(h, T, lengths)
+    y, apart = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
     ready, (b, bh_n) = len(bounds) > 2, biases(params, after)
-    Wx, Wh = as_rows(params["Wx"], 3 * H), as_rows(params["Wh"], 3 * H)
+    x, Wx, Wh = plain(x), plain(params["Wx"]), plain(params["Wh"])
     weights = Wx, Wh, Wh
     if ready:
         weights = pack(Wx)[None], pack(Wh, last=2 * H)[None], pack(Wh, first=2 * H)[None]
-    rows = as_rows(h, H), as_rows(gates, 3 * H), as_rows(q, H), as_rows(y, H)
-    x_rows = as_rows(x, D)
-    ahead, apart = steps_ahead(N, lengths), y.base is not h
+    ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
         where = bounds[s], bounds[s + 1], ahead
-        forward_rows(x_rows, live, N, stride, *where, *weights, ready, b, bh_n, after, apart, *rows)
+        forward_rows(x, live, N, stride, *where, *weights, ready, b, bh_n, after, apart, h, gates, q, y)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * 3 * H)
     return y
@@ -103,15 +103,14 @@ def forward(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, reset: str = "after"
 ) -> tuple[Array, State, GRUCache]:
     """Run T steps; return y (T, N, H), the final state (h,) and the cache."""
-    T, N, D = x.shape
-    H = len(params["Wh"])
-    x = as_rows(x, D).reshape(T, N, D)
+    T, N, _ = x.shape
+    x, H = plain(x), len(params["Wh"])
     h = np.empty((T + 1, N, H), x.dtype)
     (h[0],) = state_0
     new = np.empty if lengths is None else np.zeros  # the zeros past a row's end
     gates, q = new((T, N, 3 * H), x.dtype), new((T, N, H), x.dtype)
     y = _run(params, x, lengths, N, h, gates, q, reset == "after")
-    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
+    y.setflags(write=lengths is not None)  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(),), GRUCache(x, h, gates, q, lengths)
 
 
@@ -121,8 +120,8 @@ def predict(
     """Return y and the final state of `forward`, bit for bit; of 5 numbers per unit and step only y is kept."""
     h = state_0[0].copy()
     N, H = h.shape
-    gates, q = np.empty((N, 3 * H), x.dtype), np.empty((N, H), x.dtype)
-    return _run(params, x, lengths, 0, h, gates, q, reset == "after"), (h,)
+    gates, q = np.empty((1, N, 3 * H), x.dtype), np.empty((1, N, H), x.dtype)
+    return _run(params, x, lengths, 0, h[None], gates, q, reset == "after"), (h,)
 
 
 @kernel
@@ -134,7 +133,9 @@ def _backward(
 
     ready: Wx, Wh and Wh_n are those of `packed_transposes`, as rows, else of `in_order`.
     """
-    D, H = x.shape[1], h.shape[1]
+    D, H = x.shape[2], h.shape[2]
+    x, h, gates, q = rows_of(x, D), rows_of(h, H), rows_of(gates, 3 * H), rows_of(q, H)
+    dy, dx = rows_of(dy, H), rows_of(dx, D)
     Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
     Wh_n_T = Wh_T if after else panels_of(Wh_n, FIRST, H, ready, True)
     zeros = np.zeros((1, D), x.dtype)  # where the product into dx begins
@@ -194,13 +195,12 @@ def backward(
     if ready:
         Wx, Wh, Wh_n = packed_transposes(params, after)
         weights = Wx[None], Wh[None], Wh_n[None]
-    rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.gates, 3 * H), as_rows(cache.q, H)
-    dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
+    x, h, gates, q, dy = plain(cache.x), plain(cache.h), plain(cache.gates), plain(cache.q), plain(dy)
     ahead = steps_ahead(N, cache.lengths)
 
     def task(s: int) -> None:
-        first, last, given = bounds[s], bounds[s + 1], (dy_rows, dh, dx_rows, dW[s])
-        _backward(*rows, live, N, first, last, ahead, *weights, ready, after, *given)
+        where = bounds[s], bounds[s + 1], ahead
+        _backward(x, h, gates, q, live, N, *where, *weights, ready, after, dy, dh, dx, dW[s])
 
     run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 6 * H)
     return unstacked(dW[0] if len(dW) == 1 else dW.sum(axis=0), D), dx, (dh,)

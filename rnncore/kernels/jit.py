@@ -196,6 +196,8 @@ def forward_bounds(N: int, lengths: NDArray[np.int64] | None) -> list[int]:
     The weights are read once per shard and step: 4 to 8 % for 32 sequences on one thread.
     """
     bounds = shard_bounds(N, lengths)
+    if len(bounds) == 2:
+        return bounds
     plenty = _threads == 1 or len(bounds) > 4 * _threads
     return [*bounds[:-1:2], N] if plenty else bounds
 

@@ -29,12 +29,13 @@ from rnncore.kernels.rows import (
     BLOCK,
     FIRST,
     PAD,
-    as_rows,
     copy_row,
     fetch_rows,
     live_rows,
     outputs,
+    plain,
     row_steps,
+    rows_of,
     steps_ahead,
 )
 from rnncore.kernels.vectors import lanes, load, store
@@ -87,7 +88,9 @@ def forward_rows(
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     apart: y is an array of its own, and not h from its second slot on.
     """
-    D, H = x.shape[1], h.shape[1]
+    D, H = x.shape[2], h.shape[2]
+    x, h, c, y = rows_of(x, D), rows_of(h, H), rows_of(c, H), rows_of(y, H)
+    gates, b = rows_of(gates, 4 * H), rows_of(b, 4 * H)
     Wx, Wh = panels_of(Wx, FIRST, 4 * H, ready), panels_of(Wh, FIRST, 4 * H, ready)
     a = np.empty((ahead * (last - first), 4 * H + PAD), x.dtype)
     for t in range(live.size):
@@ -113,18 +116,17 @@ def _run(
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = outputs(h, T, lengths)
+    y, apart = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = (as_rows(params[name], 4 * H) for name in ("Wx", "Wh", "b"))
+    x, Wx, Wh, b = plain(x), plain(params["Wx"]), plain(params["Wh"]), plain(params["b"])
     ready = len(bounds) > 2
     if ready:
         Wx, Wh = pack(Wx)[None], pack(Wh)[None]
-    rows = as_rows(h, H), as_rows(c, H), as_rows(gates, 4 * H), as_rows(y, H)
-    x_rows = as_rows(x, D)
-    ahead, apart = steps_ahead(N, lengths), y.base is not h
+    ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, apart, *rows)
+        where = bounds[s], bounds[s + 1], ahead
+        forward_rows(x, live, N, stride, *where, Wx, Wh, ready, b, relu, apart, h, c, gates, y)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * 4 * H)
     return y
@@ -134,14 +136,13 @@ def forward(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
 ) -> tuple[Array, State, LSTMCache]:
     """Run T steps; return y (T, N, H), the final state (h, c) and the cache."""
-    T, N, D = x.shape
-    H = len(params["Wh"])
-    x = as_rows(x, D).reshape(T, N, D)
+    T, N, _ = x.shape
+    x, H = plain(x), len(params["Wh"])
     h, c = np.empty((T + 1, N, H), x.dtype), np.empty((T + 1, N, H), x.dtype)
     h[0], c[0] = state_0
     gates = (np.empty if lengths is None else np.zeros)((T, N, 4 * H), x.dtype)
     y = _run(params, x, lengths, N, h, c, gates, activation == "relu")
-    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
+    y.setflags(write=lengths is not None)  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(), c[T].copy()), LSTMCache(x, h, c, gates, lengths)
 
 
@@ -150,8 +151,8 @@ def predict(
 ) -> tuple[Array, State]:
     """Return y and the final state of `forward`, bit for bit; of 6 numbers per unit and step only y is kept."""
     h, c = state_0[0].copy(), state_0[1].copy()
-    gates = np.empty((x.shape[1], 4 * h.shape[1]), x.dtype)
-    return _run(params, x, lengths, 0, h, c, gates, activation == "relu"), (h, c)
+    gates = np.empty((1, x.shape[1], 4 * h.shape[1]), x.dtype)
+    return _run(params, x, lengths, 0, h[None], c[None], gates, activation == "relu"), (h, c)
 
 
 @inlined
@@ -195,7 +196,9 @@ def _backward(
     ready: Wx and Wh are their packed transposes.
     ahead: above 1 the kept rows are those of steps one after another, and dx is one product of them all.
     """
-    D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
+    D, H, G = x.shape[2], h.shape[2], groups(x.shape[2])
+    x, h, c, gates = rows_of(x, D), rows_of(h, H), rows_of(c, H), rows_of(gates, 4 * H)
+    dy, dx = rows_of(dy, H), rows_of(dx, D)
     Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
     zeros = np.zeros((1, max(D, H)), x.dtype)  # where the products into dh and dx begin
     m = dW.shape[0] - 1
@@ -235,16 +238,15 @@ def backward(
     dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, at_h + H + 1, 4 * H), dh.dtype)
 
-    Wx, Wh, ready = as_rows(params["Wx"], 4 * H), as_rows(params["Wh"], 4 * H), len(dW) > 1
+    Wx, Wh, ready = plain(params["Wx"]), plain(params["Wh"]), len(dW) > 1
     if ready:
         Wx, Wh = pack(Wx, transpose=True)[None], pack(Wh, transpose=True)[None]
-    rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(cache.c, H), as_rows(cache.gates, 4 * H)
-    dy_rows, dx_rows = as_rows(dy, H), as_rows(dx, D)
+    x, h, c, gates, dy = plain(cache.x), plain(cache.h), plain(cache.c), plain(cache.gates), plain(dy)
     ahead, relu = steps_ahead(N, cache.lengths), activation == "relu"
 
     def task(s: int) -> None:
-        first, last, given = bounds[s], bounds[s + 1], (dy_rows, dh, dc, dx_rows, dW[s])
-        _backward(*rows, live, N, first, last, ahead, Wx, Wh, ready, relu, *given)
+        where = bounds[s], bounds[s + 1], ahead
+        _backward(x, h, c, gates, live, N, *where, Wx, Wh, ready, relu, dy, dh, dc, dx, dW[s])
 
     run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 8 * H)
     total = dW[0] if len(dW) == 1 else dW.sum(axis=0)

@@ -18,12 +18,13 @@ from rnncore.kernels.rows import (
     BLOCK,
     FIRST,
     PAD,
-    as_rows,
     copy_row,
     fetch_rows,
     live_rows,
     outputs,
+    plain,
     row_steps,
+    rows_of,
     steps_ahead,
 )
 from rnncore.kernels.vectors import lanes, load, store
@@ -44,7 +45,8 @@ def forward_rows(
     ahead: for how many steps x Wx is computed at once, see `steps_ahead`.
     apart: y is an array of its own, and not h from its second slot on.
     """
-    D, H = x.shape[1], h.shape[1]
+    D, H = x.shape[2], h.shape[2]
+    x, h, y, b = rows_of(x, D), rows_of(h, H), rows_of(y, H), rows_of(b, H)
     Wx, Wh = panels_of(Wx, FIRST, H, ready), panels_of(Wh, FIRST, H, ready)
     for t in range(live.size):
         row, old, rows = t * N + first, t * stride + first, max(0, min(last, live[t]) - first)
@@ -66,17 +68,16 @@ def _run(params: Params, x: Array, lengths: Lengths | None, stride: int, h: Arra
     """Pack the weights, run the kernel over all shards, return y."""
     T, N, D = x.shape
     H = len(params["Wh"])
-    y = outputs(h, T, lengths)
+    y, apart = outputs(h, T, lengths)
     bounds, live = forward_bounds(N, lengths), live_rows(lengths, T, N)
-    Wx, Wh, b = (as_rows(params[name], H) for name in ("Wx", "Wh", "b"))
+    x, Wx, Wh, b = plain(x), plain(params["Wx"]), plain(params["Wh"]), plain(params["b"])
     ready = len(bounds) > 2
     if ready:
         Wx, Wh = pack(Wx)[None], pack(Wh)[None]
-    x_rows, *rows = as_rows(x, D), as_rows(h, H), as_rows(y, H)
-    ahead, apart = steps_ahead(N, lengths), y.base is not h
+    ahead = steps_ahead(N, lengths)
 
     def task(s: int) -> None:
-        forward_rows(x_rows, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, apart, *rows)
+        forward_rows(x, live, N, stride, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, b, relu, apart, h, y)
 
     run(task, len(bounds) - 1, row_steps(lengths, T, N) * (D + H) * H)
     return y
@@ -86,13 +87,12 @@ def forward(
     params: Params, x: Array, state_0: State, lengths: Lengths | None = None, *, activation: str = "tanh"
 ) -> tuple[Array, State, RNNCache]:
     """Run T steps; return y (T, N, H), the final state (h,) and the cache."""
-    T, N, D = x.shape
-    H = len(params["Wh"])
-    x = as_rows(x, D).reshape(T, N, D)
-    h = np.empty((T + 1, N, H), x.dtype)
+    T, N, _ = x.shape
+    x = plain(x)
+    h = np.empty((T + 1, N, len(params["Wh"])), x.dtype)
     (h[0],) = state_0
     y = _run(params, x, lengths, N, h, activation == "relu")
-    y.flags.writeable = lengths is not None  # else it is h[1:], which `backward` reads
+    y.setflags(write=lengths is not None)  # else it is h[1:], which `backward` reads
     return y, (h[T].copy(),), RNNCache(x, h, lengths)
 
 
@@ -101,7 +101,7 @@ def predict(
 ) -> tuple[Array, State]:
     """Return y and the final state of `forward`, bit for bit; nothing is kept for `backward`."""
     h = state_0[0].copy()
-    return _run(params, x, lengths, 0, h, activation == "relu"), (h,)
+    return _run(params, x, lengths, 0, h[None], activation == "relu"), (h,)
 
 
 @kernel
@@ -113,7 +113,8 @@ def _backward(
 
     ready: Wx and Wh are their packed transposes.
     """
-    D, H, G = x.shape[1], h.shape[1], groups(x.shape[1])
+    D, H, G = x.shape[2], h.shape[2], groups(x.shape[2])
+    x, h, dy, dx = rows_of(x, D), rows_of(h, H), rows_of(dy, H), rows_of(dx, D)
     Wx_T, Wh_T = panels_of(Wx, FIRST, D, ready, True), panels_of(Wh, FIRST, H, ready, True)
     zeros = np.zeros((1, max(D, H)), x.dtype)  # where the products into dh and dx begin
     m = dW.shape[0] - 1
@@ -158,14 +159,14 @@ def backward(
     dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
     dW = np.zeros((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
 
-    Wx, Wh, ready = as_rows(params["Wx"], H), as_rows(params["Wh"], H), len(dW) > 1
+    Wx, Wh, ready = plain(params["Wx"]), plain(params["Wh"]), len(dW) > 1
     if ready:
         Wx, Wh = pack(Wx, transpose=True)[None], pack(Wh, transpose=True)[None]
-    x, h, dy_rows, dx_rows = as_rows(cache.x, D), as_rows(cache.h, H), as_rows(dy, H), as_rows(dx, D)
+    x, h, dy = plain(cache.x), plain(cache.h), plain(dy)
     ahead, relu = steps_ahead(N, cache.lengths), activation == "relu"
 
     def task(s: int) -> None:
-        _backward(x, h, live, N, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, relu, dy_rows, dh, dx_rows, dW[s])
+        _backward(x, h, live, N, bounds[s], bounds[s + 1], ahead, Wx, Wh, ready, relu, dy, dh, dx, dW[s])
 
     run(task, len(bounds) - 1, row_steps(cache.lengths, T, N) * (D + H) * 2 * H)
     total = dW[0] if len(dW) == 1 else dW.sum(axis=0)

@@ -64,6 +64,12 @@ def _row(weights: Any, first: Any, last: Any) -> Any:
     return weights[first:last].reshape((1, last - first))
 
 
+@part
+def _step_of(matrix: Any) -> Any:
+    """The rows of one step as the only one of a sequence."""
+    return matrix.reshape((1, *matrix.shape))
+
+
 @kernel
 def _rnn(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, y: Any) -> None:
     N, D, H = x.shape[0], x.shape[1], y.shape[1]
@@ -72,8 +78,8 @@ def _rnn(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, y
     h, live = np.empty((N, H), x.dtype), np.full(1, N)
     _take(table, rows, column, h)
     _rnn_forward(
-        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + H), relu,
-        True, h, y
+        _step_of(x), live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, weights[b : b + H],
+        relu, True, _step_of(h), _step_of(y)
     )  # fmt: skip
     _put(table, rows, column, h)
 
@@ -88,8 +94,8 @@ def _lstm(x: Any, rows: Any, weights: Any, relu: bool, table: Any, column: int, 
     _take(table, rows, column, h)
     _take(table, rows, column + H, c)
     _lstm_forward(
-        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, _row(weights, b, b + 4 * H), relu,
-        True, h, c, gates, y
+        _step_of(x), live, N, 0, 0, N, 1, _row(weights, FIRST, Wh), _row(weights, Wh, b), True, weights[b : b + 4 * H],
+        relu, True, _step_of(h), _step_of(c), _step_of(gates), _step_of(y)
     )  # fmt: skip
     _put(table, rows, column, h)
     _put(table, rows, column + H, c)
@@ -106,8 +112,9 @@ def _gru(x: Any, rows: Any, weights: Any, after: bool, table: Any, column: int, 
     h, q, gates = scratch[:N], scratch[N : 2 * N], scratch[2 * N :].reshape((N, 3 * H))
     _take(table, rows, column, h)
     _gru_forward(
-        x, live, N, 0, 0, N, 1, _row(weights, FIRST, Wh_rz), _row(weights, Wh_rz, Wh_n), _row(weights, Wh_n, b), True,
-        _row(weights, b, bh_n), _row(weights, bh_n, bh_n + H), after, True, h, gates, q, y
+        _step_of(x), live, N, 0, 0, N, 1, _row(weights, FIRST, Wh_rz), _row(weights, Wh_rz, Wh_n),
+        _row(weights, Wh_n, b), True, _row(weights, b, bh_n), _row(weights, bh_n, bh_n + H), after, True, _step_of(h),
+        _step_of(gates), _step_of(q), _step_of(y)
     )  # fmt: skip
     _put(table, rows, column, h)
 
