@@ -30,7 +30,10 @@ LOG: dict[str, tuple[Any, str]] = {
     "category": (list[str], "A column of categories that are written in digits; more than one may be given."),
     "static": (Path, "A file with a row per customer."),
     "calendar": (Path, "A file with a row per day (and customer), known in advance."),
-    "time_format": (str, "How times are written if not ISO, as %d.%m.%Y."),
+    "time_format": (
+        str,
+        "How times are written if not ISO, as %d.%m.%Y; %s is seconds since 1970, %s%3f milliseconds.",
+    ),
     "missing": (Rows, "Rows with an empty cell (keep: as missing numbers)."),
     "negative": (Rows, "Rows with a negative amount or count."),
     "separator": (str, r"Between the cells of a CSV file; \t is a tab."),

@@ -7,6 +7,7 @@ are used.
 from __future__ import annotations
 
 import datetime
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,12 +35,15 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Quality:
-    """A small table of checks; `quality["missing customer"]` is the number of rows, `print(quality)` shows all.
+    """A small table of checks; `quality["missing customer"]` is the number of rows. `print(quality)` shows those that
+    found rows, and names the others.
 
-    >>> print(Quality("shop.csv", (Check("rows read", 3, ""), Check("missing customer", 1, "dropped"))))
+    >>> found = Check("rows read", 3, ""), Check("missing customer", 1, "dropped"), Check("missing time", 0, "")
+    >>> print(Quality("shop.csv", found))
     shop.csv
       rows read         3
       missing customer  1  dropped
+      no rows with: missing time
     """
 
     source: str
@@ -58,13 +62,17 @@ class Quality:
         return iter(self.checks)
 
     def __str__(self) -> str:
-        names = max((len(check.name) for check in self.checks), default=0)
-        counts = [f"{check.rows:,}" for check in self.checks]
+        shown = [check for check in self.checks if check.rows or check.remark]
+        names = max((len(check.name) for check in shown), default=0)
+        counts = [f"{check.rows:,}" for check in shown]
         width = max(map(len, counts), default=0)
         lines = [
             f"  {check.name:<{names}}  {count:>{width}}  {check.remark}".rstrip()
-            for check, count in zip(self.checks, counts, strict=True)
+            for check, count in zip(shown, counts, strict=True)
         ]
+        others = ", ".join(check.name for check in self.checks if check not in shown)
+        if others:
+            lines += textwrap.wrap(f"no rows with: {others}", 100, initial_indent="  ", subsequent_indent="    ")
         return "\n".join([self.source, *lines])
 
 

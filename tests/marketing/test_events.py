@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, parts
 from rnncore.marketing.columns import EMPTY, OTHER
+from rnncore.marketing.datetimes import forms_of
 from rnncore.marketing.days import to_day
 from rnncore.marketing.reading import require_columns
 
@@ -317,6 +318,19 @@ def test_report_prints_a_table():
     assert any(line.split() == ["zero", "value", "1", "kept"] for line in lines)
 
 
+def test_a_clean_log_has_a_short_report_that_names_what_was_looked_for():
+    lines = str(log().quality()).splitlines()
+    assert [line.split("  ")[1] for line in lines[1:6]] == [
+        "rows read",
+        "text as dates",
+        "out of order",
+        "rows used",
+        "customers",
+    ]
+    words = " ".join(line.strip() for line in lines[6:])
+    assert words.startswith("no rows with: missing customer, missing time, ") and words.endswith("outliers of value")
+
+
 # cutting and adding up
 
 
@@ -582,9 +596,63 @@ def test_a_file_that_would_be_guessed_at_is_refused(tmp_path, text, words, messa
         log(csv(tmp_path, text), **words)
 
 
-def test_seconds_since_1970_are_read_when_told(tmp_path):
-    made = log(csv(tmp_path, "id,t,v\n1,1704110400,1\n"), time_format="%s")
+@pytest.mark.parametrize(
+    ("t", "time_format"), [("1704110400", "%s"), ("1704110400000", "%s%3f"), ("1704110400000000", "%s%6f")]
+)
+def test_parts_of_time_since_1970_are_named_and_read_when_told(tmp_path, t, time_format):
+    path = csv(tmp_path, f"id,t,v\n1,{t},1\n")
+    with pytest.raises(DataError, match=f'time_format="{time_format}" .(milli|micro|)seconds since 1970'):
+        log(path)
+    assert str(log(path, time_format=time_format).time[0])[:19] == NOON
+
+
+def test_a_number_of_seconds_beyond_all_years_is_refused(tmp_path):
+    with pytest.raises(DataError, match="'1704110400000' in row 1"):
+        log(csv(tmp_path, "id,t,v\n1,1704110400000,1\n"), time_format="%s")
+
+
+@pytest.mark.parametrize("zone", [" UTC", "+00"])
+def test_zones_of_exports_from_databases_are_offsets(tmp_path, zone):
+    made = log(csv(tmp_path, f"id,t,v\n1,2024-01-01 12:00:00{zone},1\n1,2024-01-02 12:00:00.5{zone},1\n"))
     assert str(made.time[0])[:19] == NOON
+    assert made.quality()["time zone"] == 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "forms"),
+    [
+        (["2/24/2003 0:00", "5/7/2003 0:00"], ["%m/%d/%Y %H:%M"]),
+        (["04-09-2012", "08-03-2014"], ["%d-%m-%Y", "%m-%d-%Y"]),
+        (["06-12-2016", "6-16-2016"], ["%m-%d-%Y"]),
+        (["1960-01", "1960-02"], ["%Y-%m"]),
+        (["1991 Jul", "1991 Aug"], ["%Y %b"]),
+        (["Jan 1 2000", "Feb 1 2000"], ["%b %d %Y"]),
+        (["05-Jan-20", "31-Dec-19"], ["%d-%b-%y"]),
+        (["1/2/2020 3:04 PM", "1/22/2020 3:04 AM"], ["%m/%d/%Y %I:%M %p"]),
+        (["1/2/2020", "2020.2.1"], []),
+        (["13/13/2020"], []),
+        (["20"], []),
+    ],
+)
+def test_the_forms_that_read_every_time_are_found(cells, forms):
+    assert forms_of(pl.Series(cells), cells[0]) == forms
+
+
+def test_times_in_none_of_the_forms_get_the_general_advice(tmp_path):
+    with pytest.raises(DataError, match=r'for example time_format="%d/%m/%Y %H:%M"$'):
+        log(csv(tmp_path, "id,t,v\n1,2020 Q1,1\n"))
+
+
+def test_where_day_and_month_cannot_be_told_apart_both_forms_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'"%d/%m/%Y" reads them all, or time_format="%m/%d/%Y", which'):
+        log(csv(tmp_path, "id,t,v\n1,01/02/2024,1\n"))
+
+
+def test_a_form_that_does_not_read_all_times_leads_to_the_one_that_does(tmp_path):
+    with pytest.raises(
+        DataError, match=r"'2/13/2024' in row 2.*form '%d/%m/%Y'; time_format=.%m/%d/%Y. reads them all"
+    ):
+        log(csv(tmp_path, "id,t,v\n1,1/2/2024,1\n1,2/13/2024,1\n"), time_format="%d/%m/%Y")
 
 
 def test_words_that_differ_in_spaces_are_told_apart_and_reported(tmp_path):
