@@ -240,6 +240,8 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> No
     folder, checkpoints = unfinished.places(out, force)
     log = read()
     print(log.quality(), end="\n\n", flush=True)
+    if line := parts.left_out(task, log):
+        print(line)
     task.require_answers(log)
     unfinished.train(task, log, checkpoints, force)
     with parts.at_work("checking the gradients"):

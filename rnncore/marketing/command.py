@@ -111,9 +111,23 @@ def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, star
 
 def cut(log: EventLog, until: str) -> EventLog:
     """What a log holds until a day, and a line that says how much that is."""
+    if not log.dated:
+        raise ContractError("until", "no day for a table without times", until, "name the column time, or leave it out")
     early = log.until(to_day(until, "until"))
     print(f"{counted(len(early), 'event')} of {len(log):,} came until {until}: the others are left for later\n")
     return early
+
+
+def left_out(task: Task, log: EventLog) -> str:
+    """A line that names the columns of a log that a task does not read; empty where it reads them all."""
+    read = {"customer", "time", "order", *task.needs, *task.taught, *task.uses}
+    read |= {"price", "items"} if "price" in log.columns and "value" in read else set()
+    extras = [] if "extras" in read else log.reading.get("extras", [])
+    roles = [role for role in log.columns if role not in read and role not in log.reading.get("extras", [])]
+    if not log.dated or not (roles or extras):
+        return ""
+    names = ", ".join(repr(log.columns[name]) for name in [*roles, *extras])
+    return f"{task.name} does not read {names}\n"
 
 
 def check_gradients(task: Task) -> Any:

@@ -18,7 +18,17 @@ _ISO_OFFSET = r"(:\d{2}(?:\.\d+)?) ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"  # after a
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 EPOCH = {"%s": (1, "seconds"), "%s%3f": (10**3, "milliseconds"), "%s%6f": (10**6, "microseconds")}  # since 1970
 # forms that are looked through for the one that a column is written in
-_DATES = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y-%m-%d", "%Y.%m.%d", "%Y%m%d")
+_DATES: tuple[str, ...] = (
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m/%d/%Y",
+    "%m-%d-%Y",
+    "%Y/%m/%d",
+    "%Y-%m-%d",
+    "%Y.%m.%d",
+    "%Y%m%d",
+)
 _DATES += ("%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%m/%d/%y", "%m-%d-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y")
 _DATES += ("%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%Y %b", "%b-%y", "%Y-%b", "%Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p")
@@ -81,7 +91,7 @@ def forms_of(text: pl.Series, shown: str) -> list[str]:
     >>> forms_of(pl.Series(["7/4/2024 9:30", "7/16/2024 18:05"]), "7/4/2024 9:30")
     ['%m/%d/%Y %H:%M']
     """
-    found = []
+    found: list[str] = []
     for form in (date + clock for clock in _CLOCKS for date in _DATES):
         if len(found) < 2 and all(_read_by(cells, form) for cells in (pl.Series([shown]), text)):
             found.append(form)

@@ -2,12 +2,15 @@
 
 import io
 
+import polars as pl
 import pytest
 from cli_runs import run
 from made_up import MADE_UP, SMALL
 from rich.console import Console
 
+from rnncore.errors import ContractError
 from rnncore.marketing import EventLog, command
+from rnncore.marketing.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,25 @@ def test_credit_is_printed_by_fit_and_by_predict(tmp_path):
     line = next(line for line in fitted.stdout.splitlines() if line.startswith("gradient check"))
     assert "gradient check: pass; a trained network" in line and "worst error" in line
     assert "analytic" not in fitted.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        ("churn", {"value": "v", "items": "n", "order": "n"}, ""),
+        ("churn", {"channel": "way", "extras": ["n"]}, "churn does not read 'way', 'n'\n"),
+        ("next-purchase", {"item": "way", "value": "v"}, "next-purchase does not read 'v'\n"),
+        ("next-purchase", {"item": "way", "price": "v", "items": "n"}, "next-purchase does not read 'n', 'v'\n"),
+        ("demand", {"price": "v", "items": "n", "extras": ["way"]}, ""),
+        ("sentiment", {"text": "way", "outcome": "n"}, ""),
+    ],
+)
+def test_columns_that_a_task_does_not_read_are_named(name, words, line):
+    frame = pl.DataFrame({"id": ["a"], "t": ["2024-01-01"], "v": [1.5], "n": [2], "way": ["web"]})
+    assert command.left_out(TASKS[name](), EventLog(frame, customer="id", time="t", **words)) == line
+
+
+def test_a_table_without_times_is_not_cut():
+    table = EventLog(pl.DataFrame({"id": ["a", "b"], "age": [20, 30]}), customer="id")
+    with pytest.raises(ContractError, match="until: expected no day for a table without times, received 2024-01-01"):
+        command.cut(table, "2024-01-01")
