@@ -42,12 +42,15 @@ class Forecast(NamedTuple):
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """Which method, and why: the network only where its error is lower beyond doubt."""
+        """Which method, and why: the network only where its error is clearly lower."""
         best = next(name for name in self.errors if name != NETWORK)
         gap = self.errors[best] - self.errors[NETWORK]
         wide = 1.96 * gap.std(ddof=1) / np.sqrt(len(gap))
-        shown = f"error of {best} minus that of the {NETWORK} {gap.mean():+.2f}, 95 % interval within {wide:.2f} of it"
-        if gap.mean() > wide:
+        low, high = gap.mean() - wide, gap.mean() + wide
+        shown = (
+            f"error of {best} minus that of the {NETWORK} {gap.mean():+.2f}, 95 % interval {low:+.2f} to {high:+.2f}"
+        )
+        if low > 0:
             return NETWORK, f"The network was worth it: {shown}."
         said = "A line is enough" if best == LINE else "A simple method is enough"
         return best, f"{said}: {shown}."
@@ -124,7 +127,7 @@ def plot(found: Forecast, path: str | os.PathLike[str], force: bool = False) -> 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    require_free(Path(path), force, "plot")
+    require_free(Path(path), force, "path")
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -50,7 +50,7 @@ def test_the_command_prints_it_and_draws_it(found, tmp_path):
 
 def test_a_picture_that_is_there_is_kept_unless_told(found, tmp_path):
     (tmp_path / "f.png").write_text("mine")
-    with pytest.raises(ContractError, match="name another one"):
+    with pytest.raises(ContractError, match=r"^path: .*name another one, or say force=True"):
         example.plot(found, tmp_path / "f.png")
     assert (tmp_path / "f.png").read_text() == "mine"
 

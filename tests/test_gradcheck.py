@@ -149,6 +149,12 @@ def test_the_table_shows_both_values_of_the_worst_entry():
     assert len(report.table.splitlines()) == 1 + len(report.blocks)
 
 
+def test_the_report_names_the_dtype_that_was_checked():
+    layer = rc.RNN(2, 3, backend="numpy", dtype="float32")
+    report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32))
+    assert str(report).startswith("RNN(D=2, H=3, activation='tanh', backend='numpy', dtype='float64'): pass")
+
+
 def test_with_entries_no_more_than_that_many_are_looked_at():
     layer = rc.RNN(2, 3, backend="numpy")
     report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32), entries=4)

@@ -65,7 +65,7 @@ ARROWS = {
         set(),
     ),
     "gradcheck": (GROUND | OBJECTS | {"gradcheck", "training"}, {"torch", "matplotlib"}),
-    "diagnostics": (GROUND | OBJECTS | {"diagnostics", "layers", "training"}, {"matplotlib"}),
+    "diagnostics": (GROUND | OBJECTS | {"diagnostics", "gradcheck", "layers", "training"}, {"matplotlib"}),
     "onnx_words": (GROUND | {"layers"}, set()),
     "onnx_layers": (GROUND | {"contract", "onnx_words", "recurrent"}, set()),
     "interop": (GROUND | OBJECTS | {"interop", "layers"}, {"onnx", "torch", "keras"}),

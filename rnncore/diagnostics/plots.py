@@ -13,6 +13,7 @@ import numpy as np
 from rnncore.diagnostics.lags import GradientByLag, JacobianSpectrum
 from rnncore.diagnostics.truncation import OVERALL, TruncationError
 from rnncore.errors import ContractError
+from rnncore.gradcheck.plots import new_axes
 from rnncore.typing import Array
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def plot_gradient_by_lag(found: GradientByLag, axes: Axes | None = None) -> Axes
     >>> plot_gradient_by_lag(gradient_by_lag(layer, params, cache, y)).get_xlabel()
     'lag k'
     """
-    axes = _axes(axes)
+    axes = axes or new_axes()
     for name, norm in zip(found.states, found.norm, strict=True):
         low, middle, high = _quantiles(np.moveaxis(norm, 1, 0))
         (line,) = axes.plot(found.lags, middle, label=name)
@@ -53,7 +54,7 @@ def plot_jacobian_spectrum(found: JacobianSpectrum, axes: Axes | None = None) ->
     >>> plot_jacobian_spectrum(JacobianSpectrum(np.full((5, 2), 0.8), np.full((5, 2), 1.1))).get_xlabel()
     'step t'
     """
-    axes = _axes(axes)
+    axes = axes or new_axes()
     steps = np.arange(len(found.radius))
     for values, label in ((found.gain, "largest singular value"), (found.radius, "spectral radius")):
         low, middle, high = _quantiles(values)
@@ -81,7 +82,7 @@ def plot_truncation_error(
         raise ContractError("measure", ", ".join(MEASURES), repr(measure), "say measure='bias', for instance")
     if name not in found.names:
         raise ContractError("name", ", ".join(found.names), repr(name), "name a parameter, or 'overall'")
-    axes = _axes(axes)
+    axes = axes or new_axes()
     p = found.names.index(name)
     shades = np.linspace(0.15, 0.8, len(found.k1s))
     for k1, row, shade in zip(found.k1s, getattr(found, measure)[:, :, p], shades, strict=True):
@@ -100,16 +101,6 @@ def _quantiles(values: Array) -> Array:
         if counted.size:
             out[:, k] = np.quantile(counted, [0.1, 0.5, 0.9])
     return out
-
-
-def _axes(axes: Axes | None) -> Axes:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        advice = 'install the extra: pip install "rnncore[marketing]"'
-        raise ContractError("axes", "matplotlib, installed", "an installation without it", advice) from error
-    made: Axes = Figure(figsize=(7, 4.5), layout="constrained").subplots() if axes is None else axes
-    return made
 
 
 def _colour(shade: float) -> Any:

@@ -87,6 +87,7 @@ def check(
     params, x = {name: in_double(a) for name, a in params.items()}, in_double(x)
     state_0 = None if state_0 is None else tuple(in_double(s) for s in state_0)
     layer.forward(params, x, state_0, lengths)  # raises where the contract is broken
+    shown = repr(layer.using(dtype="float64"))  # what is computed here, whatever the dtype of the layer
     rows = checks.lengths(lengths, x)
     rng = np.random.default_rng([seed, 1])
     N = x.shape[1] if x.ndim > 1 else len(x)
@@ -94,7 +95,7 @@ def check(
     make: MakeOracles = lambda outputs, upstream: oracles(  # noqa: E731
         layer, methods, outputs, inputs, upstream, rows, dropout_seed
     )
-    report, upstream = measure(*as_pair(layer, rows, dropout_seed), inputs, make, seed, entries, repr(layer))
+    report, upstream = measure(*as_pair(layer, rows, dropout_seed), inputs, make, seed, entries, shown)
     called = {f"upstream[{k + 1}]": f"dstate_T[{k}]" for k in range(len(layer.state_sizes))} | {"upstream[0]": "dy"}
     report = report.having(changed=tuple(called.get(name, name) for name in report.changed))
     return report if report.verdict != "fail" else blame(layer, report, inputs, upstream, rows, dropout_seed)

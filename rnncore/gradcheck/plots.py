@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FLOOR = 1e-17  # an error of zero has no place on a logarithmic axis
+COLOURS = {
+    "central": "C0",
+    "complex-step": "C1",
+    "backward": "C2",
+    "forward-mode": "C4",
+    "richardson": "C5",
+    "torch": "C6",
+}
 
 
 def step_size_errors(layer: Layer, problem: Problem, steps: Array, entries: int = 8) -> dict[str, Array]:
@@ -106,12 +114,12 @@ def plot_step_sizes(steps: Array, errors: dict[str, Array], axes: Axes | None = 
     >>> plot_step_sizes(steps, {"central": np.array([1e-4, 1e-10])}).get_xlabel()
     'step size h'
     """
-    axes = _axes(axes)
+    axes = axes or new_axes()
     words = {"central": "central difference", "complex-step": "complex step", "backward": "backward pass"}
     for method, values in errors.items():
         line = "--" if method == "backward" else "-"
         shown = np.where(np.isfinite(values) & (values < 0.4), np.maximum(values, FLOOR), np.nan)
-        axes.loglog(steps, shown, line, label=words.get(method, method))
+        axes.loglog(steps, shown, line, color=COLOURS.get(method), label=words.get(method, method))
     axes.axhline(GATES["complex-step"], color="gray", linewidth=0.8, linestyle=":")
     axes.annotate(
         "gate of exact oracles",
@@ -133,31 +141,29 @@ def plot_time_steps(errors: dict[str, Array], axes: Axes | None = None) -> Axes:
     >>> plot_time_steps({"central": np.array([1e-10, 1e-11])}).get_xlabel()
     'time step t'
     """
-    axes = _axes(axes)
+    axes = axes or new_axes()
     for method, values in errors.items():
-        axes.semilogy(np.arange(len(values)), np.maximum(values, FLOOR), marker=".", label=f"against {method}")
+        words = {"marker": ".", "color": COLOURS.get(method), "label": f"against {method}"}
+        axes.semilogy(np.arange(len(values)), np.maximum(values, FLOOR), **words)
     axes.set(xlabel="time step t", ylabel="|dx - oracle| / max |dx|", title="Error of the backward pass by time step")
     axes.set_ylim(top=axes.get_ylim()[1] * 300)  # room for the legend
     axes.legend(loc="upper right", ncols=2)
     return axes
 
 
-def _axes(axes: Axes | None) -> Axes:
-    """Return the axes given, or new ones in a figure that no window shows."""
-    if axes is not None:
-        return axes
+def new_axes() -> Axes:
+    """Return the axes of a new figure that no window shows."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         missing, advice = "an installation without matplotlib", 'pip install "rnncore[marketing]"'
         raise ContractError("axes", "matplotlib, installed", missing, advice) from error
-    return Figure(figsize=(6, 4), layout="constrained").subplots()
+    return Figure(figsize=(7, 4.5), layout="constrained").subplots()
 
 
 def picture(layer: Layer, path: str, seed: int = 0, title: str = "") -> None:
     """Write both plots of a textbook layer on a random problem of 12 steps to a file; its suffix names the format."""
-    first = _axes(None)
-    figure = first.figure
+    figure = new_axes().figure
     suffixes = figure.canvas.get_supported_filetypes()
     if path.rpartition(".")[2].lower() not in suffixes:
         raise ContractError("path", f"a file that ends in one of {', '.join(suffixes)}", path, "name it picture.png")

@@ -14,19 +14,21 @@ from typing import BinaryIO
 from rnncore.errors import ContractError
 
 
-def require_free(path: Path, force: bool, option: str = "--out") -> None:
-    """ContractError unless a file `path` can be written without loss; with `force` an older one may be replaced."""
+def require_free(path: Path, force: bool, name: str) -> None:
+    """ContractError unless a file `path` can be written without loss; with `force` an older one may be replaced.
+
+    name: of the option ("--out") or argument ("path") that says which file.
+    """
     if path.is_dir():
-        raise ContractError(
-            option, "the name of a file", f"the folder {path}", f"name a file in it, or another {option}"
-        )
+        raise ContractError(name, "the name of a file", f"the folder {path}", f"name a file in it, or another {name}")
     if path.exists() and not force:
-        raise ContractError(option, "a file that does not exist", str(path), "name another one, or say --force")
+        advice = f"name another one, or say {'--force' if name.startswith('-') else 'force=True'}"
+        raise ContractError(name, "a file that does not exist", str(path), advice)
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise ContractError(option, "a name in a folder that exists", str(path), f"make the folder {folder} first")
+        raise ContractError(name, "a name in a folder that exists", str(path), f"make the folder {folder} first")
     if not os.access(folder, os.W_OK):
-        raise ContractError(option, "a name in a folder of yours", str(path), f"{folder} is write-protected")
+        raise ContractError(name, "a name in a folder of yours", str(path), f"{folder} is write-protected")
 
 
 @contextmanager
