@@ -108,7 +108,7 @@ rnncore fit subscriptions telco.csv --customer customerID --time date --event ev
   --item Contract --channel PaymentMethod --static telco-static.csv --category SeniorCitizen \
   --horizon 90 --set silent=60
 rnncore fit contract-churn telco.csv --customer customerID --time date --event event --value MonthlyCharges \
-  --static telco-static.csv --category SeniorCitizen --horizon 90
+  --item Contract --channel PaymentMethod --static telco-static.csv --category SeniorCitizen --horizon 90
 
 rnncore leaks online_shoppers_intention.csv --outcome Revenue
 ```
