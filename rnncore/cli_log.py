@@ -13,7 +13,7 @@ Rows = Literal["error", "drop", "keep"]
 
 # the words of EventLog: type and help
 LOG: dict[str, tuple[Any, str]] = {
-    "customer": (str, "The column that says who."),
+    "customer": (str, "The column that says who; none of one series (demand)."),
     "time": (str, "The column that says when; none in a table with a row per customer."),
     "value": (str, "The column with the amount, if there is one."),
     "items": (str, "The column with the number of things, if there is one."),
@@ -41,27 +41,18 @@ LOG: dict[str, tuple[Any, str]] = {
 LISTS = {"extra": "extras", "category": "categories"}
 
 
-def with_log(fresh: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command, which takes them as `**log`, the options of LOG; fresh: the customer must be given."""
-
-    def change(function: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
-        words = []
-        for word, (kind, about) in LOG.items():
-            must = fresh and word == "customer"
-            kinds: Any = kind if must else kind | None
-            annotation: Any = Annotated[kinds, typer.Option(help=about)]
-            default = inspect.Parameter.empty if must else None
-            words.append(
-                inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            )
-        arguments, options = own[:2], [p.replace(kind=p.KEYWORD_ONLY) for p in own[2:]]
-        parameters = [*arguments, *words, *options]
-        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        function.__annotations__ = {p.name: p.annotation for p in parameters}
-        return function
-
-    return change
+def with_log(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, which takes them as `**log`, the options of LOG."""
+    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
+    words = []
+    for word, (kind, about) in LOG.items():
+        annotation: Any = Annotated[kind | None, typer.Option(help=about)]
+        words.append(inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    arguments, options = own[:2], [p.replace(kind=p.KEYWORD_ONLY) for p in own[2:]]
+    parameters = [*arguments, *words, *options]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    return function
 
 
 def words_of(log: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def tasks(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-@with_log(fresh=True)
+@with_log
 def fit(
     task: Annotated[str, typer.Argument(help="What to learn: a word that `rnncore tasks` lists.")],
     file: Log,
@@ -83,6 +83,7 @@ def fit(
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
     made = parts.asked_for(task, {**asked, **parts.settings(set or [])})
+    parts.require_customer(made, log["customer"])
 
     def read() -> EventLog:
         with parts.at_work("reading the log"):
@@ -92,7 +93,7 @@ def fit(
     _fit(made, read, out or Path(f"rnncore-{task}"), force)
 
 
-@with_log(fresh=False)
+@with_log
 def predict(
     model: Model,
     file: Log,
@@ -126,7 +127,7 @@ def predict(
     parts.print_further(task, events if at is None else events.until(at))
 
 
-@with_log(fresh=False)
+@with_log
 def evaluate(model: Model, file: Log, **log: Any) -> None:
     """Judge a saved model on the last horizon of a later log, against simple methods that learn now."""
     from rnncore.marketing import command as parts
@@ -138,7 +139,7 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     parts.print_rivals(task, judged, events.last_day - span(task.horizon * task.judged_over))
 
 
-@with_log(fresh=False)
+@with_log
 def explain(
     model: Model,
     file: Log,
@@ -163,7 +164,7 @@ def explain(
         print(f"\nthe picture is in {plot}")
 
 
-@with_log(fresh=False)
+@with_log
 def report(
     model: Model,
     file: Log,
@@ -184,7 +185,7 @@ def report(
     print(f"the report is in {out}")
 
 
-@with_log(fresh=False)
+@with_log
 def shift(
     model: Model,
     file: Log,

@@ -56,6 +56,13 @@ def test_a_date_in_another_form_leads_to_time_format(fit):
     assert message.endswith('; --time-format "%Y.%m.%d" reads them all')
 
 
+def test_only_a_forecast_of_one_series_needs_no_customer(fit):
+    message = last(fit(names=["--time", "when"]))
+    assert message.startswith(
+        "rnncore: --customer: expected the column that says who, received none; name it: --customer"
+    )
+
+
 def test_another_separator_leads_to_separator(fit, tmp_path):
     (tmp_path / "log.csv").write_text("who;when;paid\na;2024-01-01;1\n")
     result = run("fit", "churn", tmp_path / "log.csv", *NAMES, "--out", tmp_path / "out")

@@ -109,6 +109,13 @@ def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, star
     raise ContractError(said, known, str(came), f"fit {task.name} again, or churn-hazard, which answers for any time")
 
 
+def require_customer(task: Task, customer: str | None) -> None:
+    """ContractError where a task compares customers, and no column says who they are."""
+    if customer is None and task.fewest > 1:
+        advice = "name it: --customer COLUMN (a forecast of one series needs none)"
+        raise ContractError("customer", "the column that says who", "none", advice)
+
+
 def cut(log: EventLog, until: str) -> EventLog:
     """What a log holds until a day, and a line that says how much that is."""
     if not log.dated:

@@ -21,6 +21,7 @@ from rnncore.marketing.tables import Calendar, read_calendar, read_static
 Array = npt.NDArray[Any]
 CHOICES = ("error", "drop", "keep")
 DAY = datetime.datetime(2000, 1, 1)  # of all rows of a table without times
+SERIES, ALL = "series", "all"  # column and id of the one customer of a log that names none
 
 
 class Words(NamedTuple):
@@ -71,6 +72,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
     raw = read(source, list(names.values()), how["separator"])
     frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
+    if "customer" not in names:
+        frame = frame.with_columns(pl.lit(ALL).cast(pl.Enum([ALL])).alias("customer"))
     if "time" not in names:
         frame = _undated(frame, raw.label, static)
     frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
@@ -83,18 +86,17 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
     raw = raw._replace(columns={}, text=None)  # a log that is pickled, or kept, does not keep its source
     arrays = _arrays(frame)
-    customers, tables = arrays["customers"], Columns()
+    customers, tables, who = arrays["customers"], Columns(), names.get("customer", SERIES)
     checks.append(Check("customers", len(customers), ""))
     if static is not None or "time" not in names:
         table, beside = (source, _beside(words)) if static is None else (static, None)
-        tables, more = read_static(table, names["customer"], customers, words.categories, how["separator"], beside)
+        tables, more = read_static(table, who, customers, words.categories, how["separator"], beside)
         checks += more
     dates = None
     if calendar is not None:
         if "time" not in names:
             raise ContractError("calendar", "no calendar beside a table without times", "one", "name the column time")
-        keys = (names["time"], names["customer"])
-        dates, more = read_calendar(calendar, *keys, customers, words.categories, how)
+        dates, more = read_calendar(calendar, names["time"], who, customers, words.categories, how)
         checks += more
     return Made({**arrays, "static": tables}, dates, Quality(raw.label, tuple(checks)), raw)
 
@@ -176,8 +178,8 @@ def _names(argument: str, given: object) -> list[str]:
 
 
 def _require_names(columns: Mapping[str, Any]) -> None:
-    """ContractError unless a customer is named, and every name is text."""
-    for role in ("customer", *columns):
+    """ContractError unless a customer or a time is named, and every name is text."""
+    for role in (*(() if "time" in columns else ("customer",)), *columns):
         if not isinstance(columns.get(role), str):
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
     for role in ("customer", "time"):

@@ -18,10 +18,10 @@ def counted(number: int, thing: str) -> str:
 
 
 def in_columns(frame: pl.DataFrame) -> dict[str, list[str]]:
-    """The cells of a dataframe as text, a list per column; numbers with four digits.
+    """The cells of a dataframe as text, a list per column; numbers with four digits, large ones whole.
 
-    >>> in_columns(pl.DataFrame({"who": ["a", "b"], "spend": [12.3456, None]}))
-    {'who': ['a', 'b'], 'spend': ['12.35', '']}
+    >>> in_columns(pl.DataFrame({"who": ["a", "b", "c"], "spend": [12.3456, None, 11930.9]}))
+    {'who': ['a', 'b', 'c'], 'spend': ['12.35', '', '11,931']}
     """
     return {column.name: [_cell(cell) for cell in column.to_list()] for column in frame}
 
@@ -40,4 +40,6 @@ def in_lines(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _cell(cell: object) -> str:
-    return "" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if 9999.5 <= abs(cell) < 1e12 else f"{cell:.4g}"
+    return "" if cell is None else str(cell)

@@ -192,6 +192,17 @@ def test_a_series_that_has_been_silent_for_a_whole_window_is_forecast_at_its_own
         assert ((own["median"] - of).abs() < 0.5 * of).all()
 
 
+def test_a_file_of_one_series_needs_no_column_that_says_so(tmp_path):
+    days = np.datetime64("2024-01-01") + np.arange(90)
+    sold = pl.DataFrame({"day": days, "sold": 50.0 + 20 * (np.arange(90) % 7 == 5)})
+    task = Demand(horizon=14, ahead=7, units=4, epochs=1, backend="numpy", seeds=1)
+    task.fit(EventLog(sold, time="day", value="sold")).save(tmp_path / "demand.safetensors")
+    again = Demand.load(tmp_path / "demand.safetensors")
+    said = again.predict(EventLog(sold, **again.reading_))
+    assert said["series"].to_list() == ["all"] * 7
+    assert "all" in str(again.explain(EventLog(sold, **again.reading_), "all"))
+
+
 def test_the_report_has_the_effects_of_the_calendar(case):
     task, frame, words = case
     found = task.further(EventLog(frame, **words))

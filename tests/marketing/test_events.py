@@ -101,6 +101,20 @@ def test_stated_format_reads_other_times(t, time_format):
     ]
 
 
+def test_without_a_customer_all_rows_are_of_one_series():
+    rows = pl.DataFrame({"t": ["2024-01-02", "2024-01-01"], "v": [2.0, 1.0]})
+    days = pl.DataFrame({"t": ["2024-01-01", "2024-01-02", "2024-01-03"], "holiday": [1, 0, 1]})
+    made = EventLog(rows, time="t", value="v", calendar=days)
+    assert (made.customers.tolist(), made.value.tolist()) == (["all"], [1.0, 2.0])
+    assert made.frame({"n": np.array([2])}).to_dict(as_series=False) == {"series": ["all"], "n": [2]}
+    assert made.calendar.at(np.array(["2024-01-03"], "datetime64[D]")).numbers["holiday"].tolist() == [1.0]
+
+
+def test_without_a_time_a_customer_must_be_named():
+    with pytest.raises(ContractError, match="customer: expected the name of a column"):
+        EventLog(frame(), value="v")
+
+
 def test_whole_numbers_are_no_dates_unless_stated():
     with pytest.raises(DataError, match=r"whole numbers \(the first is 20240103\).*time_format="):
         log(frame(t=[20240103, 20240102, 20240101]))
