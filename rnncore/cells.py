@@ -94,18 +94,27 @@ class Cell:
 
     def twin(self, backend: str) -> ModuleType:
         """Return the module that holds `forward` and `backward`: the textbook ("numpy") or the fast twin ("numba")."""
-        name = f"{self.package}.{_ROOMS[backend]}.{self.name}"
-        module = _imported.get(name)
-        if module is not None and sys.modules.get(name) is module:  # import_module takes 1 us
-            return module
-        try:
-            _imported[name] = importlib.import_module(name)
-            return _imported[name]
-        except ImportError as error:
-            if error.name and error.name.split(".")[0] in ("numba", "llvmlite", "scipy"):
-                missing = f"an installation without {error.name}"
-                raise ContractError("backend", "numba, installed", missing, 'say backend="numpy"') from error
-            raise
+        return twin(self.name, backend, self.package)
+
+
+def twin(name: str, backend: str, package: str = "rnncore") -> ModuleType:
+    """Return the module `<package>.layers.<name>`, or `<package>.kernels.<name>` for "numba"; imported when asked for.
+
+    >>> twin("dense", "numpy").__name__
+    'rnncore.layers.dense'
+    """
+    name = f"{package}.{_ROOMS[backend]}.{name}"
+    module = _imported.get(name)
+    if module is not None and sys.modules.get(name) is module:  # import_module takes 1 us
+        return module
+    try:
+        _imported[name] = importlib.import_module(name)
+        return _imported[name]
+    except ImportError as error:
+        if error.name and error.name.split(".")[0] in ("numba", "llvmlite", "scipy"):
+            missing = f"an installation without {error.name}"
+            raise ContractError("backend", "numba, installed", missing, 'say backend="numpy"') from error
+        raise
 
 
 def in_numbers(width: str, sizes: Mapping[str, int]) -> int:

@@ -72,7 +72,10 @@ class Stack(Composition):
             raise ContractError(
                 "parts", "one or more layers", came, "for instance Stack(GRU(3, 4), Last(), Dense(4, 1))"
             )
-        self.parts = {str(k): part for k, part in enumerate(parts)}
+        fast = any("numba" in part.backends for part in parts)  # then what stands beside the cells is
+        self.parts = {
+            str(k): part.using(backend="numba") if fast and not part.backends else part for k, part in enumerate(parts)
+        }
         first, out, has_time = None, None, True
         for k, part in enumerate(parts):
             wanted, gives = part.sizes

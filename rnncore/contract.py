@@ -19,11 +19,11 @@ Truncated backpropagation through time is passing zeros (or None) as dstate_T. A
 float32 or float64 in both twins, complex128 in the textbook. Whatever breaks the contract raises `ContractError` before
 anything is computed; NaN among the numbers is no such breach: it comes out as NaN.
 
-Starting weights and the fast twins of the cells are the same bits on any number of threads, and so is all of
-`rnncore.marketing`, which lets the libraries use one. The textbooks, Dense, Tied, Attention and imported ONNX graphs
-multiply by NumPy's BLAS, which rounds large products otherwise where its threads share them. To have the same bits
-there too, set the number before Python starts: OPENBLAS_NUM_THREADS=1 (for other BLAS libraries MKL_NUM_THREADS,
-VECLIB_MAXIMUM_THREADS).
+Starting weights and fast twins are the same bits on any number of threads, and so is all of `rnncore.marketing`, which
+lets the libraries use one. Fast are cells with backend="numba" and, in a `Stack` or `Tied` with such a cell, Dense. The
+textbooks, Attention and imported ONNX graphs multiply by NumPy's BLAS, which rounds large products otherwise where its
+threads share them. To have the same bits there too, set the number before Python starts: OPENBLAS_NUM_THREADS=1 (for
+other BLAS libraries MKL_NUM_THREADS, VECLIB_MAXIMUM_THREADS).
 
 To add a cell: write `layers/<cell>.py` and `kernels/<cell>.py`, and add one row to `CELLS` (`rnncore/cells.py`); the
 tests then run on it. CONTRIBUTING.md has the steps.
@@ -124,7 +124,8 @@ class Layer(ABC):
         """
         own = self.describe()
         del own["layer"]
-        return type(self)(**{**own, **{name: value for name, value in words.items() if name in own}})
+        said = {name: value for name, value in words.items() if name in own}
+        return type(self)(**{**own, **said}) if said else self
 
     def init(self, seed: int | np.random.Generator) -> Grads:
         """Return fresh parameters in the layer's dtype; every array comes from the one seed.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from rnncore import checks
+from rnncore.cells import twin
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.layers import dense, embedding, layer_norm, prototypes
 from rnncore.layers.elementary import valid_steps
-from rnncore.recurrent_layer import glorot
+from rnncore.recurrent_layer import BACKENDS, check_precision, glorot
 from rnncore.typing import Array, Grads, Lengths, Params, State
 
 
@@ -37,15 +39,45 @@ class _EveryStep(Layer):
         return dparams, dx, ()
 
 
-class Dense(_EveryStep):
+class Beside(Layer):
+    """A layer with two twins that takes that of the cells beside it: the fast one in a `Stack` with a fast cell.
+
+    Alone it is the textbook, unless `using` says otherwise.
+    """
+
+    backend = "numpy"
+
+    def using(self, **words: str) -> Layer:
+        """Return the same layer with another `backend` or `dtype`."""
+        layer = copy.copy(super().using(**words))
+        assert isinstance(layer, Beside)
+        layer.backend = words.get("backend", self.backend)
+        checks.one_of("backend", layer.backend, BACKENDS)
+        return layer
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """The fast twin, or none: the textbook has no loop over time."""
+        return frozenset([self.backend]) - {"numpy"}
+
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        check_precision(self.backend, dtype)
+
+
+class Dense(Beside, _EveryStep):
     """Affine map y = x W + b of every step, or of a matrix (N, D); parameters W (D, H), b (H,).
+
+    In a `Stack` with a fast cell it computes by the fast twin, alone by the textbook.
 
     >>> layer = Dense(3, 2)
     >>> layer.forward(layer.init(seed=0), np.ones((5, 4, 3), np.float32))[0].shape
     (5, 4, 2)
     """
 
-    module = dense
+    @property
+    def module(self) -> Any:
+        """The twin that computes."""
+        return twin("dense", self.backend)
 
     def __init__(self, D: int, H: int, *, dtype: str = "float32") -> None:
         self.D, self.H = checks.size("D", D), checks.size("H", H)

@@ -45,6 +45,13 @@ STARTS: dict[str, Callable[..., Array]] = {
 }
 
 
+def check_precision(backend: str, dtype: np.dtype[Any]) -> None:
+    """Raise where a twin does not compute in this dtype."""
+    if backend == "numba" and dtype.char not in "fd":  # float32, float64; `dtype.name` takes 2 us
+        advice = 'only the textbook computes in other precisions; say backend="numpy"'
+        raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
+
+
 class Recurrent(Layer):
     """A cell of the table over T steps; use `RNN`, `LSTM` or `GRU`, or give the row of a cell of your own.
 
@@ -139,9 +146,7 @@ class Recurrent(Layer):
         return self.cell.cache
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
-        if self.backend == "numba" and dtype.char not in "fd":  # float32, float64; `dtype.name` takes 2 us
-            advice = 'only the textbook computes in other precisions; say backend="numpy"'
-            raise ContractError("dtype", "float32 or float64 for the fast twin", str(dtype), advice)
+        check_precision(self.backend, dtype)
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, self._kept)

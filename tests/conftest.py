@@ -95,7 +95,11 @@ def compile_all(dtype):
     workers that come to kernels of one type both compile the parts which these share, and often the kernel itself.
     """
     layers = [make(name, 2, 2, dtype, **options) for name, options in {name: (name, o) for name, o in CASES}.values()]
-    layers += [OnnxLSTM(2, 2, dtype=dtype), RecurrentDropout(make("rnn", 2, 2, dtype)), Dense(2, 2, dtype=dtype)]
+    layers += [
+        OnnxLSTM(2, 2, dtype=dtype),
+        RecurrentDropout(make("rnn", 2, 2, dtype)),
+        Dense(2, 2, dtype=dtype).using(backend="numba"),
+    ]
     with (
         contextlib.redirect_stderr(io.StringIO()),
         contextlib.suppress(Exception),

@@ -53,9 +53,9 @@ ARROWS = {
     "recurrent_layer": (GROUND | {"cells", "contract"}, set()),
     "recurrent": ({"cells", "recurrent_layer"}, set()),
     "recurrent_dropout": (GROUND | {"layers", "contract", "recurrent"}, set()),
-    "feedforward": (GROUND | {"layers", "contract", "recurrent_layer"}, set()),
+    "feedforward": (GROUND | {"layers", "cells", "contract", "recurrent_layer"}, set()),
     "shaping": (GROUND | {"layers", "contract"}, set()),
-    "pooling": (GROUND | {"layers", "recurrent_layer", "shaping"}, set()),
+    "pooling": (GROUND | {"layers", "cells", "feedforward", "recurrent_layer", "shaping"}, set()),
     "wrappers": (GROUND | {"wrappers", "layers", "contract", "feedforward"}, set()),
     "initialisation": (GROUND | {"contract", "recurrent_layer", "recurrent_dropout"}, set()),
     "compose": (

@@ -72,9 +72,10 @@ def test_a_composition_gives_what_it_gives_for_all_events_so_far(name, backend):
     so_far = [model.forward(params, x[: t + 1])[0] for t in range(len(x))]
     whole = np.array([y[-1] if model.keeps_time else y for y in so_far])
     single, batches = rc.Stream(model, params), rc.Stream(model, params)
-    assert scaled_error(one_by_one(single, x), whole) <= TOLERANCE["equal in float64"]
+    gate = 0 if "numba" in model.backends else TOLERANCE["equal in float64"]  # fast twins: the same bits
+    assert scaled_error(one_by_one(single, x), whole) <= gate
     together = np.array([batches.step_batch("abcd", step) for step in x])
-    assert scaled_error(together, whole) <= TOLERANCE["equal in float64"]
+    assert scaled_error(together, whole) <= gate
 
 
 WHOLE = {

@@ -49,7 +49,6 @@ def parts(model: Layer, params: Params) -> list[tuple[Layer, Grads]]:
 def steps(model: Layer, params: Params) -> list[Step]:
     """One function for each layer that does something, in order."""
     each = parts(model, params)
-    fast = any(isinstance(part, Recurrent) and part.backend == "numba" for part, _ in each)
     found: list[Step] = []
     column, has_time = 0, True
     for part, own in each:
@@ -59,12 +58,12 @@ def steps(model: Layer, params: Params) -> list[Step]:
             advice = "its outputs need the whole sequence; use model.forward"
             raise ContractError("model", "a model whose outputs need the past only", repr(part), advice)
         elif not isinstance(part, Dropout):
-            found.append(_step(part, own, column, has_time, fast))
+            found.append(_step(part, own, column, has_time))
         column += sum(part.state_sizes)
     return found or [Step(lambda x, row, table: x.copy(), lambda x, rows, table: x.copy())]
 
 
-def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -> Step:
+def _step(part: Layer, params: Grads, column: int, has_time: bool) -> Step:
     """One step of one layer: by a kernel where there is one, else by the layer's own forward."""
     if isinstance(part, Embedding):
         W = params["W"]
@@ -76,7 +75,7 @@ def _step(part: Layer, params: Grads, column: int, has_time: bool, fast: bool) -
         if part.cell.name in kernels.CELLS:
             (option,) = part.options.values()
             return Step(*kernels.cell_step(part.cell.name, params, column, option), quick=True)
-    if isinstance(part, Dense) and fast:
+    if isinstance(part, Dense) and part.backend == "numba":
         from rnncore.kernels import streaming as kernels
 
         return Step(*kernels.affine_step(params), quick=True)

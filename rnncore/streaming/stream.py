@@ -21,10 +21,9 @@ class Stream:
     """The states of many customers, moved on event by event.
 
     model: any layer or stack whose outputs need the past only. params: as for `model.forward`; they are copied, and
-    their dtype is that of x and y. A customer who has not been seen starts from zeros. The fast twin gives the bits of
-    one run over the whole history (a Dense behind it those of its own sum, equal to rounding). NaN in x makes this
-    customer's outputs NaN until `forget`. Threads may share a stream. Raises `ContractError` for a model that cannot be
-    streamed and for x that does not fit.
+    their dtype is that of x and y. A customer who has not been seen starts from zeros. Fast twins give the bits of one
+    run over the whole history. NaN in x makes this customer's outputs NaN until `forget`. Threads may share a stream.
+    Raises `ContractError` for a model that cannot be streamed and for x that does not fit.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4, backend="numpy"), rc.Last(), rc.Dense(4, 1))

@@ -45,7 +45,8 @@ class Tied(Wrapper):
         D, H = layer.sizes if isinstance(layer, Layer) else (None, None)
         super().__init__(layer, needs="a layer with as many features out as in", fits=bool(D) and D == H)
         self.V = checks.size("V", V)
-        self._embedding, self._output = Embedding(self.V, D or 1), Dense(D or 1, self.V)
+        self._embedding = Embedding(self.V, D or 1)
+        self._output = Dense(D or 1, self.V).using(backend="numba" if "numba" in layer.backends else "numpy")
 
     def words(self) -> dict[str, Any]:
         """Return the options of the wrapper itself."""

@@ -56,8 +56,8 @@ def test_the_other_direction_is_the_layer_on_rows_turned_round(layer, problem, r
 @settings(max_examples=5)
 @given(problem=problems)
 def test_a_stack_is_its_parts_one_after_another(layer, problem):
-    dense = rc.Dense(layer.sizes[1], 2, dtype=layer.dtype)
-    p = drawn(rc.Stack(layer, dense), problem)
+    stack = rc.Stack(layer, rc.Dense(layer.sizes[1], 2, dtype=layer.dtype))
+    p, dense = drawn(stack, problem), stack.parts["1"]  # as it computes beside this layer
     lower, upper = ({n[2:]: a for n, a in p.params.items() if n.startswith(k)} for k in ("0.", "1."))
     h, state_T, cache = layer.forward(lower, p.x, p.state_0, p.lengths)
     y, _, cache_2 = dense.forward(upper, h, lengths=p.lengths)
@@ -66,7 +66,7 @@ def test_a_stack_is_its_parts_one_after_another(layer, problem):
     apart = {"y": y, "dx": dx, **{f"d0.{n}": g for n, g in grads.items()}, **{f"d1.{n}": g for n, g in grads_2.items()}}
     apart |= {f"state_T[{k}]": s for k, s in enumerate(state_T)}
     apart |= {f"dstate_0[{k}]": s for k, s in enumerate(dstate_0)}
-    assert_same_bits(all_results(rc.Stack(layer, dense), p), apart)
+    assert_same_bits(all_results(stack, p), apart)
 
 
 @pytest.mark.parametrize("layer", SUBJECTS)
