@@ -32,6 +32,7 @@ from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.wording import counted, in_columns
+from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 COLUMNS = ("purchases", "spend", "value", "low", "high")
@@ -46,6 +47,8 @@ class Facts(NamedTuple):
     code: Code
     money: bool
     """Whether the log has amounts."""
+    like: Histories | None = None
+    """Whose futures are drawn, where it is not their own: of the same customers with other events."""
 
 
 class CLV(Task):
@@ -163,6 +166,15 @@ class CLV(Task):
         law = weeks.law(said, asked.facts.code, weeks.prior(asked.facts.standing, asked.facts.code))
         return law.purchases * law.amount if self._money else law.purchases
 
+    def named(self, asked: Examples, code: Code) -> str:
+        """What that is."""
+        return f"expected {self.of} of the next week"
+
+    @property
+    def whole(self) -> tuple[str, str]:
+        """What is expected of all weeks ahead, of which the network says the next."""
+        return self.of, f"expected {self.of} of the next {counted(self.horizon, 'day')}"
+
     def inputs(self, code: Code) -> list[str]:
         """The columns of `weeks`."""
         return features.names(code)
@@ -172,11 +184,13 @@ class CLV(Task):
         return [(f"{counted(number - 1 - k, 'week')} before the latest", None) for k in range(number)]
 
     def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
-        """Each week with purchases, and the question without these."""
+        """Each week with purchases, and the question without these, answered by the draws of the question with them."""
         back, number = weeks.back(own, at), len(asked.histories.values)
         for week in np.unique(back[back < number])[::-1]:
             if len(rest := own.where(back != week)):
-                yield number - 1 - int(week), self.asked(rest, at, code)
+                without = self.asked(rest, at, code)
+                facts = without.facts._replace(like=asked.histories)
+                yield number - 1 - int(week), without._replace(facts=facts)
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """What each tenth of the customers is expected to bring, and its share of all."""
@@ -205,7 +219,7 @@ class CLV(Task):
         """What is judged, and COLUMNS, (N, 6)."""
         plan = futures.Plan(self.horizon, self.futures, self.discount, self.seed)
         model, facts = self.network(learned.code), asked.facts
-        found = futures.sample(model, learned, asked.histories, facts.standing, plan)
+        found = futures.sample(model, learned, asked.histories, facts.standing, plan, facts.like)
         low, high = futures.interval(found.drawn[:, :, int(self._money)], self.interval)
         judged = found.spend if self._money else found.purchases
         return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])

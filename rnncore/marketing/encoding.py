@@ -120,6 +120,12 @@ def names(masks: bool, code: Code) -> list[str]:
     return [*COLUMNS, *(EMPTY if masks else ()), *beside.names(code)]
 
 
+def called(names: list[str], log: EventLog) -> list[str]:
+    """Names of columns for a person: where the log has no items, their column counts the events of a day."""
+    counts = log.items is None and tuple(names[: len(COLUMNS)]) == COLUMNS
+    return ["events of the day" if counts and name == "items" else name for name in names]
+
+
 class Encoded(NamedTuple):
     """N histories, unscaled; a column of their steps is computed when it is asked for, and none stays in float64."""
 

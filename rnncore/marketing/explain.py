@@ -4,7 +4,8 @@
                 the real one, each number's change times the slope of the answer, added up. The sum over all numbers is
                 the answer minus that of the blank history; the rest of it is the completeness gap, and is reported
     removal     the answer minus that of the same customer without the event: encoded anew, with the gaps and counts
-                that the customer would then have
+                that the customer would then have. Where the network speaks of the next step and the answer is made of
+                many (`Task.whole`), gradients are of that step and removals of the answer, all by the same draws
     attention   the weight that the network itself gives to the step, where it has attention; a share, no effect
 
 What is blank the task says (`Task.blank`); steps past the end of a history do not exist, so no credit can land on them.
@@ -14,9 +15,7 @@ numbers, is a difference.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,103 +25,21 @@ from rnncore.compose import Stack
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.feedforward import Dense, Embedding
-from rnncore.interop.atomic import replacing
+from rnncore.marketing import encoding
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.explanation import Explanation
 from rnncore.marketing.learning import Examples, Learned
-from rnncore.marketing.report import as_png
-from rnncore.marketing.wording import in_lines
 from rnncore.typing import Params
 from rnncore.wrappers import Tied
 
 if TYPE_CHECKING:
     from rnncore.marketing.task import Task
 
+__all__ = ["Explanation", "explain"]
+
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 NODES = 64  # of the Gauss-Legendre rule along the way
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One answer taken apart; prints as a table.
-
-    answer, blank: of the history and of the blank one. steps: what each is called, (L,). inputs: what each number of a
-    step is called, (D,), or empty where they are those of an embedding, which each network has of its own: the parts of
-    the k-th numbers are added up. gradient: (L, D). removal: (L,), NaN for a step
-    that cannot be taken away. attention: (L,) or None.
-    """
-
-    customer: Any
-    unit: str
-    answer: float
-    blank: float
-    steps: list[str]
-    inputs: list[str]
-    gradient: Floats
-    removal: Floats
-    attention: Floats | None
-
-    @property
-    def gap(self) -> float:
-        """The completeness gap: the change of the answer that the gradients do not account for."""
-        return self.answer - self.blank - float(self.gradient.sum())
-
-    @property
-    def summary(self) -> list[str]:
-        """The answer and the completeness gap, in words."""
-        return [
-            f"{self.customer}: {self.unit} {self.answer:.4f}, of a blank history {self.blank:.4f}",
-            f"completeness gap {self.gap:+.1e}",
-        ]
-
-    @property
-    def terms(self) -> list[str]:
-        """What each column of the table means, and the completeness gap, a line each."""
-        found = [
-            f"gradient: integrated gradients, the step's part in the change of the {self.unit} from a blank history to "
-            "this one",
-            "completeness gap: what of that change the gradients leave out; next to nothing where they are right",
-            f"removal: by how much the {self.unit} would be lower without this event",
-        ]
-        found += [] if self.attention is None else ["attention: the share of the network's attention; no effect"]
-        return found + (["most by: the number of the step with the largest gradient"] if self.inputs else [])
-
-    def columns(self) -> dict[str, list[str]]:
-        """The table as text, a list per column."""
-        columns = {"step": self.steps, "gradient": [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
-        columns["removal"] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
-        if self.attention is not None:
-            columns["attention"] = [f"{w:.3f}" for w in self.attention]
-        if self.inputs:
-            strongest = np.abs(self.gradient).argmax(axis=1)
-            columns["most by"] = [self.inputs[k] for k in strongest]
-        return columns
-
-    def __str__(self) -> str:
-        return "\n".join([*self.summary, *in_lines(self.columns()), "", *self.terms])
-
-    def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw the effects of the steps into a PNG, in one step."""
-        with replacing(os.fspath(path)) as file:
-            file.write(self.drawn())
-
-    def drawn(self) -> bytes:
-        """The effects of the steps as a PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(9, 1.6 + 0.28 * len(self.steps)), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        places = np.arange(len(self.steps))
-        axes.barh(places + 0.2, self.gradient.sum(axis=1), 0.38, color="#c2410c", label="integrated gradients")
-        axes.barh(places - 0.2, np.nan_to_num(self.removal), 0.38, color="#1d4ed8", hatch="//", label="removal")
-        axes.set_yticks(places, self.steps, fontsize="small")
-        axes.invert_yaxis()
-        axes.axvline(0, color="0.5", lw=1)
-        axes.set(xlabel=f"effect on the {self.unit}", title=f"{self.customer}: {self.unit} {self.answer:.4f}")
-        axes.legend(frameon=False, fontsize="small")
-        return as_png(figure)
 
 
 def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.datetime64) -> Explanation:
@@ -133,19 +50,26 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     asked = task.asked(own, at, learned.code)
     if len(asked.histories) == 0:
         raise DataError(f"on {at} customer {customer!r} is asked about no more, as where a contract has ended")
+    column, whole = task.whole
+    said = _whole(task, learned, asked) if column else 0.0
     asked = _last(asked)
     read = _read(task, learned, asked.histories.values)
-    said = task.calibration.apply(_said(read, [x[:, None] for x in read.steps])[0], learned.calibration)
-    asked = task.about(said, asked)
+    outputs = task.calibration.apply(_said(read, [x[:, None] for x in read.steps])[0], learned.calibration)
+    asked = task.about(outputs, asked)
     answer, start, gradient, attention = _integrate(task, learned, read, asked)
-    steps = task.steps(own, len(gradient))
     removal = np.full(len(gradient), np.nan)
     for place, rest in task.removals(own, at, learned.code, asked):
-        removal[place] = answer - _answer(task, learned, rest, asked.target)
-    inputs = task.inputs(learned.code)
-    return Explanation(
-        customer, task.unit, answer, start, [name for name, _ in steps], inputs, gradient, removal, attention
-    )
+        if len(rest.histories):  # else nobody is asked about without the event
+            without = _whole(task, learned, rest) if column else _answer(task, learned, rest, asked.target)
+            removal[place] = (said if column else answer) - without
+    unit, steps = task.named(asked, learned.code), [name for name, _ in task.steps(own, len(gradient))]
+    inputs = encoding.called(task.inputs(learned.code), own)
+    return Explanation(customer, unit, answer, start, steps, inputs, gradient, removal, attention, whole, said)
+
+
+def _whole(task: Task, learned: Learned, asked: Examples) -> float:
+    """The answer of the only customer asked about, where it is made of many steps."""
+    return float(task.answer(task._says(learned, asked), asked)[task.whole[0]][-1])
 
 
 def _last(asked: Examples) -> Examples:

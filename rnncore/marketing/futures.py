@@ -57,11 +57,17 @@ class Futures(NamedTuple):
     """Purchases and spend of each future, (n, futures, 2)."""
 
 
-def sample(model: Layer, learned: Learned, histories: Histories, now: Standing, plan: Plan) -> Futures:
-    """The futures of customers with these histories, who stand `now` so; the networks' futures are put together."""
+def sample(
+    model: Layer, learned: Learned, histories: Histories, now: Standing, plan: Plan, like: Histories | None = None
+) -> Futures:
+    """The futures of customers with these histories, who stand `now` so; the networks' futures are put together.
+
+    like: histories by whose draws they are drawn, those of the same customers with other events; their own if None.
+    """
     order = np.argsort(-histories.lengths, kind="stable")
+    keys = _keys(histories if like is None else like)
     parts = [
-        _of(model, learned, histories, now, rows, plan)
+        _of(model, learned, histories, now, keys, rows, plan)
         for rows in np.array_split(order, max(1, -(-len(order) * plan.futures // ROWS)))
     ]
     back = np.argsort(order, kind="stable")
@@ -69,9 +75,16 @@ def sample(model: Layer, learned: Learned, histories: Histories, now: Standing, 
     return Futures(purchases, spend, value, drawn)
 
 
-def _of(model: Layer, learned: Learned, histories: Histories, now: Standing, rows: Array, plan: Plan) -> Futures:
-    x, lengths = histories.padded(rows), histories.lengths[rows]
-    keys = np.array([zlib.crc32(x[:length, k].tobytes()) for k, length in enumerate(lengths)], np.uint64)
+def _keys(histories: Histories) -> Keys:
+    """A number for each history, (N,)."""
+    ends = zip(histories.offsets[:-1], histories.offsets[1:], strict=True)
+    return np.array([zlib.crc32(histories.values[begin:end].tobytes()) for begin, end in ends], np.uint64)
+
+
+def _of(
+    model: Layer, learned: Learned, histories: Histories, now: Standing, keys: Keys, rows: Array, plan: Plan
+) -> Futures:
+    x, lengths, keys = histories.padded(rows), histories.lengths[rows], keys[rows]
     standing = Standing(*(column[rows] for column in now))
     rolled = []
     for k, own in enumerate(learned.params):

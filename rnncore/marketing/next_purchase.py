@@ -242,6 +242,10 @@ class NextPurchase(Task):
         """The item that is ranked first."""
         return asked._replace(target=np.where(asked.facts.barred, -1.0, said).argmax(axis=1))
 
+    def named(self, asked: Examples, code: Code) -> str:
+        """Which item that is."""
+        return f"probability of {['', *asked.facts.names][asked.target[0]]!r} (ranked first)"
+
     def explained(self, said: Array, asked: Examples) -> Array:
         """The probability of that item among all."""
         return np.asarray(said[:, asked.target[0]])

@@ -108,6 +108,10 @@ class OutcomeKind(Outcome):
         """The kind that is predicted."""
         return asked._replace(target=said.argmax(axis=1))
 
+    def named(self, asked: Examples, code: Code) -> str:
+        """Which kind that is."""
+        return f"probability of {code['kinds'][asked.target[0]]!r} (predicted)"
+
     def explained(self, said: Array, asked: Examples) -> Array:
         """The probability of that kind."""
         return np.asarray(said[:, asked.target[0]])

@@ -43,19 +43,8 @@ from rnncore.marketing.threads import one_thread
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 WAYS = ("history", "future", "static")
-SAID = (
-    "question",
-    "came",
-    "taught",
-    "measure",
-    "reference",
-    "origin",
-    "judged",
-    "judged_when",
-    "asked",
-    "blank",
-    "steps",
-)
+SAID = ("question", "came", "taught", "measure", "reference")  # by the source, which does the rest too
+DONE = ("origin", "judged", "judged_when", "asked", "blank", "steps")
 PROFILES = "The segments, each with the customer nearest its centre"
 
 
@@ -130,13 +119,13 @@ class Segments(Task):
         return Calibration(fit, apply, self.groups)
 
     def _settle(self, reading: Mapping[str, Any]) -> None:
-        """What is grouped, by the columns that a log has; it says most of what a task says (SAID)."""
+        """What is grouped, by the columns that a log has; it says most of what a task says."""
         if "time" in reading:
             kind = sources.ColumnWindows if self.by == "static" else sources.LogWindows
             self.source = kind(self.horizon, latest=self.latest, seed=self.seed)
         else:
             self.source = sources.Table("outcome" in reading, self.seed)
-        for name in SAID:
+        for name in (*SAID, *DONE):
             setattr(self, name, getattr(self.source, name))
 
     def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
@@ -208,6 +197,10 @@ class Segments(Task):
     def about(self, said: Array, asked: Examples) -> Examples:
         """The segment that is assigned."""
         return asked._replace(target=said[:, 1:].argmax(axis=1))
+
+    def named(self, asked: Examples, code: Code) -> str:
+        """Which segment that is."""
+        return f"membership of segment {asked.target[0] + 1}"
 
     def explained(self, said: Array, asked: Examples) -> Array:
         """The membership of that segment."""

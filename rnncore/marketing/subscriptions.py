@@ -35,7 +35,7 @@ from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import ENDED, require_both_outcomes
-from rnncore.marketing.wording import in_columns
+from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"
@@ -205,6 +205,11 @@ class Subscriptions(Task):
         """P(still subscribed after the horizon) by the simple methods."""
         (past, recent), now = told.facts, asked.facts
         return dict(renewals.simple_methods(past, recent, now.payments, now.asked, self.ahead))
+
+    @property
+    def whole(self) -> tuple[str, str]:
+        """The chance of all renewals ahead, of which the network says the next."""
+        return "stay_probability", f"probability to be subscribed after {counted(self.horizon, 'day')}"
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `renewals`."""

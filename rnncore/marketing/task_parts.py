@@ -225,6 +225,15 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         """The question with what its explanation is about as `target`, from its calibrated outputs; here as it is."""
         return asked
 
+    def named(self, asked: Examples, code: Code) -> str:
+        """What the number that is explained is called, asked as `about` has it; here `unit`."""
+        return self.unit
+
+    @property
+    def whole(self) -> tuple[str, str]:
+        """Where that is of the next step alone, the column of `predict` that removals are of, and its name."""
+        return "", ""
+
     def explained(self, said: Array, asked: Examples) -> Array:
         """The number that is explained, (M,), from M rows of calibrated outputs of one question; here the first."""
         return said if said.ndim == 1 else said[:, 0]

@@ -17,6 +17,7 @@ from rnncore.marketing.baselines import BGNBD, BGNBDParameters
 from rnncore.marketing.days import span
 from rnncore.marketing.encoding import summarise
 from rnncore.marketing.learning import Learned
+from rnncore.sequences import Histories
 
 END = np.datetime64("2024-03-01")
 
@@ -253,6 +254,26 @@ def test_each_week_with_purchases_is_taken_away_in_an_explanation(fitted, log):
     assert np.isfinite(found.removal[bought]).all()
     assert np.isnan(np.delete(found.removal, bought)).all()
     assert found.answer == pytest.approx(found.blank + found.gradient.sum(), abs=1e-3)
+    assert found.said == pytest.approx(fitted.predict(log).filter(pl.col("who") == who)["spend"].item())
+    assert found.whole == "expected spend of the next 30 days" and found.unit == "expected spend of the next week"
+
+
+def test_the_draws_are_those_of_the_history_that_is_named():
+    model, learned = learned_of([0.0] * weeks.OUTPUTS)
+    at = weeks.of(log_of([("a", 20, 8.0), ("b", 13, 2.0), ("c", 1, 9.0)]), END)
+    histories, now = weeks.asked(at, learned.code, 50)
+    plan = sampled.Plan(28, 20, 0.1, 0)
+    own = sampled.sample(model, learned, histories, now, plan)
+    named = sampled.sample(model, learned, histories, now, plan, histories)
+    assert np.array_equal(own.drawn, named.drawn)
+    one = histories.select(np.array([True, False, False]))
+    standing = weeks.Standing(*(column[[1, 1]] for column in now))
+    twins = Histories(np.concatenate([histories.padded(np.array([1]))[:, 0]] * 2), np.array([0, 2, 4]))
+    like = Histories(
+        np.concatenate([one.values, twins.values[:2]]), np.array([0, len(one.values), len(one.values) + 2])
+    )
+    first, second = sampled.sample(model, learned, twins, standing, plan, like).drawn
+    assert not np.array_equal(first, second) and np.array_equal(second, own.drawn[1])
 
 
 def test_deciles_add_up_to_everybody_judged(fitted):

@@ -1,9 +1,11 @@
 """Explanations: they close, they are in the units of the answer, and they say what is true where the truth is known."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
-from made_up import NAMES, SMALL, purchases
+from made_up import MADE_UP, NAMES, SMALL, purchases
 
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
@@ -55,6 +57,47 @@ def test_removal_is_the_difference_to_a_log_without_the_row(churn, log):
     p, q = (churn.predict(x, at="2024-07-01").filter(pl.col("who") == who)["return_probability"] for x in (log, fewer))
     assert found.removal[2] == pytest.approx(p.item() - q.item(), abs=1e-6)
     assert np.isnan(found.removal[-1]) and found.steps[-1] == "now"
+
+
+def test_where_the_network_says_the_next_step_removals_are_of_the_whole_answer():
+    made = MADE_UP["subscriptions"]()
+    log = EventLog(made.frame, **made.words)
+    task = made.task.fit(log)
+    who = max(task.predict(log)["who"], key=lambda name: len(log.of(name)))
+    found, rows = task.explain(log, who), made.frame.sort("when").with_row_index()
+    gone = rows.filter(pl.col("who") == who).row(-2, named=True)
+    rest = EventLog(rows.filter(pl.col("index") != gone["index"]).drop("index"), **made.words)
+    stays = [
+        task.predict(x, at=log.last_day).filter(pl.col("who") == who)["stay_probability"].item() for x in (log, rest)
+    ]
+    (event,) = (k for k, step in enumerate(found.steps) if step.startswith(str(gone["when"])))
+    assert found.said == pytest.approx(stays[0], abs=1e-6) and found.said != pytest.approx(found.answer, abs=1e-3)
+    assert found.removal[event] == pytest.approx(stays[0] - stays[1], abs=1e-6)
+    assert found.whole == "probability to be subscribed after 30 days" and found.whole in str(found)
+    assert {"gradient, next step", "removal, whole answer"} < set(found.columns())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("segments", r"membership of segment [1-3]"),
+        ("next-purchase", r"probability of 'i\d\d' \(ranked first\)"),
+        ("outcome-kind", r"probability of '(no|yes|changed)' \(predicted\)"),
+        ("sentiment", r"probability of '(glad|cross)' \(predicted\)"),
+    ],
+)
+def test_what_is_explained_is_named(name, said):
+    made = MADE_UP[name]()
+    log = EventLog(made.frame, **made.words)
+    found = made.task.fit(log).explain(log, busiest(log))
+    assert re.fullmatch(said, found.unit)
+
+
+def test_a_log_without_items_has_none_in_its_explanations(churn, log):
+    bare = EventLog(purchases(), **{role: name for role, name in NAMES.items() if role != "items"})
+    assert "items" in churn.explain(log, busiest(log)).inputs
+    inputs = Churn(horizon=30, **SMALL).fit(bare).explain(bare, busiest(bare)).inputs
+    assert "items" not in inputs and "events of the day" in inputs
 
 
 class Linear(Churn):
