@@ -63,24 +63,28 @@ def run(
         n = np.arange(x[0].shape[1])
         mask = (ends > 0)[:, None]
         return (x[0][ends - 1, n] * mask, x[1][:, ends - 1, n] * mask), []
-    if isinstance(layer, Embedding):
-        y = p["W"][0][x[0]], p["W"][1][:, x[0]]
-    elif isinstance(layer, Dropout):
-        shape = x[0].shape[1 if layer.per == "sequence" and x[0].ndim == 3 else 0 :]
-        keep = np.ones(shape) if rng is None else (rng.random(shape) >= layer.rate) / (1 - layer.rate)
-        y = x[0] * keep, x[1] * keep
-    elif isinstance(layer, LayerNorm):
-        y = forward_layers.layer_norm(layer, p, x, ends)
-    elif isinstance(layer, Prototypes):
-        y = forward_layers.prototypes(layer, p, x, ends)
-    elif isinstance(layer, Dense):
-        y = x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
-    else:
-        raise ContractError("method", "a layer with a forward mode", repr(layer), "use another method")
+    y = each_step_alone(layer, p, x, ends, rng)
     if y[0].ndim == 2:
         return y, []
     live = (np.arange(len(y[0]))[:, None] < ends)[..., None]
     return (y[0] * live, y[1] * live), []
+
+
+def each_step_alone(layer: Layer, p: dict[str, Dual], x: Dual, ends: Array, rng: np.random.Generator | None) -> Dual:
+    """Return the outputs, with their tangents, of a layer that takes every step by itself."""
+    if isinstance(layer, Embedding):
+        return p["W"][0][x[0]], p["W"][1][:, x[0]]
+    if isinstance(layer, Dropout):
+        shape = x[0].shape[1 if layer.per == "sequence" and x[0].ndim == 3 else 0 :]
+        keep = np.ones(shape) if rng is None else (rng.random(shape) >= layer.rate) / (1 - layer.rate)
+        return x[0] * keep, x[1] * keep
+    if isinstance(layer, LayerNorm):
+        return forward_layers.layer_norm(layer, p, x, ends)
+    if isinstance(layer, Prototypes):
+        return forward_layers.prototypes(layer, p, x, ends)
+    if isinstance(layer, Dense):
+        return x[0] @ p["W"][0] + p["b"][0], dense_tangent(x, p)
+    raise ContractError("method", "a layer with a forward mode", repr(layer), "use another method")
 
 
 def dense_tangent(x: Dual, p: dict[str, Dual]) -> Array:
