@@ -29,7 +29,7 @@ def predict(
     """Return y and the final state of `model.forward`, bit for bit, in less time and without the memory of the cache.
 
     Shapes and errors are those of `model.forward` (`rnncore.contract`); dropout is the identity. An LSTM's cache holds
-    6 numbers per unit and step, of which y is one.
+    6 numbers per unit and step, of which y is one. `rnncore.sequences.pad` makes x and lengths of a list of histories.
 
     >>> import rnncore as rc
     >>> model = rc.Stack(rc.GRU(3, 4, backend="numpy"), rc.Last(), rc.Dense(4, 1))
