@@ -51,7 +51,7 @@ class Suspect(NamedTuple):
     others: float | None
     """AUROC of all weaker columns together; None where `alone` is below ABSURD and it was not asked."""
     later: float = 0.0
-    """Share of its times that lie after the outcome; 0 for columns that hold no times."""
+    """Share of its times that lie after the outcome, where that has a time; 0 for columns that hold no times."""
     settled: Settled | None = None
     """A value that settles the outcome, if there is one."""
 
@@ -123,11 +123,12 @@ def find_leaks(
     known, target = _two(raw, outcome, missing == "drop")
     rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
     late = _late(raw, rest, time, known)
-    parsed = [parsing.parse_any(column, raw.label).filter(known) for name, column in rest.items() if name not in late]
-    found = search(gather(pl.DataFrame(parsed)), target)
-    suspects = [*found, *(Suspect(name, 0.5, None, share) for name, share in late.items())]
-    if not suspects:
+    if not rest:
         raise DataError(f"{raw.label} has no column beside the outcome")
+    texts = [column.cast(pl.String) if column.dtype.is_temporal() else column for column in rest.values()]
+    parsed = [parsing.parse_any(column, raw.label).filter(known) for column in texts]  # times as words, in their order
+    found = search(gather(pl.DataFrame(parsed)), target)
+    suspects = [suspect._replace(later=late.get(suspect.name, 0.0)) for suspect in found]
     return Leaks(raw.label, tuple(sorted(suspects, key=lambda s: (not s.leaks, -s.alone))))
 
 

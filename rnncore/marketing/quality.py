@@ -62,18 +62,25 @@ class Quality:
         return iter(self.checks)
 
     def __str__(self) -> str:
-        shown = [check for check in self.checks if check.rows or check.remark]
-        names = max((len(check.name) for check in shown), default=0)
-        counts = [f"{check.rows:,}" for check in shown]
-        width = max(map(len, counts), default=0)
-        lines = [
-            f"  {check.name:<{names}}  {count:>{width}}  {check.remark}".rstrip()
-            for check, count in zip(shown, counts, strict=True)
-        ]
-        others = ", ".join(check.name for check in self.checks if check not in shown)
-        if others:
-            lines += textwrap.wrap(f"no rows with: {others}", 100, initial_indent="  ", subsequent_indent="    ")
+        shown: dict[tuple[str, int], list[str]] = {}  # columns of which the same is said share a line
+        for check in self.checks:
+            if check.rows or check.remark:
+                shown.setdefault((check.name, check.rows), []).append(check.remark)
+        names = max((len(name) for name, _ in shown), default=0)
+        width = max((len(f"{rows:,}") for _, rows in shown), default=0)
+        lines = []
+        for (name, rows), remarks in shown.items():
+            lines += _wrapped(f"{name:<{names}}  {rows:>{width},}  {', '.join(remarks)}", names + width + 4)
+        others = ", ".join(check.name for check in self.checks if not (check.rows or check.remark))
+        lines += _wrapped(f"no rows with: {others}", 2) if others else []
         return "\n".join([self.source, *lines])
+
+
+def _wrapped(line: str, under: int) -> list[str]:
+    """A line of the report in lines of at most 100 letters, the later ones set in."""
+    return textwrap.wrap(
+        line, max(100, under + 50), initial_indent="  ", subsequent_indent=" " * (2 + under), break_on_hyphens=False
+    )
 
 
 def sift(

@@ -3,7 +3,9 @@
 The texts after a day are put in order of time and cut into batches of equal size; what is watched is the mean
 probability of one kind, by a fitted `Sentiment` that has not read them. The charts are those of `control.py`; that of
 record is the self-starting cusum, and beside it stands what the other charts see, and what the cusum sees in the known
-outcomes where there are any. After an alarm the level is learned anew from the change on.
+outcomes where there are any. It learns what is usual from the batches themselves, for the texts that the model was
+trained on look to it unlike those that it has not read: a turn that came before them, or with them, is not seen.
+After an alarm the level is learned anew from the change on.
 
 The size of a change is the mean of the batches from the change to the alarm minus that of those before; they are the
 batches that raised the alarm, which favours it. Its interval is Student's, with the variance of the batches before, for
@@ -91,7 +93,8 @@ class SentimentShift:
         lines = [
             f"{len(self.share)} batches of {self.every} texts, {_minute(self.start[0])} to {_minute(self.end[-1])}; "
             f"watched: {self.kind}, mean probability {self.share.mean():.3f}",
-            f"one false alarm in {self.one_in:g} batches, here in {self.days:.0f} days",
+            f"one false alarm in {self.one_in:g} batches, here in {self.days:.0f} days; what is usual is learned from "
+            "these batches alone: to see a turn on their first days, fit a model until an earlier day",
         ]
         for alarm in self.alarms:
             size, often = alarm.size, "more" if alarm.direction == "rise" else "less"

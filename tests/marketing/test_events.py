@@ -332,6 +332,16 @@ def test_report_prints_a_table():
     assert any(line.split() == ["zero", "value", "1", "kept"] for line in lines)
 
 
+def test_columns_of_which_the_same_is_said_share_a_line():
+    names = [f"column_{k}" for k in range(12)]
+    source = frame(v=["1", "2", "3"], **{name: ["1", "2", "3"] for name in names})
+    lines = str(log(source, extras=names).quality()).splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith("  text as numbers"))
+    assert lines[place].split()[3:6] == ["3", "'v',", "'column_0',"]
+    assert all(name in " ".join(lines[place : place + 3]) for name in names)
+    assert max(map(len, lines)) <= 100
+
+
 def test_a_clean_log_has_a_short_report_that_names_what_was_looked_for():
     lines = str(log().quality()).splitlines()
     assert [line.split("  ")[1] for line in lines[1:6]] == [

@@ -153,3 +153,16 @@ def test_the_command_names_what_is_suspected(tmp_path):
 def test_of_real_tables_the_known_leak_alone_is_suspected(folder, file, outcome, suspected):
     ignore = ["customerID"] if folder == "telco_churn" else []
     assert find_leaks(data_folder(folder) / file, outcome, ignore=ignore).suspected == suspected
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_time_that_is_filled_in_for_one_outcome_alone_is_suspected(text):
+    """The end of a subscription, where it is asked who leaves, and its time is not named."""
+    left = np.arange(400) % 5 == 0
+    begin = [
+        datetime.date(2023, 1, 1) + datetime.timedelta(days=int(d)) for d in np.random.default_rng(0).permutation(400)
+    ]
+    end = [day + datetime.timedelta(days=90) if gone else None for day, gone in zip(begin, left, strict=True)]
+    table = pl.DataFrame({"left": left, "begin": begin, "end": end})
+    found = find_leaks(table.with_columns(pl.col("begin", "end").cast(pl.String)) if text else table, "left")
+    assert found.suspected == ["end"] and "with end empty, 100.0% have the same outcome" in str(found)

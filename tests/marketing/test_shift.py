@@ -117,6 +117,11 @@ def test_what_was_read_is_not_watched(model):
         watch(model, EventLog(stream(), **WORDS), "angry")
 
 
+def test_a_turn_that_came_before_the_watch_is_not_seen_which_is_said(model):
+    found = watch(model, EventLog(stream(1), **WORDS), "1", every=20, since="2024-02-10")
+    assert found.alarms == () and "to see a turn on their first days, fit a model until an earlier day" in str(found)
+
+
 def test_the_picture_is_drawn(model, tmp_path):
     watch(model, EventLog(stream(), **WORDS), "1", every=20).plot(tmp_path / "shift.png")
     assert (tmp_path / "shift.png").read_bytes().startswith(b"\x89PNG")
