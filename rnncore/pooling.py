@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnncore import checks
+from rnncore.cells import twin
+from rnncore.feedforward import Beside
 from rnncore.layers import attention, pooling
 from rnncore.recurrent_layer import glorot
 from rnncore.shaping import Pooling
@@ -60,13 +62,14 @@ class MaxPool(Pooling):
         return {}, pooling.max_backward(cache, dy), ()
 
 
-class Attention(Pooling):
+class Attention(Beside, Pooling):
     """A weighted mean (N, D) of each row's own steps, with weights that are learned; equations in `layers.attention`.
 
     `A` is the width of keys and query, `score` "additive" (Bahdanau et al. 2015) or "dot" (scaled dot product, Vaswani
     et al. 2017). `query`: "learned", one vector that asks the same of every row, or "last", the row's own last step,
-    for a question that depends on where the row has come to. The weights (T, N, 1) are in the cache. Parameters:
-    Wk (D, A); q (A,) or Wq (D, A); v (A,) for "additive".
+    for a question that depends on where the row has come to. The weights (T, N, 1) are in the cache. Beside a fast
+    cell, in a `Stack`, it computes by the fast twin, alone by the textbook. Parameters: Wk (D, A); q (A,) or Wq (D, A);
+    v (A,) for "additive".
 
     >>> layer = Attention(3, 4)
     >>> y, _, cache = layer.forward(layer.init(seed=0), np.ones((4, 2, 3), np.float32), lengths=[4, 2])
@@ -114,9 +117,9 @@ class Attention(Pooling):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        y, cache = attention.forward(params, x, lengths, score=self.score)
+        y, cache = twin("attention", self.backend).forward(params, x, lengths, score=self.score)
         return y, (), cache
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        dparams, dx = attention.backward(params, cache, dy, score=self.score)
+        dparams, dx = twin("attention", self.backend).backward(params, cache, dy, score=self.score)
         return dparams, dx, ()

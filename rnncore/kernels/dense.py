@@ -115,3 +115,25 @@ def backward(params: Params, cache: DenseCache, dy: Array) -> tuple[Grads, Array
     run(task, len(bounds) - 1, rows * D * 2 * H)
     total = dW[0] if len(dW) == 1 else dW.sum(axis=0)
     return {"W": total[:D], "b": total[D]}, dx
+
+
+def alone(W: Array) -> Params:
+    """Return W as the parameters of a Dense without bias."""
+    return {"W": W, "b": np.zeros(W.shape[1], W.dtype)}
+
+
+def product(a: Array, b: Array) -> Array:
+    """Return a @ b for vectors, matrices and stacks of matrices, as NumPy has it."""
+    A, B = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    if not (a.size and b.size and a.ndim and b.ndim) or A.shape[-1] != B.shape[-2]:
+        return np.asarray(a @ b)  # zeros, or NumPy's error
+    if B.ndim == 2:
+        y, _ = forward(alone(B), A)
+    else:
+        batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        A, B = (np.broadcast_to(matrix, (*batch, *matrix.shape[-2:])) for matrix in (A, B))
+        y = np.empty((*batch, A.shape[-2], B.shape[-1]), A.dtype)
+        for k in np.ndindex(batch):
+            y[k], _ = forward(alone(B[k]), A[k])
+    y = y if a.ndim > 1 else y[..., 0, :]
+    return y if b.ndim > 1 else y[..., 0]

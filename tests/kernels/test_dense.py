@@ -175,3 +175,30 @@ def test_a_model_with_a_fast_cell_has_the_same_bits_on_one_thread_of_blas_and_tw
             grads, dx, _ = model.backward(params, cache, np.cos(y))
             found.append({"y": y, **grads, **({} if dx is None else {"dx": dx})})
     assert_same_bits(found[1], found[0])
+
+
+SHAPES = [
+    ((2, 3), (3, 4)),
+    ((3,), (3, 4)),
+    ((2, 3), (3,)),
+    ((3,), (3,)),
+    ((5, 1, 2, 3), (4, 3, 2)),
+    ((6, 2, 3), (3, 4)),
+]
+SHAPES += [((3,), (5, 3, 2)), ((5, 2, 3), (3,)), ((0, 3), (3, 4)), ((2, 0), (0, 4)), ((1, 2, 3), (5, 3, 4))]
+
+
+@pytest.mark.parametrize(("a", "b"), SHAPES)
+def test_products_of_arrays_of_any_shape_are_those_of_numpy(a, b):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(a), rng.standard_normal(b)
+    expected = np.asarray(a @ b)
+    found = fast.product(a, b)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("a", "b"), [((2, 3), (2, 3)), ((), (2,)), ((4, 2, 3), (5, 3, 2))])
+def test_what_numpy_does_not_multiply_is_its_error(a, b):
+    with pytest.raises(ValueError, match=r"mismatch|enough dimensions"):
+        fast.product(np.ones(a), np.ones(b))

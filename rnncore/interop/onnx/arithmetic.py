@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnncore.cells import twin
 from rnncore.interop.onnx.nodes import Node
 from rnncore.interop.onnx.operator import Inputs, Operator, axis_of, integers, one, unbroadcast
 from rnncore.layers.onnx_activations import FUNCTIONS
@@ -88,9 +89,17 @@ def _divide(a: Array, b: Array) -> Array:
     return np.asarray(np.where((a < 0) == (b < 0), quotient, -quotient).astype(a.dtype))
 
 
+def _times(node: Node, a: Array, b: Array) -> Array:
+    """Return a @ b, of real numbers by the fast twin of Dense: the same bits on any number of threads."""
+    if node.words.get("backend", "numba") == "numba" and a.dtype.char in "fd":
+        y: Array = twin("dense", "numba").product(a, b)
+        return y
+    return np.asarray(a @ b)
+
+
 def _matmul(node: Node, a: Array, b: Array) -> Array:
     try:
-        return np.asarray(a @ b)
+        return _times(node, a, b)
     except ValueError:
         node.refuse("inputs", "matrices that can be multiplied", f"{a.shape} and {b.shape}", "correct the graph")
 
@@ -100,7 +109,7 @@ def _dmatmul(node: Node, dy: Array, y: Array, a: Array, b: Array) -> tuple[Array
     A, B = a[None] if rows else a, b[:, None] if columns else b
     d = np.expand_dims(dy, -1) if columns else dy
     d = np.expand_dims(d, -2) if rows else d
-    dA, dB = d @ B.swapaxes(-1, -2), A.swapaxes(-1, -2) @ d  # (1)
+    dA, dB = _times(node, d, B.swapaxes(-1, -2)), _times(node, A.swapaxes(-1, -2), d)  # (1)
     return unbroadcast(dA, A).reshape(a.shape), unbroadcast(dB, B).reshape(b.shape)
 
 
@@ -132,7 +141,7 @@ def _gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
 
 def _dgemm(node: Node, dy: Array, y: Array, a: Array, b: Array, c: Array | None = None) -> tuple[Array | None, ...]:
     alpha, beta, A, B = _gemm_parts(node, a, b)
-    dA, dB = alpha * (dy @ B.T), alpha * (A.T @ dy)  # (1)
+    dA, dB = alpha * _times(node, dy, B.T), alpha * _times(node, A.T, dy)  # (1)
     dA, dB = dA.T if node.flag("transA") else dA, dB.T if node.flag("transB") else dB
     return (dA, dB) if c is None else (dA, dB, beta * unbroadcast(dy, c))
 

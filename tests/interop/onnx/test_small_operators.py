@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodes import onnxruntime_outputs, run
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from threadpoolctl import threadpool_limits
 
 from rnncore.gradcheck import check_pair
 from rnncore.interop.onnx import prepare, run_node
@@ -208,6 +209,20 @@ def test_an_addition_before_opset_7_broadcasts_where_its_attributes_say(opset, s
 def test_a_gemm_before_opset_7_broadcasts_where_it_says_so(shape, words):
     a, b, c = some(2, 3), some(3, 4), some(*shape)
     np.testing.assert_allclose(run("Gemm", 6, a, b, c, beta=2.0, **words), a @ b + 2 * c, rtol=EXACT)
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Gemm"])
+def test_products_have_the_same_bits_on_one_thread_of_blas_and_two(op):
+    arrays, found = {"a": some(64, 1000).astype("float32"), "b": some(1000, 16).astype("float32")}, []
+    graph = prepare(model_of(op, 13, arrays, "float32")).graph
+    for n in (1, 2):
+        with threadpool_limits(n, user_api="blas"):
+            (y,), cache = graph.forward(arrays)
+            found.append([y, *graph.backward(arrays, cache, [y]).values()])
+    np.testing.assert_allclose(found[0][0], arrays["a"] @ arrays["b"], atol=TOLERANCE["float32 against float64"] * 100)
+    assert len(found[0]) == 3
+    for one, two in zip(*found, strict=True):
+        assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize("opset", [1, 12, 13])
