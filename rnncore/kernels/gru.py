@@ -162,8 +162,9 @@ def _backward(
         keep_rows(rows, h, row, FIRST, H, left, free, of_h)
         if not after:
             keep_rows(rows, q, row, FIRST, H, left, free, of_q)
-        for matrix in (gates, q, h, dy):
-            fetch_rows(matrix, row - N, rows * (t > 0))
+        if t > 0 and rows > 2:
+            for matrix in (gates, q, h, dy):
+                fetch_rows(matrix, row - N, rows)
         if after:
             add_product(rows, da, free, H, 3 * H, Wh_T, dh, first, FIRST, H)  # (4'), (2')
         else:

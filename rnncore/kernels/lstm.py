@@ -204,25 +204,26 @@ def _backward(
     m = dW.shape[0] - 1
     space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, 4 * H + PAD), x.dtype)  # left: x h
-    free = FIRST + space  # filled from the end, so that the rows stand in the order of time
+    free, fresh = FIRST + space, True  # filled from the end, so that the rows stand in the order of time
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if rows > free:
-            add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m)  # (1')
-            free = FIRST + space
+            add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m, fresh)  # (1')
+            free, fresh = FIRST + space, False
         free -= rows
         for n in range(rows):
             dlstm_cell(gates, c, row + n, N, relu, dy, dh, dc, first + n, da, free + n)
         keep_rows(rows, x, row, FIRST, D, left, free, FIRST)
         keep_rows(rows, h, row, FIRST, H, left, free, G)
-        for matrix in (gates, c, h, dy):
-            fetch_rows(matrix, row - N, rows * (t > 0))
+        if t > 0 and rows > 2:
+            for matrix in (gates, c, h, dy):
+                fetch_rows(matrix, row - N, rows)
         affine(rows, da, free, 4 * H, Wh_T, zeros, dh, first, H)
         if ahead == 1:
             affine(rows, da, free, 4 * H, Wx_T, zeros, dx, row, D)
         elif t == 0 or rows > free:
             affine(space - free, da, free, 4 * H, Wx_T, zeros, dx, row, D)
-    add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m)
+    add_kept(free, space - free, left, FIRST, m, da, FIRST, 4 * H, dW, FIRST, FIRST, m, fresh)
 
 
 def backward(
@@ -236,7 +237,7 @@ def backward(
     live = live_rows(cache.lengths, T, N)
     dh, dc = (np.array(d, order="C") for d in dstate_T)
     dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
-    dW = np.zeros((len(bounds) - 1, at_h + H + 1, 4 * H), dh.dtype)
+    dW = np.empty((len(bounds) - 1, at_h + H + 1, 4 * H), dh.dtype)
 
     Wx, Wh, ready = plain(params["Wx"]), plain(params["Wh"]), len(dW) > 1
     if ready:

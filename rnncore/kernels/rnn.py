@@ -120,12 +120,12 @@ def _backward(
     m = dW.shape[0] - 1
     space = max(min(BLOCK, live.size * (last - first)), last - first)
     left, da = room(space, groups(m), x), np.empty((space, H + PAD), x.dtype)  # left: x h
-    free = FIRST + space
+    free, fresh = FIRST + space, True
     for t in range(live.size - 1, -1, -1):
         row, rows = t * N + first, max(0, min(last, live[t]) - first)
         if rows > free:
-            add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m)  # (1')
-            free = FIRST + space
+            add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m, fresh)  # (1')
+            free, fresh = FIRST + space, False
         free -= rows
         for n in range(rows):
             r, new = row + n, free + n
@@ -143,7 +143,7 @@ def _backward(
             affine(rows, da, free, H, Wx_T, zeros, dx, row, D)
         elif t == 0 or rows > free:
             affine(space - free, da, free, H, Wx_T, zeros, dx, row, D)
-    add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m)
+    add_kept(free, space - free, left, FIRST, m, da, FIRST, H, dW, FIRST, FIRST, m, fresh)
 
 
 def backward(
@@ -157,7 +157,7 @@ def backward(
     live = live_rows(cache.lengths, T, N)
     dh = np.array(dstate_T[0], order="C")
     dx = (np.empty if cache.lengths is None else np.zeros)((T, N, D), dh.dtype)
-    dW = np.zeros((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
+    dW = np.empty((len(bounds) - 1, at_h + H + 1, H), dh.dtype)
 
     Wx, Wh, ready = plain(params["Wx"]), plain(params["Wh"]), len(dW) > 1
     if ready:
