@@ -8,6 +8,7 @@ from conftest import BASIC, EXACT, make
 
 import rnncore as rc
 from rnncore.gradcheck import check, mutants, random_problem
+from rnncore.gradcheck.forward_cells import STEPS
 from rnncore.gradcheck.mutants import LAYERS, Mutant, right_layer
 from rnncore.gradcheck.planted import PLANTED
 
@@ -103,6 +104,18 @@ def test_the_report_names_the_array_the_time_step_and_the_gate(name, array, step
     block = next(b for b in report.blocks if b.name == array)
     assert (block.verdict, block.step, block.gates) == ("fail", step, gates)
     assert re.search(rf"FAIL +{array} .* {' '.join(gates) or '-'} +-?[0-9]", report.table)
+
+
+def test_the_gate_is_named_for_a_cell_without_a_forward_mode_too(monkeypatch):
+    monkeypatch.delitem(STEPS, "lstm")
+    named = {mutant.name: mutant for mutant in mutants("lstm")}
+    layer = named["c_{t-1} taken as c_t"].layer(3, 5)
+    p = random_problem(layer, ragged=False)
+    report = check(layer, p.params, p.x, p.state_0)
+    assert {b.name: (b.step, b.gates) for b in report.blocks if b.name in ("Wx", "b")} == {
+        "Wx": (5, "f"),
+        "b": (5, "f"),
+    }
 
 
 def test_the_gate_of_a_part_inside_a_stack_is_named():

@@ -23,7 +23,7 @@ from rnncore.compose import Bidirectional, Stack
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.gradcheck import central, complex_step, forward_mode
-from rnncore.gradcheck.measure import Upstream, as_inputs, as_pair, measure
+from rnncore.gradcheck.measure import MakeOracles, Upstream, as_inputs, as_pair, measure
 from rnncore.gradcheck.mutants import mutants, subject_of, with_part, without_error
 from rnncore.gradcheck.oracles import Inputs, Outputs
 from rnncore.gradcheck.report import Block, Report
@@ -154,14 +154,18 @@ def gates_at(layer: Layer, inputs: Inputs, lengths: Lengths | None, step: int) -
     cut = None if lengths is None else np.minimum(lengths, step)
     _, state, _ = layer.forward(params, x[:step], state, cut)
     alone = as_inputs(params, x[step : step + 1, :n], tuple(s[:n] for s in state))
-    try:
-        report, _ = measure(
-            *as_pair(layer, None), alone, lambda _, up: [forward_mode.oracle(layer, alone, up, None)], 0, None, ""
-        )
-    except ContractError:  # a cell without a forward mode
-        return ""
-    found = {letter for b in report.blocks if b.name in layer.cell.biases for letter in gates_of(layer, b)}
-    return "".join(letter for letter in layer.cell.gates if letter in found)
+    oracles: tuple[MakeOracles, ...] = (
+        lambda _, up: [forward_mode.oracle(layer, alone, up, None)],
+        lambda outputs, up: [complex_step.oracle(outputs, alone, up)],  # a cell of one's own may have no forward mode
+    )
+    for make in oracles:
+        try:
+            report, _ = measure(*as_pair(layer, None), alone, make, 0, None, "")
+        except (ContractError, TypeError):
+            continue
+        found = {letter for b in report.blocks if b.name in layer.cell.biases for letter in gates_of(layer, b)}
+        return "".join(letter for letter in layer.cell.gates if letter in found)
+    return ""
 
 
 def suspects(
