@@ -152,8 +152,9 @@ def simple_methods(
     beside: Floats,
     horizon: int,
     unfit: Sequence[str] = (),
-) -> dict[str, Floats]:
-    """P(return within `horizon` days) by each method but those `unfit`, (M,) each, for M customers who stand at `now`.
+) -> dict[str, Callable[[], Floats]]:
+    """Functions that give P(return within `horizon` days), (M,), by each method but those `unfit`, for M customers who
+    stand at `now`.
 
     summary, length, returned: N customers at origins in the past, see `RecencyRule.fit`. `rfm-windows` learns from all
     of them, as the network does; `recency` and `rfm`, as is usual, from the `latest` (N,) only, the newest windows as
@@ -174,7 +175,7 @@ def simple_methods(
             "rfm, columns": lambda: RFMLogistic().fit(*one, further[latest]).predict(now, horizon, beside),
             "rfm-windows, columns": lambda: RFMLogistic().fit(*all_, further).predict(now, horizon, beside),
         }
-    return {name: said() for name, said in methods.items() if name not in unfit}
+    return {name: said for name, said in methods.items() if name not in unfit}
 
 
 def _log_likelihood(x: Floats, t_x: Floats, T: Floats) -> Callable[[Floats], Floats]:

@@ -12,6 +12,7 @@ closing step, the case. Columns of a step:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples
+from rnncore.marketing.task_parts import Rival
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
@@ -164,8 +166,9 @@ def without_case(histories: Histories, code: Code) -> Histories:
     return Histories(values, histories.offsets)
 
 
-def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
-    """P(outcome) by each simple method, (M,) each; all but the constant shifted to the rate of the newest cases.
+def simple_methods(told: Examples, asked: Examples) -> dict[str, Rival]:
+    """P(outcome) by each simple method, (M,) each, or a function that gives it; all but the constant shifted to the rate of
+    the newest cases.
 
     "past rate": the customer's own, shrunk to that of all. "boosting, case": gradient boosting on the case's own
     columns. "logistic" and "boosting": on these, the gap, the number of events before and the past rate.
@@ -177,13 +180,21 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Floats]:
     case = [facts.case for facts in (told.facts, asked.facts)]
     both = [np.column_stack([f.case, f.before, logit(p)]) for f, p in zip((told.facts, asked.facts), own, strict=True)]
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    found = {"past rate": own, "logistic": _fitted(logistic, both, y)}
     stops = bool(min(y.sum(), len(y) - y.sum()) >= 20)
-    for name, columns in (("boosting, case", case), ("boosting", both)):
-        if columns[0].shape[1]:
-            found[name] = _fitted(_boosting(stops), columns, y)
-    moved = {name: shifted(now, past[newest], rate) for name, (past, now) in found.items()}
-    return {**moved, CONSTANT: np.full(len(asked.group), rate)}
+    models: dict[str, tuple[Any, list[Floats]]] = {
+        "logistic": (logistic, both),
+        "boosting, case": (_boosting(stops), case),
+        "boosting": (_boosting(stops), both),
+    }
+
+    def moved(past: Floats, now: Floats) -> Floats:
+        return shifted(now, past[newest], rate)
+
+    def learned(model: Any, columns: list[Floats]) -> Floats:
+        return moved(*_fitted(model, columns, y))
+
+    found = {name: partial(learned, *how) for name, how in models.items() if how[1][0].shape[1]}
+    return {"past rate": moved(*own), **found, CONSTANT: np.full(len(asked.group), rate)}
 
 
 def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict[str, Floats]:

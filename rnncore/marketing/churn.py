@@ -30,6 +30,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.windows import asked_at, require_both_outcomes, stayed, windows
 from rnncore.marketing.wording import counted
 
@@ -152,7 +153,7 @@ class Churn(Task):
         days = super().steps(own, number - 1)
         return [*((name[:10], event) for name, event in days), ("now", None)]
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities of return by the simple methods."""
         facts: Facts = told.facts
         methods = simple_methods(*facts, asked.facts.summary, asked.facts.further, self.horizon, self.unfit)

@@ -10,6 +10,8 @@ series" on the counts of the latest 26 weeks; "k-means, pca" on their principal 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,15 +92,17 @@ def silhouette(code: Floats, group: Ints, seed: int) -> float:
     return float(silhouette_score(code, group, sample_size=min(MOST, len(code)), random_state=seed))
 
 
-def simple_rates(told: Past, asked: Past, groups: int, seed: int) -> dict[str, Floats]:
-    """The rate of each asked customer's group, by the simple groupings, learned from those told."""
-    assert told.returned is not None
+def simple_rates(told: Past, asked: Past, groups: int, seed: int) -> dict[str, Callable[[], Floats]]:
+    """Functions that give the rate of each asked customer's group, by the simple groupings, learned from those told."""
     columns = {"rfm": [_rfm(told.summary), _rfm(asked.summary)], "series": [told.series, asked.series]}
-    found = {}
-    for name, (past, now) in (*columns.items(), ("pca", columns["series"])):
-        group, other = simple_groups(past, now, groups, seed, pca=name == "pca")
-        found[f"k-means, {name}"] = rates(group, told.returned, groups)[other]
-    return found
+
+    def rated(past: Floats, now: Floats, pca: bool) -> Floats:
+        assert told.returned is not None
+        group, other = simple_groups(past, now, groups, seed, pca)
+        return rates(group, told.returned, groups)[other]
+
+    both = (*columns.items(), ("pca", columns["series"]))
+    return {f"k-means, {name}": partial(rated, past, now, name == "pca") for name, (past, now) in both}
 
 
 def simple_groups(past: Floats, now: Floats, groups: int, seed: int, pca: bool = False) -> tuple[Ints, Ints]:

@@ -31,6 +31,7 @@ from rnncore.marketing.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.wording import counted, in_columns
 from rnncore.sequences import Histories
 
@@ -157,9 +158,9 @@ class CLV(Task):
         shown = COLUMNS if asked.facts.money else ("purchases", "low", "high")
         return {**{name: wanted[name] for name in shown}, "decile": _deciles(prediction[:, 0])}
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """The same by the simple methods."""
-        return dict(spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money))
+        return spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money)
 
     def explained(self, said: Array, asked: Examples) -> Array:
         """Expected purchases of the next week, times the expected amount of one; BG/NBD's part is of the customer."""

@@ -31,6 +31,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
 from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.verdict import compare
 from rnncore.sequences import Histories
 
@@ -160,9 +161,9 @@ class Outcome(Task):
         flagged = (prediction >= self.threshold).astype(np.int64)
         return {"time": asked.facts.time, "probability": prediction, "flagged": flagged}
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
-        return dict(cases.simple_methods(told, asked))
+        return cases.simple_methods(told, asked)
 
     def blank(self, values: Array, code: Code) -> Array:
         """Average events whose outcomes are not known, and an average case."""

@@ -17,6 +17,7 @@ days after the one before: the chance to be there after k of them is the product
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Learned
 from rnncore.marketing.retention import ShiftedBetaGeometric
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.windows import ENDED
 from rnncore.sequences import Histories
 
@@ -139,8 +141,8 @@ def at_risk(chances: Floats, cohort: NDArray[np.datetime64], price: Floats | Non
 
 def simple_methods(
     past: Payments, recent: NDArray[np.bool_], now: Payments, asked: Ints, ahead: float
-) -> dict[str, Floats]:
-    """P(the next `ahead` renewals are taken) of the subscribers `asked`, (N,), by each simple method.
+) -> dict[str, Rival]:
+    """P(the next `ahead` renewals are taken) of the subscribers `asked`, (N,), by each simple method, or a function.
 
     past: what is learned from. recent: which of its payments are of the latest horizon, (n,).
     """
@@ -148,9 +150,10 @@ def simple_methods(
     rate = float(past.taken[seen & recent].mean())
     tenure = now.renewals[now.last][asked]
     whole = ShiftedBetaGeometric().fit(past.renewals[past.last], np.nan_to_num(1 - past.taken[past.last]))
-    found = {"sbg": whole.survival(ahead, tenure)}
+    of_all = whole.survival(ahead, tenure)
+    found: dict[str, Rival] = {"sbg": of_all}
     if past.plan.any():
-        found["sbg by plan"] = _by_plan(past, now.plan[asked], tenure, ahead, found["sbg"])
+        found["sbg by plan"] = lambda: _by_plan(past, now.plan[asked], tenure, ahead, of_all)
     found["cohort average"] = _by_cohort(past, now.cohort[asked], rate) ** ahead
     columns, y = past.rows[seen].astype(np.float64), past.taken[seen]
     of_now = now.rows[now.last[asked]].astype(np.float64)
@@ -159,9 +162,7 @@ def simple_methods(
         "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         "boosting": HistGradientBoostingClassifier(early_stopping=stops, random_state=0),
     }
-    for name, model in models.items():
-        model.fit(columns, y)
-        found[name] = model.predict_proba(of_now)[:, 1] ** ahead
+    found |= {name: partial(_classified, model, columns, y, of_now, ahead) for name, model in models.items()}
     return {**found, CONSTANT: np.full(len(asked), rate**ahead)}
 
 
@@ -171,6 +172,11 @@ def require_both(taken: Floats, where: str) -> None:
     if not len(seen) or np.ptp(seen) == 0:
         what = "every renewal is taken" if len(seen) and seen[0] else "no renewal is taken"
         raise DataError(f"{what} {where}: there is nothing to tell apart; try another horizon")
+
+
+def _classified(model: Any, columns: Floats, y: Floats, now: Floats, ahead: float) -> Floats:
+    """P(the next `ahead` are taken) by a model of the next."""
+    return np.asarray(model.fit(columns, y).predict_proba(now)[:, 1] ** ahead, np.float64)
 
 
 def _by_plan(past: Payments, plan: Ints, tenure: Ints, ahead: float, else_: Floats) -> Floats:

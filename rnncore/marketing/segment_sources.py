@@ -14,6 +14,8 @@ nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +32,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.measures import BINARY, Measure
-from rnncore.marketing.task_parts import Code, Parts, Told
+from rnncore.marketing.task_parts import Code, Parts, Rival, Told
 from rnncore.marketing.windows import asked_of, stayed
 from rnncore.sequences import Histories
 
@@ -68,7 +70,7 @@ class LogWindows(Churn):
         asked, (history, _) = super().asked(log, at, code), asked_of(log, at)
         return asked._replace(facts=Past(asked.facts.summary, clusters.series(history, at)))
 
-    def simple(self, told: Past, asked: Past, groups: int) -> dict[str, Array]:
+    def simple(self, told: Past, asked: Past, groups: int) -> dict[str, Rival]:
         """The rate of each customer's group, by the simple groupings."""
         assert told.returned is not None
         rate = np.full(len(asked.series), float(told.returned.mean()))
@@ -184,20 +186,27 @@ class Table(OneStep):
         """Everybody."""
         return self._examples(log, log.population(at), code)
 
-    def simple(self, told: Rows, asked: Rows, groups: int) -> dict[str, Floats]:
-        """What is judged, by the simple groupings."""
-        means = clusters.centres(told.columns, groups, self.seed)
-        found = {"columns": tuple(clusters.nearest(rows.columns, means) for rows in (told, asked))}
-        for name in ("standardised", "pca"):
-            found[name] = clusters.simple_groups(told.columns, asked.columns, groups, self.seed, pca=name == "pca")
-        found["all"] = tuple(np.zeros(len(rows.columns), np.int64) for rows in (told, asked))
-        assert told.returned is not None
-        said = {}
-        for name, (past, now) in found.items():
-            method = f"k-means, {name}" if name != "all" else self.reference
+    def simple(self, told: Rows, asked: Rows, groups: int) -> dict[str, Rival]:
+        """What is judged, by the simple groupings: functions that give it."""
+        columns = told.columns, asked.columns
+
+        def as_read() -> tuple[Ints, Ints]:
+            means = clusters.centres(told.columns, groups, self.seed)
+            return clusters.nearest(told.columns, means), clusters.nearest(asked.columns, means)
+
+        def said(grouping: Callable[[], tuple[Ints, Ints]]) -> Floats:
+            past, now = grouping()
+            assert told.returned is not None
             rated = clusters.rates(past, told.returned, groups)[now]
-            said[method] = rated if self.rated else distances(asked.columns, now, told.columns, past)
-        return said
+            return rated if self.rated else distances(asked.columns, now, told.columns, past)
+
+        groupings: dict[str, Callable[[], tuple[Ints, Ints]]] = {
+            "k-means, columns": as_read,
+            "k-means, standardised": lambda: clusters.simple_groups(*columns, groups, self.seed),
+            "k-means, pca": lambda: clusters.simple_groups(*columns, groups, self.seed, pca=True),
+            self.reference: lambda: (np.zeros(len(columns[0]), np.int64), np.zeros(len(columns[1]), np.int64)),
+        }
+        return {name: partial(said, grouping) for name, grouping in groupings.items()}
 
     def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
         """A warning of columns that know the outcome, or nothing."""

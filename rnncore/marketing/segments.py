@@ -38,6 +38,7 @@ from rnncore.marketing.judgement import Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
 from rnncore.marketing.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.threads import one_thread
 
 Array = NDArray[Any]
@@ -186,9 +187,9 @@ class Segments(Task):
         found = {"segment": members.argmax(axis=1) + 1, "membership": members.max(axis=1)}
         return {**found, self.source.rate: prediction[:, 0]} if self.source.rated else found
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """What is judged, by the simple groupings."""
-        return dict(self.source.simple(told.facts, asked.facts, self.groups))
+        return self.source.simple(told.facts, asked.facts, self.groups)
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `encoding`, or of the customers."""

@@ -10,6 +10,8 @@ mean               for everybody what customers had in the latest complete windo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -58,21 +60,23 @@ def past(log: EventLog, end: np.datetime64, horizon: int, money: bool) -> Past:
     return Past(whole, np.concatenate(lengths), np.concatenate(all_came), np.concatenate(latest))
 
 
-def simple_methods(told: Past, now: Summary, horizon: int, money: bool) -> dict[str, Floats]:
-    """What customers who stand at `now` are expected to buy (or, money, to spend) within `horizon` days, (M,) each."""
+def simple_methods(told: Past, now: Summary, horizon: int, money: bool) -> dict[str, Callable[[], Floats]]:
+    """What customers who stand at `now` are expected to buy (or, money, to spend) within `horizon` days: functions that
+    give it, (M,) each.
+    """
     repeats, last = now.events - 1, now.age - now.since
     one = _amounts(now) if money else np.ones(len(repeats))
     three = repeats, last, now.age
-    found = {
-        "x/T*H": repeats / np.maximum(now.age, 1) * horizon * (now.value / now.events if money else 1.0),
-        "bg/nbd": BGNBD().fit(*three).expected_purchases(*three, horizon) * one,
-        "pareto/nbd": ParetoNBD().fit(*three).expected_purchases(*three, horizon) * one,
+    found: dict[str, Callable[[], Floats]] = {
+        "x/T*H": lambda: repeats / np.maximum(now.age, 1) * horizon * (now.value / now.events if money else 1.0),
+        "bg/nbd": lambda: BGNBD().fit(*three).expected_purchases(*three, horizon) * one,
+        "pareto/nbd": lambda: ParetoNBD().fit(*three).expected_purchases(*three, horizon) * one,
     }
     new = told.latest
     latest = Past(Summary(*(c[new] for c in told.summary)), told.length[new], told.came[new], new[new])
     for name, rows in (("boosting", latest), ("boosting-windows", told)):
-        found[name] = _boosted(rows, now, horizon)
-    return {**found, MEAN: np.full(len(repeats), float(latest.came.mean()))}
+        found[name] = partial(_boosted, rows, now, horizon)
+    return {**found, MEAN: lambda: np.full(len(repeats), float(latest.came.mean()))}
 
 
 def _amounts(now: Summary) -> Floats:

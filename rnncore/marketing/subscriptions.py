@@ -33,6 +33,7 @@ from rnncore.marketing.learning import Examples, Learned, tenth
 from rnncore.marketing.renewals import Payments
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.threads import one_thread
 from rnncore.marketing.windows import ENDED, require_both_outcomes
 from rnncore.marketing.wording import counted, in_columns
@@ -201,10 +202,10 @@ class Subscriptions(Task):
         money = {"revenue": price * counts, "at_risk": risk} if asked.facts.log.value is not None else {}
         return {"stay_probability": stays, "cancel_probability": 1 - stays, "renewals": counts, **money}
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """P(still subscribed after the horizon) by the simple methods."""
         (past, recent), now = told.facts, asked.facts
-        return dict(renewals.simple_methods(past, recent, now.payments, now.asked, self.ahead))
+        return renewals.simple_methods(past, recent, now.payments, now.asked, self.ahead)
 
     @property
     def whole(self) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, HeldOut, Judgement
 from rnncore.marketing.learning import Examples, Learned, outputs
-from rnncore.marketing.task_parts import Code, Parts, Told
+from rnncore.marketing.task_parts import Code, Parts, Rival, Told
 from rnncore.marketing.threads import one_thread
 from rnncore.marketing.verdict import compare
 from rnncore.marketing.wording import counted
@@ -77,7 +77,7 @@ class Task(Parts):
         code, told = task.told(work, test)
         asked = task.judged(work, test, code)
         _report(progress, "simple methods", told, test)
-        rivals = task.rivals(told, asked)
+        rivals = _predicted(task.rivals(told, asked), progress)
         learned = task._learn("judged", code, told, test, progress, checkpoint)
         del told  # of a long log there is no room for two
         self.table_, self.held_out_ = task._compare(learned, asked, rivals, test, work)
@@ -130,7 +130,7 @@ class Task(Parts):
         """
         task, work, origin = self._later(log)
         asked = task.judged(work, origin, self._learned.code)
-        rivals = task.rivals(task.told(work, origin)[1], asked)
+        rivals = _predicted(task.rivals(task.told(work, origin)[1], asked))
         return task._compare(self._learned, asked, rivals, origin, work)[0]
 
     @one_thread
@@ -259,6 +259,16 @@ class Task(Parts):
 def _report(progress: bool, who: str, told: Examples, end: np.datetime64) -> None:
     if progress:
         print(f"{who}: {len(told.histories):,} examples until {end}", file=sys.stderr, flush=True)
+
+
+def _predicted(rivals: Mapping[str, Rival], progress: bool = False) -> dict[str, Array]:
+    """What each simple method predicts; those that take long are named when they begin."""
+    found = {}
+    for name, said in rivals.items():
+        if progress and callable(said):
+            print(f"simple method: {name}", file=sys.stderr, flush=True)
+        found[name] = said() if callable(said) else said
+    return found
 
 
 def _roles(reading: Mapping[str, Any], uses: tuple[str, ...]) -> list[str]:

@@ -27,7 +27,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     decode(outputs, asked)      from calibrated outputs to the prediction that is judged, row by row
     answer(prediction, asked)   columns for `predict`
     rivals(told, asked)         predictions of the rows asked, by the name of each simple method, the reference among
-                                them
+                                them; of what takes long a function that predicts, so that progress can name it
 
 `features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
 use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
@@ -59,6 +59,7 @@ from rnncore.marketing.wording import counted
 Array = NDArray[Any]
 Code = dict[str, Any]
 Told = tuple[Code, Examples]
+Rival = Array | Callable[[], Array]
 
 
 class Parts(BaseEstimator):  # type: ignore[misc]
@@ -158,7 +159,7 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         """
         return (None if len(np.unique(group)) == len(group) else group), "customer"
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """What the simple methods predict of the rows asked, learned from those told."""
         raise NotImplementedError
 

@@ -202,4 +202,4 @@ def test_a_method_that_is_unfit_is_not_even_fitted(customers, monkeypatch):
     monkeypatch.setattr(BGNBD, "fit", lambda *_: pytest.fail("it was fitted"))
     told = summary, np.zeros((500, 0)), np.full(500, 30.0), returned, all_of_them
     said = simple_methods(*told, summary, np.zeros((500, 0)), 30, unfit=("bg/nbd",))
-    assert set(said) == {"recency", "rfm", "rfm-windows"}
+    assert {name: p().shape for name, p in said.items()} == dict.fromkeys(("recency", "rfm", "rfm-windows"), (500,))

@@ -456,3 +456,11 @@ def test_a_day_more_than_a_horizon_after_the_log_is_refused(fitted, log):
 def test_a_wrong_argument_is_named_when_fitting(log, argument, value):
     with pytest.raises(ContractError, match=argument):
         Churn(**SMALL | {argument: value}).fit(log)
+
+
+def test_progress_names_each_simple_method_and_each_network(log, capsys):
+    Churn(**SMALL).fit(log, progress=True)
+    said = capsys.readouterr().err
+    for words in ("recency", "rfm", "rfm-windows", "bg/nbd"):
+        assert f"simple method: {words}\n" in said
+    assert said.index("simple methods: ") < said.index("simple method: ") < said.index("judged network: ")
