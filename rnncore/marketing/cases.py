@@ -167,8 +167,8 @@ def without_case(histories: Histories, code: Code) -> Histories:
 
 
 def simple_methods(told: Examples, asked: Examples) -> dict[str, Rival]:
-    """P(outcome) by each simple method, (M,) each, or a function that gives it; all but the constant shifted to the rate of
-    the newest cases.
+    """P(outcome) by each simple method, (M,) each, or a function that gives it; all but the constant shifted to the
+    rate of the newest cases.
 
     "past rate": the customer's own, shrunk to that of all. "boosting, case": gradient boosting on the case's own
     columns. "logistic" and "boosting": on these, the gap, the number of events before and the past rate.
