@@ -1,6 +1,11 @@
 """Compilation: no writable folder, a full disk, a broken or stale cache file, other processors."""
 
+import tempfile
+
+import numpy as np
 import pytest
+from numba import config
+from numba.core import caching
 from processes import run_script
 
 from rnncore.kernels import jit, rnn
@@ -10,45 +15,61 @@ PARITY = """
     p = problem("rnn", 6, 19, 5, 37, lengths="ragged")
     assert_close(solve(fast, p, {}), solve(textbook, p, {}), 1e-12)
 """
-SMALL = """
-    import numpy as np
-    from rnncore.kernels import gemm
-    packed = gemm.pack(np.arange(6.0).reshape(2, 3))
-    assert sorted(packed[packed != 0].tolist()) == [1, 2, 3, 4, 5]
-"""
 
 
-def test_works_where_no_folder_is_writable():
-    no_folder = """
-        import tempfile
+@pytest.fixture
+def kernel(tmp_path, monkeypatch):
+    """Make a kernel, as a process of its own would: each is compiled, or loaded from the folder that all share."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
 
-        def refuse(*arguments, **keywords):
-            raise PermissionError("read-only")
+    def make():
+        return jit.kernel(total)
 
-        tempfile.TemporaryFile = refuse
-    """
-    run_script(no_folder, SMALL, "assert gemm._pack._cache.cache_path is None")
-
-
-def test_works_where_the_disk_is_full(tmp_path):
-    full = """
-        import numba.core.caching
-
-        def refuse(*arguments):
-            raise OSError(28, "No space left on device")
-
-        numba.core.caching.IndexDataCacheFile._save_data = refuse
-    """
-    run_script(full, SMALL, NUMBA_CACHE_DIR=str(tmp_path))
+    return make
 
 
-def test_works_where_cache_files_are_broken(tmp_path):
-    run_script(SMALL, NUMBA_CACHE_DIR=str(tmp_path))
-    kept = [file for file in tmp_path.rglob("*") if file.suffix in (".nbi", ".nbc")]
-    assert kept
-    for k, file in enumerate(kept):
-        file.write_bytes(file.read_bytes()[: 100 * (k % 2)])
-    run_script(SMALL, NUMBA_CACHE_DIR=str(tmp_path))
+def total(x):
+    s = 0.0
+    for v in x:
+        s += v
+    return s
+
+
+def right(kernel):
+    """Whether it computes, and how often it was found on disk."""
+    assert kernel(np.arange(5.0)) == 10
+    return sum(kernel.stats.cache_hits.values())
+
+
+def refuse(*arguments, **keywords):
+    raise PermissionError("read-only")
+
+
+def test_what_is_kept_is_found(kernel):
+    assert [right(kernel()), right(kernel())] == [0, 1]
+
+
+def test_works_where_no_folder_is_writable(kernel, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert kernel()._cache.cache_path is None
+    assert right(kernel()) == 0
+
+
+def test_works_where_the_disk_is_full(kernel, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", full)
+    assert right(kernel()) == 0
+
+
+@pytest.mark.parametrize("size", [0, 100])
+@pytest.mark.parametrize("ends", ["nbi", "nbc"])
+def test_works_where_a_cache_file_is_broken_and_mends_it(kernel, tmp_path, ends, size):
+    right(kernel())
+    (file,) = tmp_path.rglob(f"*.{ends}")
+    file.write_bytes(file.read_bytes()[:size])
+    assert [right(kernel()), right(kernel())] == [0, 1]
 
 
 LOADED = """
