@@ -10,14 +10,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cli_runs import run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import processes
-from benchmarks.__main__ import show, write
+from benchmarks import processes, split
+from benchmarks.__main__ import main, show, write
 from benchmarks.bars import verdicts
 from benchmarks.growth import slope
 from benchmarks.results import page
-from benchmarks.split import gain
 from benchmarks.turns import Result
 from rnncore.kernels import lstm
 
@@ -89,9 +89,14 @@ def test_kept_floats_are_counted_by_blocks_of_memory(monkeypatch):
     assert round(processes.kept("LSTM"), 2) == 3.01
 
 
-def test_every_line_of_the_quick_run_is_a_line():
-    everything = python("-m", "benchmarks", "--list").stdout.splitlines()
-    quick = python("-m", "benchmarks", "--quick", "--list").stdout.splitlines()
+def listed(capsys, *words):
+    """The names of the lines that are chosen."""
+    assert main(["--list", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_every_line_of_the_quick_run_is_a_line(capsys):
+    everything, quick = listed(capsys), listed(capsys, "--quick")
     assert set(quick) < set(everything)
     assert len(everything) == len(set(everything)) > 60
 
@@ -107,10 +112,10 @@ def test_a_second_run_replaces_its_own_lines_in_the_file_and_leaves_the_others(t
     assert found == {"a": 1.0, "b": 4.0, "c": 1.0}
 
 
-def test_the_command_line_has_the_same_lines(tmp_path):
-    done = python("-m", "rnncore", "bench", "--list", "--only", "^one event")
-    assert done.stdout == python("-m", "benchmarks", "--list", "--only", "^one event").stdout
-    assert len(done.stdout.splitlines()) == 4
+def test_the_command_line_has_the_same_lines(capsys):
+    lines = listed(capsys, "--only", "^one event")
+    assert run("bench", "--list", "--only", "^one event").stdout.splitlines() == lines
+    assert len(lines) == 4
 
 
 def test_the_adding_problem_runs_nothing_twice_and_counts_failures_as_failures(tmp_path):
@@ -143,10 +148,15 @@ def test_the_exponent_of_a_power_law_is_found():
     assert slope(sizes, [3 * n**1.5 for n in sizes]) == pytest.approx(1.5)
 
 
-def test_two_threads_gain_what_the_longer_of_them_leaves():
-    def call():
-        lstm.run(lambda shard: sum(range(300_000)), 4, 1.0)
+def test_two_threads_gain_what_the_longer_of_them_leaves(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(split.time, "process_time", lambda: now[0])
 
-    times, outside = gain(call)
-    assert 1.5 < times <= 2
-    assert 0 <= outside < 0.2
+    def lasts(seconds):
+        now[0] += seconds
+
+    def call():
+        lasts(1)
+        lstm.run(lasts, 4, 1.0)  # shards of 0, 1, 2 and 3 seconds: one thread has 0, 1 and 3, the other 2
+
+    assert split.gain(call) == (7 / (1 + 4), 1 / 7)
