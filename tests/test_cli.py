@@ -1,10 +1,8 @@
 """The command line does the main job on a user's own file; bad input gets a message, code 2, and nothing written."""
 
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import polars as pl
 import pytest
@@ -12,13 +10,13 @@ from cli_runs import NAMES, purchases, run
 
 from rnncore import gradcheck
 
-ASKED = [*NAMES, "--horizon", "60", "--seeds", "2", "--set", "epochs=5"]
+ASKED = [*NAMES, "--horizon", "60", "--seeds", "2", "--set", "epochs=5", "--set", "units=8"]
 
 
 @pytest.fixture(scope="module")
 def log_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("log") / "log.csv"
-    purchases().write_csv(path)
+    purchases(150).write_csv(path)
     return path
 
 
@@ -37,7 +35,7 @@ def test_fit_writes_predictions_model_and_picture_and_nothing_else(fitted):
     assert [p.name for p in out.parent.iterdir()] == ["out"]
     rows = pl.read_csv(out / "predictions.csv")
     assert rows.columns == ["who", "churn_probability", "return_probability"]
-    assert rows["who"].n_unique() == rows.height == purchases()["who"].n_unique()
+    assert rows["who"].n_unique() == rows.height == purchases(150)["who"].n_unique()
     assert rows["churn_probability"].is_between(0, 1).all()
     assert (out / "report.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
@@ -148,26 +146,36 @@ def test_gradcheck_of_an_unknown_cell_is_code_2():
     assert "'rnn', 'lstm'" in result.stderr
 
 
+STOPPED = """
+import os, signal
+from rnncore.__main__ import main
+from rnncore.interop import safetensors
+
+write = safetensors.write
+
+def stopped(path, *arguments, **words):
+    write(path, *arguments, **words)
+    if path.endswith("training-judged-1"):
+        safetensors.write = write
+        os.kill(os.getpid(), signal.SIGINT)
+
+safetensors.write = stopped
+main()
+"""
+
+
 def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(fitted, log_file, tmp_path):
     """A fit that was interrupted in its second network, resumed, writes the very files of one that never was."""
-    command = [sys.executable, "-m", "rnncore", "fit", "churn", str(log_file), *ASKED, "--out"]
-    unfinished = tmp_path / "b.unfinished"
-    process = subprocess.Popen([*command, str(tmp_path / "b")], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not (unfinished / "training-judged-1").exists():
-        assert process.poll() is None, process.stderr.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors.decode()
-    last = errors.decode().splitlines()[-1]
+    words = ["fit", "churn", log_file, *ASKED, "--out", tmp_path / "b"]
+    stopped = subprocess.run([sys.executable, "-c", STOPPED, *words], capture_output=True, text=True, timeout=120)
+    assert stopped.returncode == 130, stopped.stderr
+    last = stopped.stderr.splitlines()[-1]
     assert re.fullmatch(r"rnncore: stopped (in|after) epoch \d+/5.*; the same command goes on from there", last)
     assert not (tmp_path / "b").exists()
-    subprocess.run([*command, str(tmp_path / "b")], check=True, capture_output=True, timeout=120)
+    assert run(*words).exit_code == 0
     for name in ("predictions.csv", "churn.safetensors"):
         assert (fitted[0] / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert not unfinished.exists()
+    assert not (tmp_path / "b.unfinished").exists()
 
 
 def test_segments_of_a_table_alone(tmp_path):

@@ -1,16 +1,24 @@
 """Where fit writes: names of all kinds, an interrupted run beside it, and what belongs to the user."""
 
+from types import SimpleNamespace
+
 import pytest
 from cli_runs import NAMES, purchases, run
 
-from rnncore.marketing import task_parts
+from rnncore.marketing import command, task_parts
 
 SMALL = ["--set", "units=4", "--set", "epochs=2", "--set", "seeds=1"]
 
 
 @pytest.fixture
-def fit(tmp_path):
-    """Call fit on a small log, with further words, for a small network; it writes to tmp_path/out unless told."""
+def fit(tmp_path, monkeypatch):
+    """Call fit on a small log, with further words, for a small network; it writes to tmp_path/out unless told.
+
+    Without gradient check and picture, which are three quarters of it: see tests/test_cli.py.
+    """
+    checked = SimpleNamespace(ok=True, verdict="pass", worst=SimpleNamespace(error=0.0, name="b", method="central"))
+    monkeypatch.setattr(command, "check_gradients", lambda task: checked)
+    monkeypatch.setattr(command, "picture", lambda task, path: None)
     purchases(60).write_csv(tmp_path / "log.csv")
 
     def call(*words, horizon=60):
