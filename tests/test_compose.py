@@ -68,8 +68,8 @@ COMPOSITIONS = {
 def test_every_derivative_by_complex_step_and_forward_mode(name, ragged):
     layer = COMPOSITIONS[name]
     p = random_problem(layer, seed=3, ragged=ragged)
-    # forward mode at every entry; complex step, thirty times slower, at every one of ragged rows and ten of full ones
-    for method, entries in (("forward-mode", None), ("complex-step", None if ragged else 10)):
+    # forward mode at every entry; complex step, thirty times slower, at ten of each array, its largest among them
+    for method, entries in (("forward-mode", None), ("complex-step", 10)):
         report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, method, dropout_seed=11, entries=entries)
         assert report.ok, str(report)
         assert len(report.blocks) == len(p.params) + (p.x.dtype.kind == "f") + len(p.state_0)

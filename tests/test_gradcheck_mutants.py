@@ -46,7 +46,7 @@ def checked(layer, seed=0, **words):
     "method", ["forward-mode", pytest.param("complex-step", marks=pytest.mark.thorough)]
 )
 def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
-    report = checked(mutant.layer(3, 5), method=method, entries=25 if mutant.cell in BASIC else None)
+    report = checked(mutant.layer(3, 5), method=method, entries=25)
     assert report.verdict == "fail"
     assert mutant.name in report.suspects
     assert f"looks like the known error: {mutant.name}" in str(report)
@@ -141,7 +141,7 @@ def inside(kind, planted):
 def test_a_known_error_of_a_part_is_named_with_its_place(kind, name):
     planted = next(m for m in mutants("lstm") if m.name == name)
     layer, place = inside(kind, planted.layer)
-    assert checked(layer, entries=20).suspects == (name + place,)
+    assert checked(layer, method="forward-mode", entries=20).suspects == (name + place,)
 
 
 def test_an_error_of_the_composition_with_a_fast_twin_inside_is_named():
@@ -176,7 +176,7 @@ def test_a_known_error_in_a_fast_twin_is_named_too():
 @pytest.mark.parametrize(("name", "options"), EXACT)
 def test_no_false_alarm_over_200_random_problems(name, options):
     layer, methods = make(name, 2, 3, backend="numpy", **options), ["complex-step", "forward-mode"]
-    for seed in range(34 if name in BASIC else 12):  # the basic cells and options: 204
+    for seed in range(34 if name in BASIC else 6):  # the basic cells and options: 204
         p = random_problem(layer, seed, T=4, N=3, scale=(0.1, 1.0, 3.0)[seed % 3])
         report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed, entries=4)
         assert report.ok, str(report)

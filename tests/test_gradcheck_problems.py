@@ -28,14 +28,14 @@ def problem(name, options, which):
 def test_every_derivative_of_a_cell_is_right(name, options, which):
     _, layer, p, _ = problem(name, options, which)
     black_box = options["backend"] == "numpy" and layer.exact
-    method = ["complex-step", "forward-mode"] if black_box else ["forward-mode"]
-    report = check(layer, p.params, p.x, p.state_0, p.lengths, method, entries=10)
-    if which == "one unit, one feature" and "gain_x" in p.params:
-        # the norm of x W does not depend on the size of a single x: dx is a difference of equal numbers, and eps
-        blocks = [block for block in report.blocks if block.verdict == "fail"]
-        assert {block.name for block in blocks} <= {"x"} and all(abs(b.analytic - b.numeric) < 1e-15 for b in blocks)
-        return
-    assert report.ok, str(report)
+    for method, entries in (("forward-mode", 10), *([("complex-step", 4)] if black_box else [])):  # which is dear
+        report = check(layer, p.params, p.x, p.state_0, p.lengths, method, entries=entries)
+        if which == "one unit, one feature" and "gain_x" in p.params:
+            # the norm of x W does not depend on the size of a single x: dx is a difference of equal numbers, and eps
+            failed = [b for b in report.blocks if b.verdict == "fail"]
+            assert {b.name for b in failed} <= {"x"} and all(abs(b.analytic - b.numeric) < 1e-15 for b in failed)
+        else:
+            assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("which", COMPOSITIONS)
