@@ -26,6 +26,11 @@ class Session:
             client.execute_cell(cell, index)
         self.executed = without_traces_of_the_machine(client.nb)
 
+    def again(self, notebook: NotebookNode) -> "Session":
+        """Run a copy of another notebook in the same kernel."""
+        self._client.nb = copy.deepcopy(notebook)
+        return Session(self._client)
+
     def run(self, source: str) -> NotebookNode:
         """Run one more cell in the kernel and return it; `nbclient.exceptions.CellExecutionError` where it fails."""
         self._client.nb.cells.append(nbformat.v4.new_code_cell(source))

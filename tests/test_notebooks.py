@@ -15,6 +15,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+import rnncore as rc
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = {path.stem.split("_")[0]: path for path in sorted(FOLDER.glob("*.ipynb"))}
 BLOCKS = ["Predict", "Derive", "Run", "Look", "Break it", "What you can now say"]
@@ -35,11 +37,26 @@ def notebook(request):
     return request.param, nbformat.read(PATHS[request.param], as_version=4)
 
 
-@pytest.fixture(scope="module")
-def session(notebook):
-    """A kernel in which the notebook has run from top to bottom."""
-    with execute.session(notebook[1]) as session:
+FORGET = """
+%reset -f
+import matplotlib, rnncore
+matplotlib.rcdefaults()
+rnncore.set_num_threads({threads})
+"""
+
+
+@pytest.fixture(scope="session")
+def kernel():
+    """One for all notebooks of a worker: to start it and to load the modules takes as long as most notebooks."""
+    with execute.session(nbformat.v4.new_notebook()) as session:
         yield session
+
+
+@pytest.fixture(scope="module")
+def session(notebook, kernel):
+    """A kernel without a name or a setting of others, in which the notebook has run from top to bottom."""
+    kernel.run(FORGET.format(threads=rc.get_num_threads()))
+    return kernel.again(notebook[1])
 
 
 def tagged(notebook, tag):
