@@ -15,7 +15,8 @@ from rnncore.errors import ContractError, DataError, ModelFileError, NonFiniteEr
 
 COLUMNS = "customer|time|value|items|price|event|channel|item|text|outcome|action|propensity|order"
 FILES = "static|calendar"
-OPTIONS = f"{COLUMNS}|{FILES}|horizon|seeds?|separator|at|start|missing|negative|set|plot|kind|every|one_in|since|until"
+OPTIONS = f"{COLUMNS}|{FILES}|horizon|seeds?|separator|decimal|at|start|missing|negative|set|plot|kind|every|one_in"
+OPTIONS += "|since|until"
 # the arguments of the tasks, which are said with --set
 OWN = (
     "units|epochs|patience|batch_size|learning_rate|latest|backend|ahead|strategy|scale|season|convert|window|by|groups"
@@ -31,7 +32,7 @@ def _option(name: str) -> str:
 
 def _said(found: re.Match[str]) -> str:
     """name="value" as an option; the value may be left open."""
-    value = found[2] if "%" in found[2] else found[2].strip("\"'")
+    value = found[2] if re.search(r"[%;|\\]", found[2]) else found[2].strip("\"'")  # what a shell would take apart
     option = _option(found[1])
     return f"{option}={value or 'VALUE'}" if option.startswith("--set ") else f"{option} {value}".rstrip()
 

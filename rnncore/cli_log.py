@@ -37,6 +37,7 @@ LOG: dict[str, tuple[Any, str]] = {
     "missing": (Rows, "Rows with an empty cell (keep: as missing numbers)."),
     "negative": (Rows, "Rows with a negative amount or count."),
     "separator": (str, r"Between the cells of a CSV file; \t is a tab."),
+    "decimal": (Literal[".", ","], "What stands before the tenths of numbers."),
 }
 LISTS = {"extra": "extras", "category": "categories"}
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from rnncore.cli_errors import reporting
-from rnncore.cli_log import Folder, Force, Log, Model, Own, named, with_log, words_of
+from rnncore.cli_log import LOG, Folder, Force, Log, Model, Own, named, with_log, words_of
 
 if TYPE_CHECKING:
     from rnncore.marketing import EventLog
@@ -220,15 +220,16 @@ def leaks(
     time: Annotated[str | None, typer.Option(help="The column with the time of the outcome.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column to pass over; more may be given.")] = None,
     missing: Annotated[Literal["error", "drop"], typer.Option(help="Rows whose outcome is empty.")] = "error",
-    separator: Annotated[str, typer.Option(help=r"Between the cells of a CSV file; \t is a tab.")] = ",",
+    separator: Annotated[str, typer.Option(help=LOG["separator"][1])] = ",",
+    decimal: Annotated[Literal[".", ","], typer.Option(help=LOG["decimal"][1])] = ".",
 ) -> None:
     """Look for columns that know the outcome: too good alone, or with times after it."""
     from rnncore.marketing.command import at_work
     from rnncore.marketing.leaks import find_leaks
 
-    between = words_of({"separator": separator})["separator"]
+    words = words_of({"separator": separator, "decimal": decimal})
     with at_work("each column by itself"):
-        found = find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, separator=between)
+        found = find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, **words)
     print(found)
 
 

@@ -66,7 +66,7 @@ def test_only_a_forecast_of_one_series_needs_no_customer(fit):
 def test_another_separator_leads_to_separator(fit, tmp_path):
     (tmp_path / "log.csv").write_text("who;when;paid\na;2024-01-01;1\n")
     result = run("fit", "churn", tmp_path / "log.csv", *NAMES, "--out", tmp_path / "out")
-    assert last(result).endswith("give it as --separator")
+    assert last(result).endswith('separated by ;, say --separator ";"')
 
 
 @pytest.mark.parametrize("option", ["horizon", "seed"])

@@ -34,7 +34,7 @@ from rnncore.marketing.wording import counted
 
 console = Console()
 
-HOW = ("time_format", "missing", "negative", "separator")  # words of EventLog that name no column
+HOW = ("time_format", "missing", "negative", "separator", "decimal")  # words of EventLog that name no column
 SHARED = "Those of `Task`, said like all others with --set NAME=VALUE, except --horizon, --seed and --seeds"
 
 

@@ -46,7 +46,7 @@ class EventLog(Events):
         then NaN. Other empty cells are always kept.
     negative: "error", "drop" to leave out rows with a negative value or a negative number of items (returns,
         cancellations), or "keep".
-    separator: between the fields of a CSV file.
+    separator: between the fields of a CSV file. decimal: "." or ",", what stands before the tenths of numbers in text.
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
     `reading` holds the words of this call, so that another source of the same form can be read alike.
@@ -92,11 +92,13 @@ class EventLog(Events):
         missing: str = "error",
         negative: str = "error",
         separator: str = ",",
+        decimal: str = ".",
     ) -> None:
         roles = {"customer": customer, "time": time, "value": value, "items": items, "price": price, "event": event}
         roles |= {"channel": channel, "item": item, "text": text, "outcome": outcome, "action": action}
         roles |= {"propensity": propensity, "order": order}
         how = {"time_format": time_format, "missing": missing, "negative": negative, "separator": separator}
+        how["decimal"] = None if decimal == "." else decimal
         words = making.Words.checked(roles, extras, categories, how)
         self.columns, self.reading = words.columns, words.reading
         made = making.make(source, words, static, calendar)

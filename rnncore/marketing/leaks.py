@@ -101,12 +101,14 @@ def find_leaks(
     ignore: Sequence[str] = (),
     missing: str = "error",
     separator: str = ",",
+    decimal: str = ".",
 ) -> Leaks:
     """Look for leaks in a table with a row per case.
 
     source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
     two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
-    to pass over, for example ids. missing: "error", or "drop" for leaving out rows whose outcome is empty.
+    to pass over, for example ids. missing: "error", or "drop" for leaving out rows whose outcome is empty. separator,
+    decimal: of a CSV file, as of `EventLog`.
 
     DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
 
@@ -118,7 +120,8 @@ def find_leaks(
     ['paid']
     """
     checks.one_of("missing", missing, ("error", "drop"))
-    raw = read(source, None, separator)
+    checks.one_of("decimal", decimal, (".", ","))
+    raw = read(source, None, separator)._replace(decimal=decimal)
     require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
     known, target = _two(raw, outcome, missing == "drop")
     rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
@@ -126,7 +129,7 @@ def find_leaks(
     if not rest:
         raise DataError(f"{raw.label} has no column beside the outcome")
     texts = [column.cast(pl.String) if column.dtype.is_temporal() else column for column in rest.values()]
-    parsed = [parsing.parse_any(column, raw.label).filter(known) for column in texts]  # times as words, in their order
+    parsed = [parsing.parse_any(column, raw.label, decimal).filter(known) for column in texts]  # times in their order
     found = search(gather(pl.DataFrame(parsed)), target)
     suspects = [suspect._replace(later=late.get(suspect.name, 0.0)) for suspect in found]
     return Leaks(raw.label, tuple(sorted(suspects, key=lambda s: (not s.leaks, -s.alone))))
@@ -193,7 +196,7 @@ def _twins(one: Floats, other: Floats) -> bool:
 
 def _two(raw: Raw, outcome: str, drop: bool) -> tuple[pl.Series, NDArray[np.int64]]:
     """In which rows the outcome is known, and there 0 or 1: of two words the second in the alphabet is 1."""
-    cells = parsing.parse_any(raw.columns[outcome], raw.label)
+    cells = parsing.parse_any(raw.columns[outcome], raw.label, raw.decimal)
     known = cells.is_not_null()
     if cells.null_count() and not drop:
         where = f"{counted(cells.null_count(), 'row')}, the first of them row {first_row(~known)}"

@@ -39,6 +39,8 @@ class Words(NamedTuple):
         cls, roles: Mapping[str, Any], extras: Sequence[str], categories: Sequence[str], how: Mapping[str, Any]
     ) -> Words:
         """ContractError for a wrong word."""
+        if how["decimal"] not in (None, ","):
+            raise ContractError("decimal", "'.' or ','", repr(how["decimal"]), "say what stands before tenths")
         for argument in ("missing", "negative"):
             if how[argument] not in CHOICES:
                 raise ContractError(
@@ -70,7 +72,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     """Read, check and sort; see EventLog for the errors."""
     names, reading = words.columns, words.reading
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
-    raw = read(source, list(names.values()), how["separator"])
+    how["decimal"] = reading.get("decimal", ".")
+    raw = read(source, list(names.values()), how["separator"])._replace(decimal=how["decimal"])
     frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
     if "customer" not in names:
         frame = frame.with_columns(pl.lit(ALL).cast(pl.Enum([ALL])).alias("customer"))
@@ -90,7 +93,7 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     checks.append(Check("customers", len(customers), ""))
     if static is not None or "time" not in names:
         table, beside = (source, _beside(words)) if static is None else (static, None)
-        tables, more = read_static(table, who, customers, words.categories, how["separator"], beside)
+        tables, more = read_static(table, who, customers, words.categories, how, beside)
         checks += more
     dates = None
     if calendar is not None:

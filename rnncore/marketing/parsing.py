@@ -56,12 +56,12 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
         elif role == "time":
             cells = in_parts(lambda part: parse_time(part, raw.label, time_format), column)
         elif role in MEASURES:
-            cells = in_parts(lambda part: parse_number(part, raw.label), column)
+            cells = in_parts(lambda part: parse_number(part, raw.label, raw.decimal), column)
         elif role == TEXT:
             cells = _category(column, raw.label)
         else:
             known = role in CATEGORIES or name in categories
-            cells = (_category if known else _any)(column, raw.label, coded=True)
+            cells = _category(column, raw.label, True) if known else _any(column, raw.label, raw.decimal, True)
         checks += _conversions(role, column, cells, raw, time_format)
         parsed[role] = cells
         del column  # it is left before the next one is read
@@ -157,12 +157,12 @@ def parse_customer(column: pl.Series, label: str) -> pl.Series:
     raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; customer ids must be text or whole numbers")
 
 
-def parse_number(column: pl.Series, label: str) -> pl.Series:
-    """Float64; text is read as numbers, NaN is missing. DataError for other text, for infinity, numbers beyond LARGEST
-    and other types.
+def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series:
+    """Float64; text is read as numbers with this decimal mark, NaN is missing. DataError for other text, for infinity,
+    numbers beyond LARGEST and other types.
     """
     if column.dtype == pl.String:
-        numbers = column.str.strip_chars().replace("", None).cast(pl.Float64, strict=False)
+        numbers = _numbers(column.str.strip_chars().replace("", None), decimal)
         broken = numbers.is_null() & column.is_not_null() & (column.str.strip_chars() != "")
     elif column.dtype.is_numeric() or column.dtype == pl.Null:
         numbers = column.cast(pl.Float64)
@@ -173,10 +173,12 @@ def parse_number(column: pl.Series, label: str) -> pl.Series:
     if broken.any():
         row = first_row(broken)
         shown = str(column[row - 1])
-        comma = re.fullmatch(_COMMA, shown.strip()) is not None
-        advice = "write it with a decimal point" if comma else "correct or remove it"
-        if not comma and re.search(r"\d", shown):
-            advice = "write a number alone: a decimal point, no currency sign, nothing between thousands"
+        advice = "correct or remove it"
+        if re.search(r"\d", shown):
+            mark = "point" if decimal == "." else "comma"
+            advice = f"write a number alone: a decimal {mark}, no currency sign, nothing between thousands"
+        if decimal == "." and re.fullmatch(_COMMA, shown.strip()):
+            advice = 'if all numbers have a decimal comma, say decimal=",", otherwise write it with a decimal point'
         raise DataError(
             f"{label}: {column[row - 1]!r} in row {row} of {column.name!r} is not a finite number; {advice}"
         )
@@ -204,12 +206,19 @@ def parse_category(column: pl.Series, label: str) -> pl.Series:
     raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; categories must be text or numbers")
 
 
-def parse_any(column: pl.Series, label: str) -> pl.Series:
+def _numbers(text: pl.Series, decimal: str) -> pl.Series:
+    """Text without spaces around it as numbers, null where it shows none."""
+    if decimal == ",":
+        text = text.set(text.str.contains(".", literal=True).fill_null(False), None).str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
+
+
+def parse_any(column: pl.Series, label: str, decimal: str = ".") -> pl.Series:
     """Numbers, where the type says so or all cells are numbers, or all are true or false (1 and 0); else categories."""
-    return _any(Parted.of(column), label)
+    return _any(Parted.of(column), label, decimal)
 
 
-def _any(column: Parted, label: str, coded: bool = False) -> pl.Series:
+def _any(column: Parted, label: str, decimal: str, coded: bool = False) -> pl.Series:
     """As `parse_any`; coded: see `in_parts`."""
     if column.dtype == pl.Boolean:
         return column.whole().cast(pl.Float64)
@@ -223,18 +232,18 @@ def _any(column: Parted, label: str, coded: bool = False) -> pl.Series:
     for part in column.parts():
         cells = part.unique().str.strip_chars().replace("", None).drop_nulls().unique()
         truth &= cells.str.to_lowercase().is_in(list(TRUTH)).all()
-        numbers &= cells.cast(pl.Float64, strict=False).is_not_null().all()
+        numbers &= _numbers(cells, decimal).is_not_null().all()
         commas &= cells.str.contains(rf"^({_COMMA}|\d+)$").all()
         with_comma = cells.filter(cells.str.contains(",", literal=True))
         shown = with_comma[0] if shown is None and len(with_comma) else shown
     if truth:
         return in_parts(_truth, column)
     if numbers:
-        return in_parts(lambda part: parse_number(part, label), column)
-    if commas and shown is not None:
+        return in_parts(lambda part: parse_number(part, label, decimal), column)
+    if commas and shown is not None and decimal == ".":
         raise DataError(
-            f"{label}: {column.name!r} holds numbers with a decimal comma, as {shown!r}; write them with a point, or "
-            "name the column as one of categories"
+            f"{label}: {column.name!r} holds numbers with a decimal comma, as {shown!r}; write them with a point, say "
+            'decimal="," if all are written so, or name the column as one of categories'
         )
     return _category(column, label, coded)
 

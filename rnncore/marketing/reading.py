@@ -25,6 +25,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import blocks
 
 T = TypeVar("T")
+_MARKS = {"\t": ("a tab", r"\t")}
 
 
 class Raw(NamedTuple):
@@ -34,6 +35,7 @@ class Raw(NamedTuple):
     label: str  # how messages call the source
     implementation: nw.Implementation
     dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
+    decimal: str = "."  # mark of numbers that are text
     text: Callable[[str], Iterator[pl.Series]] | None = None  # of a CSV file: the cells of a column, some at a time
 
     def to_native(self, name: str, ids: Any, columns: Mapping[str, Any]) -> Any:
@@ -93,7 +95,7 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
     if wanted is None:
         columns = {name: to_polars(eager[name], label) for name in eager.columns}
     text = None if file is None or file.kind == "Parquet" else file.text
-    return Raw(columns, label, eager.implementation, dict(eager.schema), text)
+    return Raw(columns, label, eager.implementation, dict(eager.schema), text=text)
 
 
 def _select(source: Any, wanted: list[str] | None, label: str, argument: str) -> nw.DataFrame[Any]:
@@ -120,8 +122,10 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
             continue
         near = checks.nearest(name, [str(p) for p in present])
         advice = f"; did you mean {near!r}?" if near else ""
-        if len(present) == 1 and separator not in str(present[0]) and any(mark in str(present[0]) for mark in ",;\t|"):
-            advice = "; if the fields are separated by another character, give it as separator="
+        marks = [mark for mark in ",;\t|" if len(present) == 1 and mark != separator and mark in str(present[0])]
+        if marks:
+            mark = max(marks, key=str(present[0]).count)
+            advice = '; if its cells are separated by {}, say separator="{}"'.format(*_MARKS.get(mark, (mark, mark)))
         shown = ", ".join(repr(p if len(str(p)) <= 60 else str(p)[:60] + "...") for p in present[:30])
         more = f" and {len(present) - 30} more" if len(present) > 30 else ""
         raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")

@@ -9,7 +9,7 @@ Columns of a number type, and those whose cells are all numbers (or all true or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,18 +85,19 @@ def read_static(
     customer: str,
     customers: Array,
     categories: Sequence[str],
-    separator: str,
+    how: Mapping[str, Any],
     beside: tuple[Sequence[str] | None, Sequence[str]] | None = None,
 ) -> tuple[Columns, list[Check]]:
     """The static columns in the order of `customers` (sorted ids), and what the report says about them.
 
-    beside: which columns are read, None for all, and which of these are not static.
+    how: `separator` and `decimal` of the log. beside: which columns are read, None for all, and which of these are not
+    static.
 
     DataError where a customer has two rows, a customer cell is empty, or ids are of another kind than in the log.
     """
     names, apart = beside or (None, ())
-    raw = read(source, names, separator, "static")
-    require_columns([customer], list(raw.columns), raw.label, separator)
+    raw = read(source, names, how["separator"], "static")._replace(decimal=how["decimal"])
+    require_columns([customer], list(raw.columns), raw.label, how["separator"])
     ids = _ids(raw, customer, customers)
     _require_single(pl.DataFrame([ids]), raw.label, f"customer {customer!r}")
     columns, checks = _columns(raw, [customer, *apart], categories, "static")
@@ -112,16 +113,16 @@ def read_static(
 
 
 def read_calendar(
-    source: Any, time: str, customer: str, customers: Array, categories: Sequence[str], words: dict[str, Any]
+    source: Any, time: str, customer: str, customers: Array, categories: Sequence[str], how: Mapping[str, Any]
 ) -> tuple[Calendar, list[Check]]:
-    """The calendar, and what the report says about it; words: `separator` and `time_format` of the log.
+    """The calendar, and what the report says about it; how: `separator`, `decimal` and `time_format` of the log.
 
     DataError where a day (of a customer) has two rows, or a day or customer cell is empty.
     """
-    raw = read(source, None, words["separator"], "calendar")
-    require_columns([time], list(raw.columns), raw.label, words["separator"])
+    raw = read(source, None, how["separator"], "calendar")._replace(decimal=how["decimal"])
+    require_columns([time], list(raw.columns), raw.label, how["separator"])
     column = raw.columns[time]
-    written = None if column.dtype.is_temporal() else words["time_format"]
+    written = None if column.dtype.is_temporal() else how["time_format"]
     days = parse_time(column, raw.label, written).dt.date().alias("day")
     keys = [days]
     if customer in raw.columns:
@@ -172,8 +173,10 @@ def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: st
     for name, column in raw.columns.items():
         if name in keys:
             continue
-        parse = parsing.parse_category if name in categories else parsing.parse_any
-        parsed.append(parse(column, raw.label))
+        known = name in categories
+        parsed.append(
+            parsing.parse_category(column, raw.label) if known else parsing.parse_any(column, raw.label, raw.decimal)
+        )
         if (column.dtype == pl.String) == (parsed[-1].dtype == pl.Float64):
             kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
             checks.append(Check(f"{table}: {kind}", len(column), repr(name)))

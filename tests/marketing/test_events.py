@@ -251,7 +251,7 @@ def test_format_for_a_column_of_dates_is_refused():
 
 
 @pytest.mark.parametrize(
-    "words", [{"missing": "ignore"}, {"negative": "ignore"}, {"customer": None}, {"value": 3}, {"separator": ""}]
+    "words", [{"missing": "ignore"}, {"negative": "ignore"}, {"customer": 3}, {"value": 3}, {"separator": ""}]
 )
 def test_wrong_argument_is_a_contract_error(words):
     with pytest.raises(ContractError):
@@ -607,7 +607,10 @@ NOON = "2024-01-01T12:00:00"
         (f"id,t,v\n1,{NOON}Z,1\n1,{NOON},2\n", {}, f"'{NOON}' in row 2 of 't' has no offset from UTC"),
         ("id,id,t,v\n1,2,2024-01-01,1\n", {}, "has 2 columns called 'id'"),
         ("id,t,v\r1,2024-01-01,1\r", {}, "carriage return alone"),
-        ("id;t;v\n1;2024-01-01;1,5\n", {"separator": ";"}, "'1,5' in row 1 of 'v'.*decimal point"),
+        ("id;t;v\n1;2024-01-01;1,5\n", {"separator": ";"}, "'1,5' in row 1 of 'v'.*say decimal=\",\""),
+        ("id;t;v\n1;2024-01-01;1.234,5\n", {"separator": ";", "decimal": ","}, "'1.234,5'.*a decimal comma, no"),
+        ("id;t;v\n1;2024-01-01;1,5\n", {}, 'separated by ;, say separator=";"'),
+        ("id\tt\tv\n1\t2024-01-01\t1.5\n", {}, r'separated by a tab, say separator="\\t"'),
         ('id,t,v,x\n1,2024-01-01,1,"1,5"\n1,2024-01-02,1,2\n', {"extras": ["x"]}, "'x' holds.*decimal comma, as '1,5'"),
         ("id,t,v\n1,2024-13-01,1\n", {}, "'2024-13-01' in row 1"),
         ("id,t,v\n1,1704110400,1\n", {}, 'time_format="%s" .seconds since 1970'),
@@ -628,6 +631,22 @@ def test_parts_of_time_since_1970_are_named_and_read_when_told(tmp_path, t, time
     with pytest.raises(DataError, match=f'time_format="{time_format}" .(milli|micro|)seconds since 1970'):
         log(path)
     assert str(log(path, time_format=time_format).time[0])[:19] == NOON
+
+
+def test_decimal_commas_are_read_where_they_are_told(tmp_path):
+    text = "id;t;v;x;way\na;2024-01-01;-1,5;0,25;1,5\nb;2024-01-02;2;1;2.5\n"
+    (tmp_path / "static.csv").write_text("id;age\na;30,5\nb;40\n")
+    words = {"separator": ";", "decimal": ",", "extras": ["x"], "channel": "way", "negative": "keep"}
+    made = log(csv(tmp_path, text), **words, static=tmp_path / "static.csv")
+    assert (made.value.tolist(), made.number("x").tolist()) == ([-1.5, 2.0], [0.25, 1.0])
+    assert made.static.numbers["age"].tolist() == [30.5, 40.0]
+    assert made.category("channel").levels.tolist() == ["1,5", "2.5"]  # words stay as they are
+    assert made.reading["decimal"] == "," and "decimal" not in log().reading
+
+
+def test_another_decimal_mark_is_refused():
+    with pytest.raises(ContractError, match=r"decimal: expected .* received ';'"):
+        log(decimal=";")
 
 
 def test_a_number_of_seconds_beyond_all_years_is_refused(tmp_path):
