@@ -96,7 +96,7 @@ def test_every_oracle_catches_every_planted_error_and_raises_no_alarm(subject):
 
 @pytest.mark.parametrize("subject", [s for s in (*PLANTED, *LAYERS) if s not in BASIC])
 def test_exact_oracles_catch_every_planted_error_of_everything_else_and_raise_no_alarm(subject):
-    scores = score_oracles(subject, entries=25 if subject in LAYERS else 12)
+    scores = score_oracles(subject, entries=None if subject in LAYERS else 12)
     assert {method: score.missed for method, score in scores.items()} == dict.fromkeys(scores, ())
     assert not any(score.false_alarm for score in scores.values())
 
