@@ -8,7 +8,8 @@
                 many (`Task.whole`), gradients are of that step and removals of the answer, all by the same draws
     attention   the weight that the network itself gives to the step, where it has attention; a share, no effect
 
-What is blank the task says (`Task.blank`); steps past the end of a history do not exist, so no credit can land on them.
+A history of one step that is no event, as a customer's own columns, is taken apart number by number. What is blank
+the task says (`Task.blank`); steps past the end of a history do not exist, so no credit can land on them.
 Derivatives with respect to the steps are those of `layer.backward`; that of the calibration, a function of a few
 numbers, is a difference.
 """
@@ -62,9 +63,12 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
         if len(rest.histories):  # else nobody is asked about without the event
             without = _whole(task, learned, rest) if column else _answer(task, learned, rest, asked.target)
             removal[place] = (said if column else answer) - without
-    unit, steps = task.named(asked, learned.code), [name for name, _ in task.steps(own, len(gradient))]
-    inputs = encoding.called(task.inputs(learned.code), own)
-    return Explanation(customer, unit, answer, start, steps, inputs, gradient, removal, attention, whole, said)
+    unit, steps = task.named(asked, learned.code), task.steps(own, len(gradient))
+    names, inputs = [name for name, _ in steps], encoding.called(task.inputs(learned.code), own)
+    if inputs and steps[0][1] is None and len(steps) == 1:  # no event to take away, but the customer's own numbers
+        names, inputs, gradient, removal = inputs, [], gradient.T, np.full(len(inputs), np.nan)
+        attention = None
+    return Explanation(customer, unit, answer, start, names, inputs, gradient, removal, attention, whole, said)
 
 
 def _whole(task: Task, learned: Learned, asked: Examples) -> float:

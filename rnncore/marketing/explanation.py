@@ -60,10 +60,15 @@ class Explanation:
             f"{gradient}: integrated gradients, the step's part in the change of the {self.unit} from a blank history "
             "to this one",
             "completeness gap: what of that change the gradients leave out; next to nothing where they are right",
-            f"{removal}: by how much the {self.whole or self.unit} would be lower without this event",
         ]
+        if self._removed:
+            found.append(f"{removal}: by how much the {self.whole or self.unit} would be lower without this event")
         found += [] if self.attention is None else ["attention: the share of the network's attention; no effect"]
         return found + (["most by: the number of the step with the largest gradient"] if self.inputs else [])
+
+    @property
+    def _removed(self) -> bool:
+        return not np.isnan(self.removal).all()
 
     @property
     def _heads(self) -> tuple[str, str]:
@@ -73,7 +78,8 @@ class Explanation:
         """The table as text, a list per column."""
         gradient, removal = self._heads
         columns = {"step": self.steps, gradient: [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
-        columns[removal] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
+        if self._removed:
+            columns[removal] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
         if self.attention is not None:
             columns["attention"] = [f"{w:.3f}" for w in self.attention]
         if self.inputs:
@@ -94,20 +100,22 @@ class Explanation:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        panels = 2 if self.whole else 1
+        apart = bool(self.whole and self._removed)
         figure = Figure(figsize=(9, 1.6 + 0.28 * len(self.steps)), layout="constrained")
         FigureCanvasAgg(figure)
-        left, *right = np.ravel(figure.subplots(1, panels, sharey=True))
-        places, apart = np.arange(len(self.steps)), 0.0 if self.whole else 0.2
-        bars = {"height": 0.76 - 2 * apart}
+        left, *right = np.ravel(figure.subplots(1, 1 + apart, sharey=True))
+        places, beside = np.arange(len(self.steps)), 0.2 if self._removed and not apart else 0.0
+        bars = {"height": 0.76 - 2 * beside}
         gradient, removal = self.gradient.sum(axis=1), np.nan_to_num(self.removal)
-        left.barh(places + apart, gradient, color="#c2410c", label="integrated gradients", **bars)
-        (*right, left)[0].barh(places - apart, removal, color="#1d4ed8", hatch="//", label="removal", **bars)
+        left.barh(places + beside, gradient, color="#c2410c", label="integrated gradients", **bars)
+        if self._removed:
+            (*right, left)[0].barh(places - beside, removal, color="#1d4ed8", hatch="//", label="removal", **bars)
         left.set_yticks(places, self.steps, fontsize="small")
         left.invert_yaxis()
         for axes, unit in zip((left, *right), (self.unit, self.whole), strict=False):
             axes.axvline(0, color="0.5", lw=1)
-            axes.set_xlabel(f"effect on the {unit}", fontsize="small" if self.whole else None)
+            axes.locator_params(axis="x", nbins=4 if apart else 9)
+            axes.set_xlabel(f"effect on the {unit}", fontsize="small" if apart else None)
             axes.legend(frameon=False, fontsize="small")
         first = f"{self.whole} {self.said:.4f}" if self.whole else f"{self.unit} {self.answer:.4f}"
         figure.suptitle(f"{self.customer}: {first}", fontsize="medium")

@@ -176,6 +176,14 @@ def test_a_table_is_judged_on_a_fifth_of_its_customers_against_groupings_of_its_
     assert ("outcome_rate" in pl.DataFrame(task.predict(log)).columns) == rated
 
 
+def test_of_a_table_an_answer_is_taken_apart_column_by_column(of_table):
+    log, task = of_table
+    found = task.explain(log, "c001")
+    assert found.steps == task.inputs(task.code_) and found.gradient.shape == (5, 1)
+    assert found.gradient.sum() == pytest.approx(found.answer - found.blank, abs=1e-6)
+    assert set(found.columns()) == {"step", "gradient"}
+
+
 def test_a_profile_of_a_table_says_what_sets_a_segment_apart(of_table):
     log, task = of_table
     found = task.profiles(log)
