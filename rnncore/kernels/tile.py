@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -12,114 +14,171 @@ from rnncore.kernels.jit import intrinsic
 from rnncore.kernels.vectors import VECTOR_BYTES, Vector, lanes_below, llvm_call, spread
 
 ROWS, VECTORS = (4, 4) if VECTOR_BYTES == 64 else (6, 2)  # 4 x 4 + 4 + 1 of 32 registers, or 6 x 2 + 2 + 1 of 16
+WORD = ir.IntType(64)
 
 
-class _Code:
+def number(value: int) -> Any:
+    """Return a constant of the machine code."""
+    return ir.Constant(WORD, value)
+
+
+@contextlib.contextmanager
+def _counted(builder: Any, count: Any, rolled: bool) -> Iterator[Any]:
+    """A loop; a rolled one is never unrolled: it takes as long, and eight rows' addresses stay in registers."""
+    module, before = builder.module, builder.basic_block
+    body, after = builder.append_basic_block(), builder.append_basic_block()
+    builder.cbranch(builder.icmp_signed(">", count, number(0)), body, after)
+    builder.position_at_end(body)
+    index = builder.phi(WORD)
+    index.add_incoming(number(0), before)
+    yield index
+    following = builder.add(index, number(1), flags=("nsw",))
+    index.add_incoming(following, builder.basic_block)
+    branch = builder.cbranch(builder.icmp_signed("<", following, count), body, after)
+    if rolled:
+        off = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        about = ir.MDValue(module, [], name=str(len(module.metadata)))
+        about.operands = (about, off)  # LLVM's notes on a loop name themselves first
+        branch.set_metadata("llvm.loop", about)
+    builder.position_at_end(after)
+
+
+class Column(NamedTuple):
+    """One vector of a tile's rows: its type, where it begins in a row of c, and which lanes c has, None: all."""
+
+    vector: Vector
+    first: int
+    mask: Any
+
+
+class Tile:
     """Writes the machine code of one tile: load `start`, add a[r, k] * panel[k, :] for all k, store it as c."""
 
-    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, panels: int, width: int, full: int) -> None:
-        self.builder, self.rows, self.panels = builder, rows, panels
-        self.each = range(vectors)  # of a panel
-        self.type = vector = Vector(element, width)
-        self.vector, self.lanes, self.bytes = vector.machine, vector.lanes, element.bitwidth // 8
-        self.full = full * VECTOR_BYTES // self.bytes
-        self.align = ir.Constant(ir.IntType(32), self.bytes)
+    def __init__(self, builder: Any, columns: list[Column]) -> None:
+        self.builder, self.columns = builder, columns
+        self.align = columns[0].vector.dtype.bitwidth // 8  # rows of a user's array begin anywhere
 
-    def integer(self, value: int) -> Any:
-        return ir.Constant(ir.IntType(64), value)
+    def _places(self, row: Any) -> list[Any]:
+        """Addresses of the vectors of the row that begins there."""
+        return [self._address(column, self.builder.gep(row, [number(column.first)])) for column in self.columns]
 
-    def at(self, pointer: Any, *offsets: Any) -> Any:
-        for offset in offsets:
-            pointer = self.builder.gep(pointer, [offset])
-        return pointer
+    def _address(self, column: Column, place: Any) -> Any:
+        return self.builder.bitcast(place, column.vector.machine.as_pointer())
 
-    def vectors(self, pointer: Any, steps: list[Any]) -> list[Any]:
-        """Addresses of the vectors that begin at each of these steps from the pointer, one for each panel."""
-        starts = [self.at(pointer, step) for step in steps]
-        places = (self.at(start, self.integer(v * self.lanes)) for start in starts for v in self.each)
-        return [self.builder.bitcast(address, self.vector.as_pointer()) for address in places]
+    def _load(self, column: Column, address: Any, mask: Any) -> Any:
+        vector = column.vector
+        if mask is None:
+            value = self.builder.load(address)
+            value.align = self.align
+            return value
+        name = f"llvm.masked.load.{vector.suffix}.p0{vector.suffix}"
+        align, zeros = ir.Constant(ir.IntType(32), self.align), ir.Constant(vector.machine, None)
+        return llvm_call(self.builder, name, vector.machine, [address, align, mask, zeros])
 
-    def load(self, address: Any) -> Any:
-        value = self.builder.load(address)
-        value.align = self.bytes  # rows of a user's array begin anywhere
-        return value
+    def _store(self, column: Column, address: Any, value: Any) -> None:
+        if column.mask is None:
+            self.builder.store(value, address).align = self.align
+            return
+        suffix, align = column.vector.suffix, ir.Constant(ir.IntType(32), self.align)
+        name = f"llvm.masked.store.{suffix}.p0{suffix}"
+        llvm_call(self.builder, name, ir.VoidType(), [value, address, align, column.mask])
 
-    def fused(self, total: Any, a: Any, b: Any) -> Any:
+    def _fused(self, total: Any, a: Any, b: Any) -> Any:
         product = self.builder.fmul(a, b, flags=("contract",))
         return self.builder.fadd(total, product, flags=("contract",))
 
-    def load_some(self, address: Any, mask: Any) -> Any:
-        zeros = ir.Constant(self.vector, None)
-        name = f"llvm.masked.load.{self.type.suffix}.p0{self.type.suffix}"
-        return llvm_call(self.builder, name, self.vector, [address, self.align, mask, zeros])
+    def _add(
+        self, totals: list[list[Any]], depth: Any, a_rows: list[Any], a_k: Any, panel: list[tuple[Any, Any]]
+    ) -> None:
+        """Add the product to the sums of each row."""
+        builder = self.builder
+        with _counted(builder, depth, len(a_rows) > 1) as k:
+            b = []
+            for column, (place, step) in zip(self.columns, panel, strict=True):
+                address = self._address(column, builder.gep(place, [builder.mul(k, step)]))
+                b.append(self._load(column, address, None))
+            for row, sums in zip(a_rows, totals, strict=True):
+                a = builder.load(builder.gep(row, [builder.mul(k, a_k)]))
+                for column, total, numbers in zip(self.columns, sums, b, strict=True):
+                    factor = spread(builder, column.vector.machine, a)
+                    builder.store(self._fused(builder.load(total), factor, numbers), total)
 
     def write(
-        self, live: Any, depth: Any, a: Any, a_row: Any, a_k: Any, panel: Any, next_panel: Any,
-        start: Any, start_row: Any, c: Any, c_row: Any, columns: Any
+        self, depth: Any, a_rows: list[Any], a_k: Any, panel: list[tuple[Any, Any]], starts: list[Any],
+        c_rows: list[Any]
     ) -> None:  # fmt: skip
-        """Only `live` rows exist: the others repeat and store what the last one does. c beyond `columns` is masked."""
-        builder, last = self.builder, self.builder.sub(live, self.integer(1))
-        width, none = self.integer(self.full), self.integer(0)
-        along = [self.integer(self.full * p) for p in range(self.panels)]
-        present = [builder.icmp_signed("<", j, columns) for j in along]  # a panel that is not there is the first one
-        steps = [
-            builder.select(there, builder.mul(self.integer(p), next_panel), none) for p, there in enumerate(present)
-        ]
-        rows = [builder.select(builder.icmp_signed("<", self.integer(r), live), self.integer(r), last)
-                for r in range(self.rows)]  # fmt: skip
-        a_rows = [self.at(a, builder.mul(r, a_row)) for r in rows]
-        starts = [self.vectors(self.at(start, builder.mul(r, start_row)), along) for r in rows]
-        addresses = [self.vectors(self.at(c, builder.mul(r, c_row)), along) for r in rows]
-        masks = [
-            lanes_below(builder, self.type, builder.sub(builder.sub(columns, j), self.integer(v * self.lanes)))
-            for j in along
-            for v in self.each
-        ]
-        totals = [[cgutils.alloca_once_value(builder, self.load_some(v, m)) for v, m in zip(row, masks, strict=True)]
-                  for row in starts]  # fmt: skip
-        with cgutils.for_range(builder, depth) as loop:
-            b = [self.load(v) for v in self.vectors(self.at(panel, builder.mul(loop.index, width)), steps)]
-            step = builder.mul(loop.index, a_k)
-            for row, totals_of_row in zip(a_rows, totals, strict=True):
-                factor = spread(builder, self.vector, builder.load(self.at(row, step)))
-                for total, column in zip(totals_of_row, b, strict=True):
-                    builder.store(self.fused(builder.load(total), factor, column), total)
-        for places, totals_of_row in zip(addresses, totals, strict=True):
-            for address, total, mask in zip(places, totals_of_row, masks, strict=True):
-                arguments = [builder.load(total), address, self.align, mask]
-                name = f"llvm.masked.store.{self.type.suffix}.p0{self.type.suffix}"
-                llvm_call(builder, name, ir.VoidType(), arguments)
+        """a_rows, starts, c_rows: where each row begins in a, start and c; a_k: the way in a from one k to the next.
+
+        panel: of each column the place in the panel where k is 0, and the way to the next k.
+        """
+        totals = []
+        for start in starts:
+            pairs = zip(self.columns, self._places(start), strict=True)
+            numbers = [self._load(column, address, column.mask) for column, address in pairs]
+            totals.append([cgutils.alloca_once_value(self.builder, value) for value in numbers])
+        self._add(totals, depth, a_rows, a_k, panel)
+        for row, sums in zip(c_rows, totals, strict=True):
+            for column, address, total in zip(self.columns, self._places(row), sums, strict=True):
+                self._store(column, address, self.builder.load(total))
 
 
-def tile(rows: int, vectors: int, count: int = 1, width: int = VECTOR_BYTES, full: int = VECTORS) -> Any:
-    """Return an intrinsic that adds a tile of `rows` rows and `vectors` vectors of each of `count` panels.
+def mask_of(builder: Any, vector: Vector, first: int, columns: Any) -> Any:
+    """Which lanes of the vector that begins at column `first` are among so many columns."""
+    return lanes_below(builder, vector, builder.sub(columns, number(first)))
 
-    width: the bytes of a vector; full: how many registers a row of a panel takes.
-    """
+
+def less(builder: Any, a: Any, b: Any) -> Any:
+    """a < b."""
+    return builder.icmp_signed("<", a, b)
+
+
+def panel_row(builder: Any, vector: Vector, vectors: int, rest: Any) -> Any:
+    """How many numbers a row of a panel takes where `rest` columns are left: whole vectors, as few as hold them."""
+    lanes = number(vector.lanes)
+    needed = builder.mul(builder.sdiv(builder.add(rest, number(vector.lanes - 1)), lanes), lanes)
+    full = number(vectors * vector.lanes)
+    return builder.select(less(builder, needed, full), needed, full)
+
+
+def data(context: Any, builder: Any, signature: Any, values: Any, i: int) -> Any:
+    """Address in the i-th argument, an array, of the offset that is the next argument."""
+    array = context.make_array(signature.args[i])(context, builder, values[i])
+    return builder.gep(array.data, [values[i + 1]])
+
+
+def row_tile(vectors: int, count: int) -> Any:
+    """Return an intrinsic that adds a tile of one row and `vectors` vectors of each of `count` panels."""
 
     @intrinsic
     def add_tile(
-        typing_context: Any, live: Any, depth: Any, a: Any, a_0: Any, a_row: Any, a_k: Any, panels: Any, panels_0: Any,
-        panels_next: Any, start: Any, start_0: Any, start_row: Any, c: Any, c_0: Any, c_row: Any, columns: Any
+        typing_context: Any, depth: Any, a: Any, a_0: Any, panels: Any, panels_0: Any, panels_next: Any, k_0: Any,
+        start: Any, start_0: Any, c: Any, c_0: Any, columns: Any
     ) -> Any:  # fmt: skip
-        """One tile, `vectors` of each of `count` panels; a_0, panels_0, start_0, c_0 are offsets into the arrays."""
+        """a_0, panels_0, start_0, c_0: offsets; k_0: the panels' first row; c beyond `columns` is not touched."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            live, depth, a, a_0, a_row, a_k, panels, panels_0, panels_next, *rest = values
-            start, start_0, start_row, c, c_0, c_row, columns = rest
-
-            def data(type_: Any, array: Any, offset: Any) -> Any:
-                return builder.gep(context.make_array(type_)(context, builder, array).data, [offset])
-
-            kinds = signature.args
-            code = _Code(builder, kinds[2].dtype, rows, vectors, count, width, full)
-            a, panel = data(kinds[2], a, a_0), data(kinds[6], panels, panels_0)
-            start, c = data(kinds[9], start, start_0), data(kinds[12], c, c_0)
-            code.write(live, depth, a, a_row, a_k, panel, panels_next, start, start_row, c, c_row, columns)
+            depth, panels_next, k_0, columns = values[0], values[5], values[6], values[11]
+            a, first_panel, start, c = (data(context, builder, signature, values, i) for i in (1, 3, 7, 9))
+            vector = Vector(signature.args[1].dtype)
+            layout, panel = [], []
+            for p in range(count):
+                begin = number(p * vectors * vector.lanes)
+                rest = builder.sub(columns, begin)
+                step = builder.select(
+                    less(builder, number(0), rest), panel_row(builder, vector, vectors, rest), number(0)
+                )
+                place = builder.add(builder.mul(number(p), panels_next), builder.mul(k_0, step))
+                for v in range(0, vectors * vector.lanes, vector.lanes):
+                    there = less(builder, number(v), rest)  # a vector that is not there is the first one
+                    along = builder.select(there, builder.add(place, number(v)), number(0))
+                    panel.append((builder.gep(first_panel, [along]), builder.select(there, step, number(0))))
+                    first = begin.constant + v
+                    layout.append(Column(vector, first, mask_of(builder, vector, first, columns)))
+            Tile(builder, layout).write(depth, [a], number(1), panel, [start], [c])
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, n, a, n, n, n, panels, n, n, start, n, n, c, n, n, n), generate
+        return types.void(n, a, n, panels, n, n, n, start, n, c, n, n), generate
 
     return add_tile
 

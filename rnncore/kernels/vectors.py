@@ -208,15 +208,20 @@ def load(typing_context: Any, matrix: Any, row: Any, column: Any, live: Any) -> 
     return vector(matrix, types.intp, types.intp, types.intp), generate
 
 
+def bring_near(builder: Any, address: Any) -> None:
+    """Begin to bring the line of the cache that holds the address near."""
+    byte = builder.bitcast(address, ir.IntType(8).as_pointer())
+    read, near, data = (ir.Constant(ir.IntType(32), word) for word in (0, 2, 1))  # near: the L2 cache
+    llvm_call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte, read, near, data])
+
+
 @intrinsic
 def prefetch(typing_context: Any, matrix: Any, row: Any, column: Any) -> Any:
     """Begin to bring the line of the cache that holds matrix[row, column] near; a column may lie in a later row."""
     vector = Vector(matrix.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        byte = builder.bitcast(_place(context, builder, matrix, values, vector), ir.IntType(8).as_pointer())
-        read, near, data = (ir.Constant(ir.IntType(32), word) for word in (0, 2, 1))  # near: the L2 cache
-        llvm_call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte, read, near, data])
+        bring_near(builder, _place(context, builder, matrix, values, vector))
         return context.get_dummy_value()
 
     return types.void(matrix, types.intp, types.intp), generate

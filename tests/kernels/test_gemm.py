@@ -41,6 +41,25 @@ def test_both_products_are_exact_and_stay_in_their_window(m, k, n):
     np.testing.assert_array_equal(by_rows, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("k", [1, 40, 600])
+def test_a_number_has_the_same_bits_whatever_the_rows_and_columns_beside_it(k, dtype):
+    """Every width of a tile, and every rest of its rows, against one row of 130 columns at a time."""
+    rng = np.random.default_rng(k)
+    a, w = rng.normal(size=(9, k)).astype(dtype), rng.normal(size=(k, 130)).astype(dtype)
+    columns, packed, expected = np.ascontiguousarray(a.T), pack(w), np.zeros((9, 130), dtype)
+    for row in range(9):
+        product(1, a, row, 0, k, packed, expected, row, 0, 130)
+    for n in range(1, 131):
+        packed = pack(w, last=n)
+        for m in range(1, 10):
+            c, by_rows = np.zeros((m, n), dtype), np.zeros((m, n), dtype)
+            product(m, a, 0, 0, k, packed, c, 0, 0, n)
+            outer(k, columns, 0, m, w, 0, n, by_rows, 0, 0)
+            assert np.array_equal(c, expected[:m, :n]), (m, n)
+            assert np.array_equal(by_rows, expected[:m, :n]), (m, n)
+
+
 def test_pack_takes_a_range_of_columns():
     rng = np.random.default_rng(0)
     w = whole(rng, 9, 70)
