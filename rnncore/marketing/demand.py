@@ -236,6 +236,10 @@ class Demand(Task):
         task._now = int(task._clock.at(np.array(origin)))
         return explaining.explain(task, self._learned, work, customer, origin)
 
+    def named(self, asked: Examples, code: Code) -> str:
+        """Which period that is."""
+        return "median of the next period" if self.ahead == 1 else f"median {self.ahead} periods ahead"
+
     def explained(self, said: Array, asked: Examples) -> Array:
         """The median of the last period ahead."""
         return np.asarray(asked.facts.units(said[None, :, len(LEVELS) // 2], scaled=False)[0])

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
-from rnncore.marketing import beside, cases, clusters, features, leaks
+from rnncore.marketing import beside, cases, clusters, features, leaks, segment_profiles, segment_tables
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clusters import Past
 from rnncore.marketing.columns import Columns
@@ -52,6 +52,8 @@ class LogWindows(Churn):
     """Whether segments have a rate, by which they are judged."""
     rate = "return_rate"
     """What that is called."""
+    view: Any = segment_profiles
+    """Says and draws what segments are."""
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The windows of `Churn`; the facts are those of the windows that are grouped."""
@@ -136,6 +138,7 @@ class Table(OneStep):
 
     dated = False
     rate = "outcome_rate"
+    view: Any = segment_tables
     came = Parts.came
 
     def __init__(self, rated: bool, seed: int) -> None:

@@ -29,7 +29,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import beside, clusters, encoding, features, segment_learning, segment_profiles, segment_tables
+from rnncore.marketing import beside, clusters, encoding, features, segment_learning, segment_profiles
 from rnncore.marketing import segment_sources as sources
 from rnncore.marketing.calibration import Calibration
 from rnncore.marketing.days import Day, span
@@ -238,7 +238,7 @@ class Segments(Task):
         prototype, the customer nearest the centre. Of a table the rate of the outcome, the median of each number and
         the commonest word of each category.
         """
-        return self._view.profiles(self._standing(log, at))
+        return self.source.view.profiles(self._standing(log, at))
 
     @one_thread
     def live(self, log: EventLog, customer: Any, margin: float = 0.1) -> Any:
@@ -259,16 +259,12 @@ class Segments(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The profiles."""
-        return {PROFILES: self._view.table(self._standing(log, None))}
+        return {PROFILES: self.source.view.table(self._standing(log, None))}
 
     @one_thread
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The profiles as a picture."""
-        return {PROFILES: self._view.drawn(self._standing(log, None))}
-
-    @property
-    def _view(self) -> Any:
-        return segment_profiles if self.source.dated else segment_tables
+        return {PROFILES: self.source.view.drawn(self._standing(log, None))}
 
     @one_thread
     def _standing(self, log: EventLog, at: Day | None) -> Standing:

@@ -80,6 +80,7 @@ def test_where_the_network_says_the_next_step_removals_are_of_the_whole_answer()
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("demand", r"median 3 periods ahead"),
         ("segments", r"membership of segment [1-3]"),
         ("next-purchase", r"probability of 'i\d\d' \(ranked first\)"),
         ("outcome-kind", r"probability of '(no|yes|changed)' \(predicted\)"),
