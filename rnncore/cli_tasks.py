@@ -82,7 +82,7 @@ def fit(
 
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
-    made = parts.asked_for(task, {**asked, **parts.settings(set or [])})
+    made = parts.asked_for(task, asked, set or [])
     parts.require_customer(made, log["customer"])
 
     def read() -> EventLog:

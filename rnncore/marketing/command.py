@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,13 @@ HOW = ("time_format", "missing", "negative", "separator", "decimal")  # words of
 SHARED = "Those of `Task`, said like all others with --set NAME=VALUE, except --horizon, --seed and --seeds"
 
 
-def asked_for(name: str, arguments: dict[str, Any]) -> Task:
-    """The task of a command; ContractError for a word that is none, and for arguments that it cannot take."""
+def asked_for(name: str, arguments: dict[str, Any], own: Sequence[str] = ()) -> Task:
+    """The task of a command; own: further arguments as "name=value". ContractError for a word that is none, and for
+    arguments that it cannot take.
+    """
     checks.one_of("task", name, list(TASKS))
     known = TASKS[name].arguments()
+    arguments = arguments | settings(own, [word for word, p in known.items() if isinstance(p.default, str)])
     for argument in arguments:
         if argument not in known:
             near = checks.nearest(argument, list(known))
@@ -155,11 +158,12 @@ def in_a_line(checked: Any) -> str:
     return line if checked.ok else f"{checked.table}\n{line}"
 
 
-def settings(texts: list[str]) -> dict[str, Any]:
-    """The arguments said as "name=value"; a value is JSON where it can be, otherwise text.
+def settings(texts: Sequence[str], words: Sequence[str] = ()) -> dict[str, Any]:
+    """The arguments said as "name=value"; a value is JSON where it can be, otherwise text; of those in `words` always
+    text: an event may be called 1, or true.
 
-    >>> settings(["units=8", "backend=numpy", "levels=[0.1, 0.9]"])
-    {'units': 8, 'backend': 'numpy', 'levels': [0.1, 0.9]}
+    >>> settings(["units=8", "cancel=1", "backend=numpy", "levels=[0.1, 0.9]"], ["cancel", "backend"])
+    {'units': 8, 'cancel': '1', 'backend': 'numpy', 'levels': [0.1, 0.9]}
     """
     found: dict[str, Any] = {}
     for text in texts:
@@ -169,6 +173,8 @@ def settings(texts: list[str]) -> dict[str, Any]:
         try:
             found[name] = json.loads(value)
         except ValueError:
+            found[name] = value
+        if name in words and not isinstance(found[name], str):
             found[name] = value
     return found
 

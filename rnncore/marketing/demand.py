@@ -286,6 +286,8 @@ class Demand(Task):
         said = held.prediction[NETWORK]
         inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
         words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
+        added = int(log.count.sum()) - len(log)
+        words += [f"The values of {counted(added, 'row')} were added to others of their day."] if added else []
         words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
         effects = series_effects.of_calendar(self, learned, log.until(origin))
         words += [f"In its median {', '.join(map(str, effects))}."] if effects else []

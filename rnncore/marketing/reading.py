@@ -210,7 +210,13 @@ def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
         return question()
     except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
         why = str(error).splitlines()[0]
-        advice = "; its letters are written in another way: save it as UTF-8" if "utf-8" in why.lower() else ""
+        advice = ""
+        if "utf-8" in why.lower():
+            new = path.with_stem(f"{path.stem}-utf8").name
+            advice = (
+                "; its letters are written in another way: save it as UTF-8, as a spreadsheet does (CSV UTF-8), or "
+            )
+            advice += f"with iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {new}"
         raise DataError(f"{path} cannot be read as {kind}: {why}{advice}") from None
 
 

@@ -85,3 +85,8 @@ def test_a_table_without_times_is_not_cut():
     table = EventLog(pl.DataFrame({"id": ["a", "b"], "age": [20, 30]}), customer="id")
     with pytest.raises(ContractError, match="until: expected no day for a table without times, received 2024-01-01"):
         command.cut(table, "2024-01-01")
+
+
+@pytest.mark.parametrize("word", ["1", "true", "null", "Churned"])
+def test_an_event_may_be_called_what_json_takes_for_something_else(word):
+    assert command.asked_for("subscriptions", {}, [f"cancel={word}", "period=7"]).get_params()["cancel"] == word

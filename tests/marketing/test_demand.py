@@ -147,6 +147,9 @@ def test_rows_of_one_day_are_added_up(case):
     halves = pl.concat([frame.with_columns(pl.col("paid") / 2)] * 2).with_row_index("order")
     one = clone(task).fit(EventLog(frame, **plain))
     two = one.predict(EventLog(halves, **plain))
+    said = clone(task).fit(EventLog(halves, **plain)).table_.reason
+    assert f"The values of {len(frame):,} rows were added to others of their day." in said
+    assert "were added" not in one.table_.reason
     assert np.allclose(two["median"], one.predict(EventLog(frame, **plain))["median"])
     with pytest.raises(DataError, match="has two rows"):
         clone(task).fit(EventLog(halves, **words))
