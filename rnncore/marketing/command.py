@@ -124,6 +124,8 @@ def cut(log: EventLog, until: str) -> EventLog:
     if not log.dated:
         raise ContractError("until", "no day for a table without times", until, "name the column time, or leave it out")
     early = log.until(to_day(until, "until"))
+    if not len(early):
+        raise ContractError("until", f"a day from {log.first_day} on, when the log begins", until, "choose a later day")
     print(f"{counted(len(early), 'event')} of {len(log):,} came until {until}: the others are left for later\n")
     return early
 

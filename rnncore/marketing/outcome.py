@@ -29,7 +29,7 @@ from rnncore.marketing import cases, features, leaks
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.learning import Examples, Learned, drawn, tenth
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.verdict import compare
@@ -120,16 +120,11 @@ class Outcome(Task):
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """The cases after `origin` whose outcome was known when the log ended, and what came of them."""
-        y, rows = self._outcomes(log, code), self._judges(log, origin, code)
-        known = log.last_day - span(self.known_after)
+        y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
+        rows = np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
         _require_both(y[rows], f"after {origin} and by {known}" if self.known_after else f"after {origin}")
         judged = cases.encode(log, rows, code, self.latest, self.known_after)
         return judged._replace(target=self._target(y[rows]))
-
-    def _judges(self, log: EventLog, origin: np.datetime64, code: Code) -> NDArray[np.int64]:
-        """The positions of the cases that judge."""
-        y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
-        return np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Of everybody known at `at` the latest event, and all whose outcome is empty."""
@@ -192,8 +187,10 @@ class Outcome(Task):
         parts = compare(held.target, said, self.measure, reference=CONSTANT, groups=asked.group, seed=self.seed)
         words = [table.reason, _worth(parts, asked.histories), self._flags(held)]
         if self.measure.ranks:  # of yes and no
-            own = cases.known_of(log, self._judges(log, origin, learned.code))
-            words.append(leaks.warning(*own, held.target, "Was this column known before the outcome", self.seed))
+            y = self._outcomes(log, learned.code)
+            rows = drawn(np.flatnonzero(~np.isnan(y)), leaks.SEARCHED, self.seed)  # those that judge may be few
+            own = cases.known_of(log, rows)
+            words.append(leaks.warning(*own, y[rows], "Was this column known before the outcome", self.seed))
         return replace(table, reason=" ".join(filter(None, words))), held
 
     def _flags(self, held: HeldOut) -> str:

@@ -81,8 +81,11 @@ def test_columns_that_a_task_does_not_read_are_named(name, words, line):
     assert command.left_out(TASKS[name](), EventLog(frame, customer="id", time="t", **words)) == line
 
 
-def test_a_table_without_times_is_not_cut():
+def test_neither_a_table_without_times_nor_what_comes_before_the_log_is_cut():
     table = EventLog(pl.DataFrame({"id": ["a", "b"], "age": [20, 30]}), customer="id")
+    log = EventLog(pl.DataFrame({"id": ["a"], "day": ["2024-03-01"]}), customer="id", time="day")
+    with pytest.raises(ContractError, match="until: expected a day from 2024-03-01 on"):
+        command.cut(log, "2024-02-29")
     with pytest.raises(ContractError, match="until: expected no day for a table without times, received 2024-01-01"):
         command.cut(table, "2024-01-01")
 

@@ -192,3 +192,17 @@ def test_a_column_filled_in_after_the_outcome_is_named_beside_the_verdict(late):
     judged = frame.filter(pl.col("day") > frame["day"].max() - datetime.timedelta(days=60))
     assert table.judged_on == f"{len(judged)} cases of {judged['who'].n_unique()} customers"
     assert str(table).startswith(table.judged_on)
+
+
+def test_a_leak_is_seen_in_all_cases_where_few_judge():
+    rng = np.random.default_rng(0)
+    left, day = np.arange(400) % 5 == 0, np.arange(400) // 2
+    frame = pl.DataFrame(
+        {"who": np.arange(400), "day": day, "why": np.where(left, "price", None), "left": left.astype(int)}
+    )
+    frame = frame.with_columns(day=pl.lit(START) + pl.duration(days=pl.col("day")), noise=rng.normal(size=400))
+    log = EventLog(frame, customer="who", time="day", extras=["why", "noise"], outcome="left")
+    table = Outcome(horizon=20, **SMALL).fit(log).table_
+    assert (
+        "Leak? Was this column known before the outcome: why (alone" in table.reason and "noise (" not in table.reason
+    )

@@ -64,10 +64,8 @@ def test_a_quote_inside_a_cell_is_named_and_swallows_no_line(tmp_path):
 def test_a_file_whose_letters_are_not_in_utf_8_is_told_to_be_saved_so(tmp_path, text, zipped):
     path, latin = tmp_path / "log.csv", text.encode("latin-1")
     path.write_bytes(gzip.compress(latin) if zipped else latin)
-    with pytest.raises(
-        DataError,
-        match=r"log\.csv cannot be read as CSV .*: save it as UTF-8, as .* with iconv -f WINDOWS-1252 -t UTF-8 log.csv > log-utf8.csv$",
-    ):
+    words = "save it as UTF-8, as .* with iconv -f WINDOWS-1252 -t UTF-8 log.csv > log-utf8.csv$"
+    with pytest.raises(DataError, match=rf"log\.csv cannot be read as CSV .*: {words}"):
         read(path, ["who"])
 
 
