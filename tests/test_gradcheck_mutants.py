@@ -46,7 +46,7 @@ def checked(layer, seed=0, **words):
     "method", ["forward-mode", pytest.param("complex-step", marks=pytest.mark.thorough)]
 )
 def test_an_exact_oracle_catches_the_planted_error_and_its_name_is_found(mutant, method):
-    report = checked(mutant.layer(3, 5), method=method, entries=25)
+    report = checked(mutant.layer(3, 5), method=method, entries=25 if mutant.cell in BASIC else None)
     assert report.verdict == "fail"
     assert mutant.name in report.suspects
     assert f"looks like the known error: {mutant.name}" in str(report)
