@@ -1,10 +1,13 @@
 """What tests of the command line share: a log of purchases, and a run in this process."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 from typer.testing import CliRunner
 
 from rnncore.cli import app
+from rnncore.marketing import command, page
 
 CUSTOMERS = 300
 NAMES = ["--customer", "who", "--time", "when", "--value", "paid"]
@@ -12,6 +15,14 @@ NAMES = ["--customer", "who", "--time", "when", "--value", "paid"]
 
 def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def unchecked(monkeypatch):
+    """Leave out the gradient check and the picture of a fit, three quarters of a small one, and a report's check."""
+    checked = SimpleNamespace(ok=True, verdict="pass", worst=SimpleNamespace(error=0.0, name="b", method="central"))
+    monkeypatch.setattr(command, "check_gradients", lambda task: checked)
+    monkeypatch.setattr(page, "check_gradients", lambda task: checked)
+    monkeypatch.setattr(command, "picture", lambda task, path: None)
 
 
 def purchases(customers=CUSTOMERS, days=400, seed=0):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cli_runs import NAMES, purchases, run
+from cli_runs import NAMES, purchases, run, unchecked
 
 from rnncore.marketing import Churn, ChurnHazard, EventLog, command
 from rnncore.marketing.command import beside, whose_probabilities
@@ -23,6 +23,12 @@ def made(tmp_path_factory):
     result = run("fit", "churn", folder / "log.csv", *NAMES, "--horizon", 60, *small, "--out", folder / "out")
     assert result.exit_code == 0, result.output
     return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(made, monkeypatch):
+    """What a fit and a report find out and draw beside is not asked for here: see tests/test_cli.py, test_page.py."""
+    unchecked(monkeypatch)
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Where fit writes: names of all kinds, an interrupted run beside it, and what belongs to the user."""
 
-from types import SimpleNamespace
-
 import pytest
-from cli_runs import NAMES, purchases, run
+from cli_runs import NAMES, purchases, run, unchecked
 
-from rnncore.marketing import command, task_parts
+from rnncore.marketing import task_parts
 
 SMALL = ["--set", "units=4", "--set", "epochs=2", "--set", "seeds=1"]
 
@@ -14,11 +12,9 @@ SMALL = ["--set", "units=4", "--set", "epochs=2", "--set", "seeds=1"]
 def fit(tmp_path, monkeypatch):
     """Call fit on a small log, with further words, for a small network; it writes to tmp_path/out unless told.
 
-    Without gradient check and picture, which are three quarters of it: see tests/test_cli.py.
+    Without gradient check and picture: see tests/test_cli.py.
     """
-    checked = SimpleNamespace(ok=True, verdict="pass", worst=SimpleNamespace(error=0.0, name="b", method="central"))
-    monkeypatch.setattr(command, "check_gradients", lambda task: checked)
-    monkeypatch.setattr(command, "picture", lambda task, path: None)
+    unchecked(monkeypatch)
     purchases(60).write_csv(tmp_path / "log.csv")
 
     def call(*words, horizon=60):

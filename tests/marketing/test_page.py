@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 import polars as pl
 import pytest
-from cli_runs import run
+from cli_runs import run, unchecked
 from made_up import MADE_UP, NAMES, SMALL, purchases
 
 from rnncore.marketing import Churn, EventLog
@@ -105,7 +105,8 @@ def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, l
     assert "Verdict:" in judged and f"Back within 30 days of {churn.held_out_.origin}?" in judged
 
 
-def test_what_came_after_until_is_left_for_evaluate(tmp_path):
+def test_what_came_after_until_is_left_for_evaluate(tmp_path, monkeypatch):
+    unchecked(monkeypatch)
     purchases().write_csv(tmp_path / "log.csv")
     names = ["--customer", "who", "--time", "when", "--value", "paid", "--horizon", 30]
     small = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
