@@ -10,6 +10,7 @@ import numpy as np
 
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
+from rnncore.feedforward import Dense
 from rnncore.recurrent import GRU, LSTM, RNN
 from rnncore.streaming import Stream, predict
 
@@ -19,18 +20,18 @@ __all__ = ["warmup"]
 def warmup(*models: Layer) -> dict[str, float]:
     """Run each model once on two short made-up sequences, so that what it needs is compiled and kept; return seconds.
 
-    models: any layers or stacks; none: RNN, LSTM and GRU in float32. Forward and backward, with and without lengths,
-    `rnncore.predict`, and `rnncore.Stream` where the model can be streamed. A process that finds the code on disk needs
-    0.3 s instead of 3 to 10. Numba keeps it in `__pycache__` beside the kernels, in the user's cache folder where that
-    one cannot be written, or in NUMBA_CACHE_DIR; where no folder is writable only this process is warm. What takes
-    longer than a second says so on stderr. ContractError as `forward`.
+    models: any layers or stacks; none: RNN, LSTM, GRU and Dense in float32. Forward and backward, with and without
+    lengths, `rnncore.predict`, and `rnncore.Stream` where the model can be streamed. A process that finds the code on
+    disk needs 0.3 s instead of 3 to 10. Numba keeps it in `__pycache__` beside the kernels, in the user's cache folder
+    where that one cannot be written, or in NUMBA_CACHE_DIR; where no folder is writable only this process is warm. What
+    takes longer than a second says so on stderr. ContractError as `forward`.
 
     >>> import rnncore as rc
     >>> list(warmup(rc.Stack(rc.GRU(3, 8, backend="numpy"), rc.Last(), rc.Dense(8, 1))))  # nothing to compile
     ["Stack(GRU(D=3, H=8, reset='after', backend='numpy', dtype='float32'), Last(), Dense(D=8, H=1, dtype='float32'))"]
     """
     seconds = {}
-    for model in models or (RNN(2, 2), LSTM(2, 2), GRU(2, 2)):
+    for model in models or (RNN(2, 2), LSTM(2, 2), GRU(2, 2), Dense(2, 2).using(backend="numba")):
         told = threading.Timer(1.0, _tell, [model])
         told.daemon = True
         start = time.perf_counter()

@@ -71,7 +71,7 @@ ARROWS = {
     "interop": (GROUND | OBJECTS | {"interop", "layers"}, {"onnx", "torch", "keras"}),
     "streaming": (GROUND | OBJECTS | {"streaming", "kernels", "interop"}, set()),
     "training": (ENGINE - {"layers"} | {"training", "interop"}, set()),
-    "warming": (GROUND | {"contract", "recurrent", "streaming"}, set()),
+    "warming": (GROUND | {"contract", "feedforward", "recurrent", "streaming"}, set()),
     "datasets": (GROUND | {"datasets", "sequences"}, EXTRA - {"torch", "keras", "onnx", "onnxruntime"}),
     "marketing": (
         (ENGINE - {"layers"}) | {"marketing", "training", "interop", "rnncore"},
