@@ -128,7 +128,7 @@ def add_kept(
 ) -> None:  # fmt: skip
     """c[c_first + i, c_column + j] += sum over k rows r from `first` on of left's [r, i] b[r, b_column + j].
 
-    fresh: nothing has been written into c yet, which is to begin with zeros (5 us of an LSTM's 170 for one sequence).
+    fresh: nothing has been written into c yet, which is to begin with zeros: 2 % of an LSTM's backward of one sequence.
 
     i < m, j < n; left's column 0 begins the group. The sum of b's rows is added to row `sums` of c, if that is not
     negative: it comes while b is packed, where a column of ones on the left would cost a tile's rows. b is packed
