@@ -45,9 +45,9 @@ is judged by itself (`seeds=1`), where a task takes the average of three unless 
 seed. "better by": loss of the method minus that of the network, of the first seed, with its 95 % interval from the
 paired bootstrap over customers (where there are fewer than 20, of demand over blocks of time, of sentiment over texts).
 Everything after the test origin was unseen when methods learned, and when the settings named below were chosen; but the
-recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), which texts calibrate `sentiment`, and which cases stop the
-training of `outcome` and `outcome-kind`, were chosen with the judged window in sight. Simple methods run with their
-usual settings.
+recipe of `churn` ([churn_cdnow.md](churn_cdnow.md)), which texts calibrate `sentiment`, and that the newest examples of
+customers from whom nothing is learned stop a training, were chosen with the judged window in sight. Simple methods run
+with their usual settings.
 
 Settings of `subscriptions` (what a step holds, width, learning rate) were chosen in the first twenty months of
 telco_churn; those of `clv` (what the network corrects, window of calibration, batch size, learning rate, intervals) at
