@@ -1,5 +1,7 @@
 """Each verdict from scores that call for it, the intervals, and how often a verdict is wrong by chance."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -298,6 +300,10 @@ def test_a_judgement_of_any_kind_comes_back_from_json(measure):
     p = np.full((4, 2), 0.5) if measure is CLASSES else np.full(4, 0.5)
     table = compare(y, {"rnn": p, "mean": p}, measure, reference="mean")
     assert Judgement.from_json(table.to_json()) == table
+    written = table.to_json()
+    for row in written["rivals"]:
+        row["measures"] = dict(row["measures"])  # as files from an earlier rnncore have them
+    assert Judgement.from_json(written) == table
 
 
 def test_a_prediction_that_is_missing_or_not_finite_is_refused():
@@ -305,3 +311,10 @@ def test_a_prediction_that_is_missing_or_not_finite_is_refused():
         compare(np.ones(3), {"rnn": np.ones(3)}, ABSOLUTE, reference="mean")
     with pytest.raises(ContractError, match="a finite row for each target"):
         compare(np.ones(2), {"rnn": np.array([1.0, np.nan]), "mean": np.ones(2)}, ABSOLUTE, reference="mean")
+
+
+def test_a_file_that_sorts_names_leaves_the_columns_of_a_table_in_their_order():
+    y, p = np.array([0, 1, 1, 0]), np.full((4, 2), 0.5)
+    table = compare(y, {"rnn": p, "mean": p}, CLASSES, reference="mean")
+    again = Judgement.from_json(json.loads(json.dumps(table.to_json(), sort_keys=True)))
+    assert list(again.columns()) == list(table.columns())
