@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 import pytest
-from cli_runs import NAMES, purchases, run
+from cli_runs import NAMES, purchases, run, unchecked
 
 from rnncore import gradcheck
 
@@ -178,7 +178,8 @@ def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(fitted, log_file, tm
     assert not (tmp_path / "b.unfinished").exists()
 
 
-def test_segments_of_a_table_alone(tmp_path):
+def test_segments_of_a_table_alone(tmp_path, monkeypatch):
+    unchecked(monkeypatch)
     number = pl.int_range(60, eager=True)
     table = pl.DataFrame(
         {"who": number, "age": number % 7, "plan": (number % 2).cast(pl.String), "left": number % 3 % 2}

@@ -67,7 +67,8 @@ def test_it_has_the_gradient_check_of_every_array(churn, text):
     assert all(re.search(rf"^ok .*{re.escape(name)} ", text, re.M) for name in churn.params_[0])
 
 
-def test_labels_are_counted_and_numbers_have_quantiles():
+def test_labels_are_counted_and_numbers_have_quantiles(monkeypatch):
+    unchecked(monkeypatch)
     case = MADE_UP["segments"]()
     log = EventLog(case.frame, **case.words)
     text = page(case.task.fit(log), log)
@@ -85,7 +86,8 @@ def test_every_picture_has_words(text):
     assert all(len(words) > 20 for words in re.findall(r'<img alt="([^"]*)', text))
 
 
-def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, log, tmp_path):
+def test_the_commands_explain_evaluate_and_report_go_with_a_saved_model(churn, log, tmp_path, monkeypatch):
+    unchecked(monkeypatch)
     early = Churn(horizon=30, **SMALL).fit(log.until(churn.held_out_.origin))
     early.save(tmp_path / "model")
     purchases().with_columns(who="<b>" + pl.col("who")).write_csv(tmp_path / "log.csv")
