@@ -144,13 +144,16 @@ def unusual(frame: pl.DataFrame, roles: Sequence[str]) -> list[Check]:
             done = f"kept; the largest is {known.to_numpy().max():g}" if found else ""
             checks.append(Check(f"outliers of {role}", found, done))
         else:
-            counts = column.drop_nulls().value_counts()["count"]
-            rare = counts.filter(counts < RARE)
-            done = (
-                f"kept; {len(rare):,} of {len(counts):,} levels, which models may take as 'other'" if len(rare) else ""
-            )
-            checks.append(Check(f"rare levels of {role}", int(rare.sum()), done))
+            checks.append(rare_levels(column)._replace(name=f"rare levels of {role}"))
     return checks
+
+
+def rare_levels(column: pl.Series) -> Check:
+    """How many rows of a column of words have a level that fewer than RARE have; dates are such words."""
+    counts = column.drop_nulls().value_counts()["count"]
+    rare = counts.filter(counts < RARE)
+    done = f"kept; {len(rare):,} of {len(counts):,} levels, which models may take as 'other'" if len(rare) else ""
+    return Check("rare levels", int(rare.sum()), done)
 
 
 def _refuse(

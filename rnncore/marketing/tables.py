@@ -21,7 +21,7 @@ from rnncore.errors import DataError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
 from rnncore.marketing.datetimes import parse_time
-from rnncore.marketing.quality import Check, first_row
+from rnncore.marketing.quality import Check, first_row, rare_levels
 from rnncore.marketing.reading import Raw, read, require_columns
 
 Array = NDArray[Any]
@@ -168,7 +168,7 @@ def _require_single(keys: pl.DataFrame, label: str, what: str) -> None:
 
 
 def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: str) -> tuple[Columns, list[Check]]:
-    """All columns but the keys, and a line for each that has empty cells or was read as another type."""
+    """All columns but the keys, and a line for each that has empty cells or rare levels or was read as another type."""
     parsed, checks = [], []
     for name, column in raw.columns.items():
         if name in keys:
@@ -182,4 +182,6 @@ def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: st
             checks.append(Check(f"{table}: {kind}", len(column), repr(name)))
         if empty := parsed[-1].null_count():
             checks.append(Check(f"{table}: empty cells", empty, f"{name!r}: kept, as empty"))
+        if parsed[-1].dtype == pl.String and (found := rare_levels(parsed[-1])).rows:
+            checks.append(Check(f"{table}: rare levels", found.rows, f"{name!r}: {found.remark}"))
     return gather(pl.DataFrame(parsed)), checks

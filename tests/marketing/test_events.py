@@ -322,6 +322,14 @@ def test_outliers_and_rare_levels_are_counted_and_kept():
     assert "the largest is 1e+09" in str(report) and "2 of 3 levels" in str(report)
 
 
+def test_words_of_a_table_that_few_customers_have_are_counted():
+    ids = [f"c{k}" for k in range(20)]
+    static = pl.DataFrame({"id": ids, "joined": [f"2020-01-{k + 1:02}" for k in range(20)], "sex": ["m", "f"] * 10})
+    made = EventLog(pl.DataFrame({"id": ids, "t": ["2024-01-01"] * 20}), customer="id", time="t", static=static)
+    line = next(check for check in made.quality() if check.name == "static: rare levels")
+    assert (line.rows, line.remark.split(",")[0]) == (20, "'joined': kept; 20 of 20 levels")
+
+
 def test_prices_that_are_mostly_equal_have_no_outliers():
     assert log(frame(v=[9.99, 9.99, 100.0])).quality()["outliers of value"] == 0
 
