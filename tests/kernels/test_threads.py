@@ -80,7 +80,6 @@ def trained(cell):
 
 
 def test_training_gives_the_same_bits_on_any_number_of_threads():
-    """With BLAS on one, as in all tests: `Dense` multiplies by it."""
     found = []
     for n in (1, 2, 5):
         jit.set_num_threads(n)
