@@ -197,26 +197,29 @@ def simple_methods(told: Examples, asked: Examples) -> dict[str, Rival]:
     return {"past rate": moved(*own), **found, CONSTANT: np.full(len(asked.group), rate)}
 
 
-def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict[str, Floats]:
-    """Probabilities of all kinds by each simple method, (M, kinds) each; the same methods as for yes and no."""
+def simple_methods_of_kinds(told: Examples, asked: Examples, kinds: int) -> dict[str, Rival]:
+    """Probabilities of all kinds, (M, kinds), or functions that give them, by the same methods as for yes and no."""
     y = np.asarray(told.target)
     newest = y[told.newest]
     shares = (np.bincount(newest, minlength=kinds) + 1) / (len(newest) + kinds)
     own = [(facts.positive + 10 * shares) / (facts.known + 10)[:, None] for facts in (told.facts, asked.facts)]
     case = [facts.case for facts in (told.facts, asked.facts)]
     both = [np.column_stack([f.case, f.before, np.log(p)]) for f, p in zip((told.facts, asked.facts), own, strict=True)]
-    found = {"past shares": own[1]}
     models: dict[str, tuple[Any, list[Floats]]] = {
         "logistic": (make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), both),
         "boosting, case": (_boosting(bool(np.bincount(y).min() >= 20)), case),
         "boosting": (_boosting(bool(np.bincount(y).min() >= 20)), both),
     }
-    for name, (model, (past, now)) in models.items():
-        if past.shape[1]:
-            model.fit(past, y)
-            found[name] = np.zeros((len(now), kinds))
-            found[name][:, model.classes_] = model.predict_proba(now)
-    return {**found, CONSTANT: np.tile(shares, (len(asked.group), 1))}
+
+    def learned(model: Any, columns: list[Floats]) -> Floats:
+        past, now = columns
+        found = np.zeros((len(now), kinds))
+        said = model.fit(past, y).predict_proba(now)
+        found[:, model.classes_] = said
+        return found
+
+    found = {name: partial(learned, *how) for name, how in models.items() if how[1][0].shape[1]}
+    return {"past shares": own[1], **found, CONSTANT: np.tile(shares, (len(asked.group), 1))}
 
 
 def _boosting(stops: bool) -> HistGradientBoostingClassifier:

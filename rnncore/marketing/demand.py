@@ -13,8 +13,9 @@ in units of each series' own mean absolute change over a season in the past, so 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import Effect
 from rnncore.marketing.series_rivals import simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.threads import one_thread
 from rnncore.marketing.wording import counted, in_columns
 
@@ -202,14 +204,17 @@ class Demand(Task):
                 break
         return drawn, "block"
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Quantiles by the simple methods, per step as the network gives them."""
-        found = {}
-        for name, said in simple_methods(told.facts, asked, LEVELS, self.seed).items():
+
+        def per_step(method: Callable[[], Array]) -> Array:
+            said = method()
             whole = np.zeros((len(said), self.latest + self.ahead, len(LEVELS)))
             whole[:, self.latest :] = said
-            found[name] = self.decode(whole.reshape(-1, len(LEVELS)), asked)
-        return found
+            return self.decode(whole.reshape(-1, len(LEVELS)), asked)
+
+        methods = simple_methods(told.facts, asked, LEVELS, self.seed)
+        return {name: partial(per_step, method) for name, method in methods.items()}
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `series`."""

@@ -26,6 +26,7 @@ from rnncore.marketing.judgement import NETWORK
 from rnncore.marketing.learning import Examples
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.task import Code, HeldOut, Task
+from rnncore.marketing.task_parts import Rival
 
 Array = NDArray[Any]
 
@@ -100,9 +101,9 @@ class OutcomeKind(Outcome):
         chances = {f"probability_{name}": prediction[:, k] for k, name in enumerate(kinds)}
         return {"time": facts.time, "kind": kind, **chances}
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
-        return dict(cases.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1]))
+        return cases.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1])
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The kind that is predicted."""

@@ -29,6 +29,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import FEW, Examples, tenth
 from rnncore.marketing.task import Code, Task, Told
+from rnncore.marketing.task_parts import Rival
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
@@ -151,7 +152,7 @@ class Sentiment(Task):
             f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)
         }
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
         (time, before, kinds), (_, now, _) = told.facts, asked.facts
         newest = self._latest(time.astype("datetime64[D]"))

@@ -11,7 +11,8 @@ which ridge and boosting have learned nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,10 @@ Floats = NDArray[np.float64]
 LAGS, MOST = 14, 50_000  # latest values that ridge and boosting read; rows that they learn from, at most
 
 
-def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], seed: int) -> dict[str, Floats]:
-    """Quantiles (M, K, Q) of the windows asked, by method, in the numbers of their windows."""
+def simple_methods(
+    told: Examples, asked: Examples, levels: Sequence[float], seed: int
+) -> dict[str, Callable[[], Floats]]:
+    """Functions that give quantiles (M, K, Q) of the windows asked, by method, in the numbers of their windows."""
     new = told.newest
     assert new is not None
     facts, recent = told.facts, asked.facts.recent
@@ -46,9 +49,6 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
         usual = bands.shifts(came["new"][..., None] - wide["new"], levels)
         return bands.calibrated(wide["asked"], asked.facts.origin, recent, wide.get("recent"), usual, levels)
 
-    found = {}
-    for name, method in _NAIVE.items():
-        found[name] = calibrated({k: method(own, facts.steps, facts.season)[..., None] for k, own in x.items()})
     columns = {name: _columns(own, facts.steps) for name, own in x.items()}
     there = drawn(np.flatnonzero(~np.isnan(came["old"]).ravel()), MOST, seed)
     told_x, told_y = columns.pop("old")[there], came["old"].ravel()[there]
@@ -57,11 +57,17 @@ def simple_methods(told: Examples, asked: Examples, levels: Sequence[float], see
     boosting = [
         HistGradientBoostingRegressor(loss="quantile", quantile=q, early_stopping=stops, random_state=0) for q in levels
     ]
-    for name, models in {"ridge": ridge, "boosting": boosting}.items():
+
+    def naive(method: Callable[..., Floats]) -> Floats:
+        return calibrated({k: method(own, facts.steps, facts.season)[..., None] for k, own in x.items()})
+
+    def learned(models: list[Any]) -> Floats:
         fitted = [model.fit(told_x, told_y) for model in models]
         said = {k: np.stack([m.predict(own) for m in fitted], axis=-1) for k, own in columns.items()}
-        found[name] = calibrated({k: own.reshape(len(x[k]), facts.steps, -1) for k, own in said.items()})
-    return found
+        return calibrated({k: own.reshape(len(x[k]), facts.steps, -1) for k, own in said.items()})
+
+    simple = {name: partial(naive, method) for name, method in _NAIVE.items()}
+    return {**simple, "ridge": partial(learned, ridge), "boosting": partial(learned, boosting)}
 
 
 def _windows(part: Examples) -> Floats:

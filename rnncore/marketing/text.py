@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -68,21 +68,24 @@ def encode(texts: Sequence[list[str]], known: Sequence[str], latest: int) -> His
 
 def simple_methods(
     told: Sequence[list[str]], y: Ints, newest: NDArray[np.bool_], asked: Sequence[list[str]], kinds: int
-) -> dict[str, Floats]:
-    """Probabilities (M, kinds) of the texts asked, learned from those told and their outcomes y (N,).
+) -> dict[str, Callable[[], Floats]]:
+    """Functions that give probabilities (M, kinds) of the texts asked, from those told and their outcomes y (N,).
 
     "tf-idf": logistic regression on words and pairs of words, its strength chosen by the newest texts. "naive bayes":
     on counts of words. A kind that was not told has probability 0.
     """
-    chosen = 1.0
-    if newest.any() and len(np.unique(y[~newest])) > 1:
-        before = [words for words, new in zip(told, newest, strict=True) if not new]
-        then = [words for words, new in zip(told, newest, strict=True) if new]
-        losses = {c: _loss(y[newest], _fitted(_logistic(c), before, y[~newest], then, kinds)) for c in STRENGTHS}
-        chosen = min(losses, key=losses.__getitem__)
+
+    def tf_idf() -> Floats:
+        chosen = 1.0
+        if newest.any() and len(np.unique(y[~newest])) > 1:
+            before = [words for words, new in zip(told, newest, strict=True) if not new]
+            then = [words for words, new in zip(told, newest, strict=True) if new]
+            losses = {c: _loss(y[newest], _fitted(_logistic(c), before, y[~newest], then, kinds)) for c in STRENGTHS}
+            chosen = min(losses, key=losses.__getitem__)
+        return _fitted(_logistic(chosen), told, y, asked, kinds)
+
     bayes = make_pipeline(CountVectorizer(analyzer=_with_end), MultinomialNB())
-    models = {"tf-idf": _logistic(chosen), "naive bayes": bayes}
-    return {name: _fitted(model, told, y, asked, kinds) for name, model in models.items()}
+    return {"tf-idf": tf_idf, "naive bayes": lambda: _fitted(bayes, told, y, asked, kinds)}
 
 
 def _logistic(strength: float) -> Any:
