@@ -23,11 +23,25 @@ class Fitted:
         self.task, self.frame, self.words = MADE_UP[name]()
         self.before = self.task.get_params()
         self.log = self.read(self.frame)
-        self.returned = self.task.fit(self.log)
+        rivals = type(self.task).rivals
+
+        def kept(task, told, asked):
+            self.said = rivals(task, told, asked)
+            return self.said
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(self.task), "rivals", kept)
+            self.returned = self.task.fit(self.log)
         self.prediction = pl.DataFrame(self.task.predict(self.log))
 
     def read(self, frame):
         return EventLog(frame, **self.words)
+
+    def again(self, log, *, checkpoint=None, **words):
+        """The task fitted again, with other arguments; the simple methods, half of the time, say what they said."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(self.task), "rivals", lambda task, told, asked: self.said)
+            return clone(self.task).set_params(**words).fit(log, checkpoint=checkpoint)
 
     def predict(self, frame, **words):
         return pl.DataFrame(self.task.predict(self.read(frame), **words))
@@ -90,13 +104,13 @@ def test_predictions_do_not_depend_on_the_order_of_the_rows(case):
 
 def test_the_same_seed_gives_the_same_bits_in_any_order_of_the_rows(case):
     log = case.read(case.frame.sample(fraction=1.0, shuffle=True, seed=2))
-    assert pl.DataFrame(clone(case.task).fit(log).predict(case.log)).equals(case.prediction)
+    assert pl.DataFrame(case.again(log).predict(case.log)).equals(case.prediction)
 
 
 @pytest.fixture(scope="module")
 def averaged(case):
     """The same with two networks and another seed."""
-    return clone(case.task).set_params(seeds=2, epochs=1, seed=case.task.seed + 1).fit(case.log)
+    return case.again(case.log, seeds=2, epochs=1, seed=case.task.seed + 1)
 
 
 def test_another_seed_gives_another_network(case, averaged):
@@ -107,6 +121,11 @@ def test_another_seed_gives_another_network(case, averaged):
 
 def test_several_networks_are_the_default(case):
     assert type(case.task)().seeds == 3
+
+
+def test_the_networks_of_an_average_differ(averaged):
+    one, other = averaged.params_
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_several_networks_are_averaged_saved_and_loaded(case, averaged, tmp_path):
@@ -137,8 +156,8 @@ def test_arguments_that_are_changed_after_the_fit_change_no_prediction(case):
 
 
 def test_a_run_that_goes_on_from_its_checkpoints_gives_the_same_bits(case, tmp_path):
-    clone(case.task).set_params(epochs=1).fit(case.log, checkpoint=tmp_path / "run")
-    resumed = clone(case.task).fit(case.log, checkpoint=tmp_path / "run")
+    case.again(case.log, epochs=1, checkpoint=tmp_path / "run")
+    resumed = case.again(case.log, checkpoint=tmp_path / "run")
     assert pl.DataFrame(resumed.predict(case.log)).equals(case.prediction)
 
 
