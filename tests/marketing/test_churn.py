@@ -10,7 +10,7 @@ from sklearn.base import clone
 from rnncore import ModelFileError
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
-from rnncore.marketing import EventLog, metrics
+from rnncore.marketing import EventLog, metrics, saved
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.days import span
 from rnncore.marketing.learning import learn
@@ -347,8 +347,7 @@ def test_a_file_of_another_kind_is_refused(fitted, tmp_path):
     ],
 )
 def test_a_description_that_makes_no_sense_is_refused(file, tmp_path, key, value):
-    shapes = {name: (a.shape, a.dtype) for name, a in Churn.load(file)._learned.pack().items()}
-    held, metadata = safetensors.read(file, lambda _: shapes, kind="task")
+    held, metadata = safetensors.read(file, lambda found: saved.expect(Churn, found), kind="task")
     safetensors.write(tmp_path / "bad", held, metadata | {key: value}, kind="task")
     with pytest.raises(ModelFileError) as caught:
         Churn.load(tmp_path / "bad")
@@ -364,8 +363,7 @@ def test_a_description_that_makes_no_sense_is_refused(file, tmp_path, key, value
 )
 @pytest.mark.parametrize("read", [Churn.load, load])
 def test_a_file_in_another_form_is_refused_in_words(file, tmp_path, made, message, read):
-    shapes = {name: (a.shape, a.dtype) for name, a in Churn.load(file)._learned.pack().items()}
-    held, metadata = safetensors.read(file, lambda _: shapes, kind="task")
+    held, metadata = safetensors.read(file, lambda found: saved.expect(Churn, found), kind="task")
     del metadata["made"]
     safetensors.write(tmp_path / "old", held, metadata | ({"made": made} if made else {}), kind="task")
     with pytest.raises(ModelFileError, match=message) as caught:
