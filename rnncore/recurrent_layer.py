@@ -34,7 +34,7 @@ def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
         for _ in range(2):
             v -= np.einsum("j,jk->k", np.einsum("jk,k->j", vectors[:i], v), vectors[:i])
         v /= np.sqrt((v * v).sum())
-    return vectors.T if rows >= columns else vectors
+    return vectors.T.copy() if rows >= columns else vectors  # row by row: kernels would copy it in every call
 
 
 STARTS: dict[str, Callable[..., Array]] = {

@@ -6,7 +6,8 @@ from threadpoolctl import threadpool_limits
 
 import rnncore as rc
 from rnncore import initialisation
-from rnncore.recurrent_layer import orthogonal
+from rnncore.contract import CELLS
+from rnncore.recurrent_layer import Recurrent, orthogonal
 
 MODEL = rc.Stack(
     rc.Bidirectional(rc.LSTM(3, 4)), rc.Residual(rc.GRU(8, 8)), rc.RecurrentDropout(rc.LSTM(8, 5)), rc.RNN(5, 2, "relu")
@@ -45,6 +46,14 @@ def test_orthogonal_weights_are_q_of_qr_with_a_positive_diagonal_of_r(rows, colu
     np.testing.assert_allclose(found, q if rows >= columns else q.T, atol=1e-12)
     gram = found.T @ found if rows >= columns else found @ found.T
     np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-14)
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_starting_weights_lie_row_by_row(cell):
+    layer = Recurrent(CELLS[cell], 3, 4, backend="numpy", dtype="float32")
+    params = layer.init(0)
+    for array in (*params.values(), *initialisation.orthogonal(layer, params, 1).values()):
+        assert array.flags.c_contiguous
 
 
 def test_orthogonal_weights_are_the_same_bits_on_one_thread_of_blas_and_two():
