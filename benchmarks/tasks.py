@@ -10,7 +10,6 @@ arguments, and the log.
 import argparse
 import os
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -265,20 +264,18 @@ CHOSEN = {
 
 def section(title, kind, arguments, log, seeds):
     """The part of the page for one run."""
-    fits, start = [], time.perf_counter()
+    fits = []
     for seed in range(seeds):
         fits.append(kind(**arguments, seed=seed, seeds=1).fit(log))
         print(f"{title}, seed {seed}: {fits[-1].verdict_}", flush=True)
     first = fits[0].table_
     of = counted(first.customers, first.of)
     judged = f"test origin {fits[0].held_out_.origin}, {of} judged" if log.dated else f"judged on {of} set aside"
-    seconds = (time.perf_counter() - start) / seeds
     names = [*(["AUROC"] if first.rate is not None else []), *first.rivals[0].measures]
     lines = [
         f"## {title}",
         "",
-        f"{log!r}; {judged}; verdicts of "
-        f"{seeds} seeds: {', '.join(fit.verdict_ for fit in fits)}; {seconds:.0f} s a fit.",
+        f"{log!r}; {judged}; verdicts of {seeds} seeds: {', '.join(fit.verdict_ for fit in fits)}.",
         f"The first seed: {first.reason}",
         *(said for start, said in CHOSEN.items() if title.startswith(start)),
         "",
@@ -305,6 +302,11 @@ def parts(text):
     return {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in found}
 
 
+def page(done):
+    """The whole page of sections by title, in the order of RUNS."""
+    return "\n".join([HEAD, *(done[name] for name in RUNS if name in done)])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
@@ -315,8 +317,7 @@ def main():
     for title, run in RUNS.items():
         if any(word in title for word in asked.only):
             done[title] = section(title, *run(folder), asked.seeds)
-            page = "\n".join([HEAD, *(done[name] for name in RUNS if name in done)])
-            PAGE.write_text(page, encoding="utf-8")
+            PAGE.write_text(page(done), encoding="utf-8")
 
 
 if __name__ == "__main__":

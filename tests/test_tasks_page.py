@@ -51,8 +51,16 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
-def test_the_head_of_the_page_is_that_of_the_script():
-    assert PAGE.startswith(tasks.HEAD)
+def test_the_page_is_put_together_by_the_script():
+    assert tasks.page(tasks.parts(PAGE)) == PAGE
+
+
+@pytest.mark.parametrize("title", tasks.RUNS)
+def test_a_table_says_its_split_and_the_verdict_of_each_of_five_seeds(title):
+    _, _, told, *_ = tasks.parts(PAGE)[title].splitlines()
+    split = r"test origin \d{4}-\d\d-\d\d, [\d,]+ \w+ judged|judged on [\d,]+ customers set aside"
+    verdict = r"(?:rnn|no signal|baseline:[^:;.]+)"
+    assert re.fullmatch(rf"EventLog\(.*\); (?:{split}); verdicts of 5 seeds: {verdict}(?:, {verdict}){{4}}\.", told)
 
 
 def test_every_task_has_a_command():
