@@ -34,7 +34,7 @@ def demo(
     """Who comes back to CDNOW? Train, check and judge a GRU on the 69,659 purchases that come with the package."""
     from rnncore.datasets import cdnow
     from rnncore.marketing import EventLog
-    from rnncore.marketing.command import asked_for
+    from rnncore.marketing.asking import asked_for
 
     def read() -> EventLog:
         console.print(
@@ -49,9 +49,9 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="Say more of this one, with rows that it can read.")] = None,
 ) -> None:
     """List the tasks: what each answers, its arguments, and a command that works; of one, sample rows too."""
-    from rnncore.marketing import command as parts
+    from rnncore.marketing import asking
 
-    for line in parts.described(name):
+    for line in asking.described(name):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -77,18 +77,18 @@ def fit(
 
     Messages count the rows of a file from 1, without the header.
     """
-    from rnncore.marketing import EventLog
+    from rnncore.marketing import EventLog, asking
     from rnncore.marketing import command as parts
 
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
-    made = parts.asked_for(task, asked, set or [])
-    parts.require_customer(made, log["customer"])
+    made = asking.asked_for(task, asked, set or [])
+    asking.require_customer(made, log["customer"])
 
     def read() -> EventLog:
         with parts.at_work("reading the log"):
             whole = EventLog(file, **words_of(log))
-        return whole if until is None else parts.cut(whole, until)
+        return whole if until is None else asking.cut(whole, until)
 
     _fit(made, read, out or Path(f"rnncore-{task}"), force)
 
@@ -114,14 +114,15 @@ def predict(
 
     Messages count the rows of a file from 1, without the header.
     """
+    from rnncore.marketing import asking
     from rnncore.marketing import command as parts
     from rnncore.marketing.wording import counted
 
-    out = out or parts.beside(model, file, ".csv")
-    parts.require_writable(out, force, model, file)
-    task, events = parts.again(model, file, words_of(log))
+    out = out or asking.beside(model, file, ".csv")
+    asking.require_writable(out, force, model, file)
+    task, events = asking.again(model, file, words_of(log))
     with parts.at_work("predicting"):
-        answers = parts.answers(task, events, at, horizon, start)
+        answers = asking.answers(task, events, at, horizon, start)
     rows = parts.write_predictions(task, answers, out)
     print(f"{counted(rows, task.row)} in {out}")
     parts.print_further(task, events if at is None else events.until(at))
@@ -130,10 +131,11 @@ def predict(
 @with_log
 def evaluate(model: Model, file: Log, **log: Any) -> None:
     """Judge a saved model on the last horizon of a later log, against simple methods that learn now."""
+    from rnncore.marketing import asking
     from rnncore.marketing import command as parts
     from rnncore.marketing.days import span
 
-    task, events = parts.again(model, file, words_of(log))
+    task, events = asking.again(model, file, words_of(log))
     with parts.at_work("judging the network; the simple methods learn"):
         judged = task.evaluate(events)
     parts.print_rivals(task, judged, events.last_day - span(task.horizon * task.judged_over))
@@ -150,11 +152,12 @@ def explain(
     **log: Any,
 ) -> None:
     """Why this answer: what each event of one customer adds to it, by gradients, by removal, and by attention."""
+    from rnncore.marketing import asking
     from rnncore.marketing import command as parts
 
     if plot is not None:
-        parts.require_writable(plot, force, model, file, "--plot")
-    task, events = parts.again(model, file, words_of(log))
+        asking.require_writable(plot, force, model, file, "--plot")
+    task, events = asking.again(model, file, words_of(log))
     who = int(of) if events.customers.dtype.kind in "iu" and of.isdecimal() else of
     with parts.at_work("taking the answer apart"):
         found = task.explain(events, who, at)
@@ -174,12 +177,12 @@ def report(
     **log: Any,
 ) -> None:
     """Write one HTML page that holds everything: verdict, rivals, answers, one of them taken apart, and the log."""
+    from rnncore.marketing import asking, page
     from rnncore.marketing import command as parts
-    from rnncore.marketing import page
 
-    out = out or parts.beside(model, file, ".html")
-    parts.require_writable(out, force, model, file)
-    task, events = parts.again(model, file, words_of(log))
+    out = out or asking.beside(model, file, ".html")
+    asking.require_writable(out, force, model, file)
+    task, events = asking.again(model, file, words_of(log))
     with parts.at_work("predicting, drawing and checking gradients"):
         page.write(task, events, out, at)
     print(f"the report is in {out}")
@@ -200,12 +203,13 @@ def shift(
     **log: Any,
 ) -> None:
     """When did the mood turn? Watch the texts that a saved sentiment model has not read, and raise alarms."""
+    from rnncore.marketing import asking
     from rnncore.marketing import command as parts
     from rnncore.marketing.shift import watch
 
     if plot is not None:
-        parts.require_writable(plot, force, model, file, "--plot")
-    task, events = parts.again(model, file, words_of(log))
+        asking.require_writable(plot, force, model, file, "--plot")
+    task, events = asking.again(model, file, words_of(log))
     with parts.at_work("watching the texts"):
         found = watch(task, events, kind, every=every, one_in=one_in, since=since)
     print(f"\n{found}")

@@ -11,7 +11,8 @@ import pytest
 from cli_runs import NAMES, purchases, run, unchecked
 
 from rnncore.marketing import Churn, ChurnHazard, EventLog, command
-from rnncore.marketing.command import beside, whose_probabilities
+from rnncore.marketing.asking import beside
+from rnncore.marketing.command import whose_probabilities
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from cli_runs import run
 from made_up import MADE_UP, SMALL
 from rich.console import Console
 
-from rnncore.errors import ContractError
 from rnncore.marketing import EventLog, command
 from rnncore.marketing.tasks import TASKS
 
@@ -80,17 +79,3 @@ def test_credit_is_printed_by_fit_and_by_predict(tmp_path, monkeypatch):
 def test_columns_that_a_task_does_not_read_are_named(name, words, line):
     frame = pl.DataFrame({"id": ["a"], "t": ["2024-01-01"], "v": [1.5], "n": [2], "way": ["web"]})
     assert command.left_out(TASKS[name](), EventLog(frame, customer="id", time="t", **words)) == line
-
-
-def test_neither_a_table_without_times_nor_what_comes_before_the_log_is_cut():
-    table = EventLog(pl.DataFrame({"id": ["a", "b"], "age": [20, 30]}), customer="id")
-    log = EventLog(pl.DataFrame({"id": ["a"], "day": ["2024-03-01"]}), customer="id", time="day")
-    with pytest.raises(ContractError, match="until: expected a day from 2024-03-01 on"):
-        command.cut(log, "2024-02-29")
-    with pytest.raises(ContractError, match="until: expected no day for a table without times, received 2024-01-01"):
-        command.cut(table, "2024-01-01")
-
-
-@pytest.mark.parametrize("word", ["1", "true", "null", "Churned"])
-def test_an_event_may_be_called_what_json_takes_for_something_else(word):
-    assert command.asked_for("subscriptions", {}, [f"cancel={word}", "period=7"]).get_params()["cancel"] == word

@@ -6,7 +6,7 @@ import pytest
 
 from rnncore.cli_log import LOG
 from rnncore.marketing import EventLog
-from rnncore.marketing.command import asked_for, settings
+from rnncore.marketing.asking import asked_for, settings
 from rnncore.marketing.samples import SAMPLES
 from rnncore.marketing.tasks import TASKS
 
