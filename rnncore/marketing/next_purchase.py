@@ -247,8 +247,8 @@ class NextPurchase(Task):
         return f"probability of {['', *asked.facts.names][asked.target[0]]!r} (ranked first)"
 
     def explained(self, said: Array, asked: Examples) -> Array:
-        """The probability of that item among all."""
-        return np.asarray(said[:, asked.target[0]])
+        """The probability of that item among those that can come, which is what `predict` says."""
+        return np.asarray(self.decode(said, asked._replace(target=None))[:, asked.target[0]])
 
     def _examples(self, found: Items, events: Ints) -> Examples:
         """What was there before each event, and its item."""

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 from made_up import MADE_UP
 from sklearn.base import clone
@@ -318,10 +319,22 @@ def test_what_it_says_beside_the_answers_is_tables_of_text_and_pictures(case):
     assert all(png.startswith(b"\x89PNG") for png in drawn.values())
 
 
-@pytest.mark.parametrize("networks", [1, 2])
-def test_an_answer_is_explained_and_the_gradients_close(case, averaged, networks):
-    lengths, task = np.diff(case.log.offsets), case.task if networks == 1 else averaged
-    found = task.explain(case.log, case.log.customers[lengths.argmax()])
+@pytest.fixture(scope="module", params=[1, 2], ids=["one network", "two networks"])
+def explained(case, averaged, request):
+    """The answer for the customer with most events taken apart, and their rows of `predict`."""
+    task, who = (case.task, averaged)[request.param - 1], case.log.customers[np.diff(case.log.offsets).argmax()]
+    rows = pl.DataFrame(task.predict(case.log)).filter(pl.col(case.words["customer"]) == who)
+    return task.explain(case.log, who), rows
+
+
+def test_an_answer_is_explained_and_the_gradients_close(explained):
+    found, _ = explained
     assert np.isfinite(found.gradient).all()
     assert abs(found.gap) <= 1e-3 * max(abs(found.answer - found.blank), 1e-3)
     assert len(found.steps) == len(found.gradient) == len(found.removal)
+
+
+def test_what_is_explained_is_a_number_of_predict(explained):
+    found, rows = explained
+    answer = found.said if found.whole else found.answer
+    assert np.isclose(rows.select(cs.numeric()).to_numpy(), answer, rtol=1e-5, atol=0).any()
