@@ -47,6 +47,16 @@ class Category(NamedTuple):
         order = np.argsort(-counts, kind="stable")[:most]
         return [str(self.levels[k]) for k in order if counts[k] >= least]
 
+    def listed(self, most: int = 5) -> str:
+        """The most frequent levels in words, and how many more there are.
+
+        >>> Category(np.array([2, 2, 0, 1]), np.array(["mail", "shop", "web"], object)).listed(2)
+        "'web', 'mail' and 1 more"
+        """
+        found = self.common(len(self.levels))
+        more = f" and {len(found) - most:,} more" if len(found) > most else ""
+        return ", ".join(map(repr, found[:most])) + more
+
 
 @dataclass(frozen=True)
 class Columns:

@@ -97,7 +97,11 @@ class ContractChurn(ChurnHazard):
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no contract was cancelled at all."""
         if np.isnan(log.static.numbers[ENDED]).all():
-            raise DataError(f"no event of the log is {self.cancel!r}: say with cancel= how a cancellation is called")
+            there = log.category("event").listed()
+            raise DataError(
+                f"no event of the log is {self.cancel!r} (there are {there}): say with cancel= how a cancellation is "
+                "called"
+            )
         return super().origin(log)
 
     def decode(self, outputs: Array, asked: Examples) -> Array:

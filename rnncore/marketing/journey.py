@@ -125,9 +125,9 @@ class Journey(Task):
         log = log.until(end)
         names, won = journeys.kinds(log, self.convert)
         if not won.any():
-            found = ", ".join(str(level) for level in log.category("event").levels[:5])
+            there = log.category("event").listed()
             raise DataError(
-                f"no event until {end} is {self.convert!r} (there are {found}): say with convert= what a conversion is"
+                f"no event until {end} is {self.convert!r} (there are {there}): say with convert= what a conversion is"
             )
         levels, count = np.unique(names.astype(str), return_counts=True)
         known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]

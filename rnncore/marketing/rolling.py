@@ -38,8 +38,8 @@ def origin(task: Demand, log: EventLog, often: int) -> np.datetime64:
         raise DataError(
             f"the log has a value per {clock.every}: a horizon of {counted(task.horizon, 'day')} judges "
             f"{counted(held, clock.every)}, and {task.ahead} are forecast at a time, which must come "
-            f"{'once' if often == 1 else 'twice'}: choose a horizon of at least {days} days, or a smaller "
-            "ahead"
+            f"{'once' if often == 1 else 'twice'}: say horizon={days} or more (--horizon {days}), "
+            "or a smaller ahead"
         )
     if test - span(task.horizon) < log.first_day:
         raise DataError(

@@ -129,7 +129,11 @@ class Subscriptions(Task):
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no subscription has ended."""
         if np.isnan(log.static.numbers[ENDED]).all():
-            raise DataError(f"no event of the log is {self.cancel!r}: say with cancel= how a cancellation is called")
+            there = log.category("event").listed()
+            raise DataError(
+                f"nobody has an event {self.cancel!r} after a payment (other events are {there}): say with cancel= how "
+                "a cancellation is called, and bring the payments of those who left too"
+            )
         return super().origin(log)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:

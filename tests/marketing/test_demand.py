@@ -228,7 +228,12 @@ def monthly(months=72):
 @pytest.mark.parametrize(
     ("log", "horizon", "ahead", "words"),
     [
-        (monthly(), 28, 7, r"a value per month: .* 28 days judges 1 month, and 7 .* at least 426 days"),
+        (
+            monthly(),
+            28,
+            7,
+            r"a value per month: .* 28 days judges 1 month, and 7 .* say horizon=426 or more \(--horizon 426\)",
+        ),
         (monthly(), 300, 6, "judges 10 months, and 6 are forecast at a time, which must come twice"),
         (log_of(np.arange(60.0)), 5, 7, "a value per day: a horizon of 5 days judges 5 days"),
     ],

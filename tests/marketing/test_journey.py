@@ -54,6 +54,15 @@ def test_what_comes_is_counted_within_the_horizon_and_of_the_same_customer(horiz
     assert asked(LOG, horizon) == ([0, 1, 3, 5], target, after)  # none after a conversion, one after two of one time
 
 
+def test_a_word_that_is_no_conversion_is_answered_with_those_there_are_and_how_many_more():
+    rows = [(f"c{n}", START + datetime.timedelta(days=n), f"e{min(n, 7)}") for n in range(9)]
+    log = EventLog(
+        pl.DataFrame(rows, schema=["who", "day", "event"], orient="row"), customer="who", time="day", event="event"
+    )
+    with pytest.raises(DataError, match=r"is 'won' \(there are 'e7', 'e0', 'e1', 'e2', 'e3' and 3 more\)"):
+        Journey(horizon=2, convert="won").told(log, log.last_day)
+
+
 def test_the_newest_moments_are_those_of_the_latest_horizon_whose_end_is_known():
     rows = [(f"c{n}", day + n % 7, "won" if day == 40 else "ad") for n in range(30) for day in range(0, 80, 8)]
     log = log_of(rows)

@@ -200,9 +200,18 @@ def test_what_is_said_is_calibrated_on_the_renewals_of_the_latest_horizon(log):
     assert len(said) == ((due > end - np.timedelta64(90, "D")) & (due <= end)).sum()
 
 
-def test_a_word_that_ends_nothing_is_a_clear_error(log):
-    with pytest.raises(DataError, match="no event of the log is 'stopped'"):
+def test_a_word_that_ends_nothing_is_a_clear_error_that_lists_the_words_there_are(log):
+    with pytest.raises(
+        DataError, match=r"an event 'stopped' after a payment \(other events are 'renew', 'cancel'\): say"
+    ):
         Subscriptions(horizon=90, cancel="stopped", **SMALL).fit(log)
+
+
+def test_cancellations_of_those_who_never_paid_are_said_to_lack_payments(frame):
+    gone = frame.filter(pl.col("event") == "cancel")["customer"]
+    alone = frame.filter(~pl.col("customer").is_in(gone.implode()) | (pl.col("event") == "cancel"))
+    with pytest.raises(DataError, match=r"'cancel' after a payment \(other events are 'renew'\).*bring the payments"):
+        Subscriptions(horizon=90, **SMALL).fit(read(alone))
 
 
 def test_a_log_without_payments_is_a_clear_error(frame):
