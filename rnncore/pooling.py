@@ -101,6 +101,9 @@ class Attention(Beside, Pooling):
         """As many features out as in."""
         return self.D, self.D
 
+    def _twin(self) -> Any:
+        return twin("attention", self.backend)
+
     def _init(self, rng: np.random.Generator) -> Grads:
         return {
             name: glorot(rng, shape[0], shape[1]) if len(shape) == 2 else glorot(rng, shape[0], 1)[:, 0]
@@ -117,9 +120,9 @@ class Attention(Beside, Pooling):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        y, cache = twin("attention", self.backend).forward(params, x, lengths, score=self.score)
+        y, cache = self._twin().forward(params, x, lengths, score=self.score)
         return y, (), cache
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array, State]:
-        dparams, dx = twin("attention", self.backend).backward(params, cache, dy, score=self.score)
+        dparams, dx = self._twin().backward(params, cache, dy, score=self.score)
         return dparams, dx, ()

@@ -57,7 +57,7 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "recurrent_dropout": lambda D, H: RecurrentDropout(LSTM(D, H, **_WORDS), dropout=0.4, zoneout=(0.3, 0.5)),
 }
 # textbooks of layers that are no rows of the table of cells, and their caches
-_OUTSIDE = {"recurrent_dropout": "RecurrentDropoutCache"} | {
+_OUTSIDE = {"recurrent_dropout": "RecurrentDropoutCache", "attention": "AttentionCache"} | {
     f"onnx_{kind}": f"Onnx{kind.upper()}Cache" for kind in ("rnn", "lstm", "gru")
 }
 KINDS: dict[str, type[Layer]] = {word: type(make(3, 3)) for word, make in LAYERS.items()}
