@@ -70,6 +70,13 @@ def test_ragged_rows_of_any_lengths(lengths, D):
     assert_close(solved(fast, *p), solved(textbook, *p), TOLERANCE["equal in float64"])
 
 
+@pytest.mark.parametrize("live", [3, 5, 85, 127])
+def test_steps_that_are_cut_where_a_block_of_256_rows_is_full(live):
+    """After 255 rows one of a step, after 254 two; the others go into the next block."""
+    p = drawn((512 // live, live + 1), 4, 3, np.array([512 // live] * live + [0]))
+    assert_close(solved(fast, *p), solved(textbook, *p), TOLERANCE["equal in float64"])
+
+
 @pytest.mark.parametrize("ragged", [False, True])
 def test_every_derivative_by_forward_mode(ragged):
     layer = rc.Dense(3, 5, dtype="float64").using(backend="numba")
