@@ -12,6 +12,7 @@ from made_up import MADE_UP, NAMES, SMALL, purchases
 from rnncore.marketing import Churn, EventLog
 from rnncore.marketing.page import page
 from rnncore.marketing.report import drawn
+from rnncore.marketing.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_what_came_after_until_is_left_for_evaluate(tmp_path, monkeypatch):
 
 def test_the_tasks_are_listed_with_an_example_each():
     result = run("tasks")
-    assert "rnncore fit churn" in result.stdout and "horizon=90" in result.stdout
+    assert all(kind.example in result.stdout for kind in TASKS.values()) and "horizon=90" in result.stdout
 
 
 def test_a_task_is_shown_with_rows_that_it_can_read():
