@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class Measure(NamedTuple):
-    """A loss per row, lower is better, and further numbers for the table."""
+    """A loss per row, 0 or more, lower is better, and further numbers for the table."""
 
     name: str
     losses: Callable[[Array, Array], Floats]
@@ -40,6 +40,8 @@ class Measure(NamedTuple):
     """Those for a narrow table."""
     ranks: bool = False
     """Whether targets are 0 and 1, so that an AUROC with an interval belongs to it."""
+    most: float = np.inf
+    """What no loss is above."""
 
     def checked(self, target: Array, prediction: Array) -> tuple[Array, Array]:
         """Both as arrays; ContractError unless there is a finite prediction for each of at least one target."""
@@ -220,6 +222,7 @@ RANK = Measure(
     {"HR@10": hit_rate(10), "HR@20": hit_rate(20), "MRR@20": mrr(20), "NDCG@10": ndcg(10)},
     headline="MRR@20",
     shown=("HR@20", "MRR@20", "NDCG@10"),
+    most=1.0,
 )
 
 _QUANTILES = pinball((0.1, 0.5, 0.9))

@@ -3,13 +3,15 @@
     verdict            when
     rnn                the network's loss is below that of the best simple method, the reference among them, and the
                        interval of the difference lies above 0
-    baseline:<name>    otherwise, if anything beats the reference: the best simple method would have done
+    baseline:<name>    otherwise, if anything beats the reference: the best simple method, of those that do, would have
+                       done
     no signal          nothing beats the reference
 
 The reference is what knows nothing of anybody: for outcomes of yes and no the constant rate. To beat it is to have a
 lower loss, the interval of the difference above 0, and, for yes and no, an AUROC whose interval lies above 1/2.
 Intervals are from the paired bootstrap (Efron and Tibshirani 1993, chapter 13): customers (or series) are drawn with
-replacement, with all their rows, the same for all rivals; where there are few, intervals are widened, see `widening`.
+replacement, with all their rows, the same for all rivals; where there are few, intervals are widened, see `widening`,
+but never beyond what a loss or an AUROC can be.
 The best simple method is chosen on the judged customers themselves, which favours it: where the network wins, it wins
 against the luckiest of them. Judge on customers and a window on which nothing was trained, stopped or chosen.
 """
@@ -109,7 +111,7 @@ def compare(
     many = len(y) if whose is None else int(whose.max()) + 1
     if many < 2:
         raise DataError(f"all that came is of one {of}: at least 2 are needed to compare methods with an interval")
-    rivals = _rows(others, means, areas, confidence, widening(many, confidence))
+    rivals = _rows(others, means, areas, confidence, widening(many, confidence), measure.most)
     verdict, reason = _decide(rivals, reference, measure.name)
     ordered = tuple(sorted(rivals.values(), key=lambda rival: rival.loss.value))
     rate = float(y.mean()) if measure.ranks else None
@@ -145,6 +147,8 @@ def _decide(rivals: Mapping[str, Rival], reference: str, loss: str) -> tuple[str
     best = min(able, key=lambda r: r.loss.value)
     compared = "higher than" if best.gap.high < 0 else "not clearly lower than"
     reason = f"A simple method would have done: the network's {loss} is {compared} that of {_versus(best)}."
+    if simple.loss.value < best.loss.value:
+        reason += f" That of {simple.name} is lower still, but it does not clearly beat the {reference}."
     if best.auroc_gap is not None and best.auroc_gap.low > 0:
         reason += f" The network ranks better, though: AUROC {shown(best.auroc_gap, signed=True)}."
     return f"baseline:{best.name}", reason
@@ -155,28 +159,35 @@ def _versus(rival: Rival) -> str:
 
 
 def _rows(
-    others: Mapping[str, Mapping[str, float]], losses: Floats, areas: Floats | None, confidence: float, wider: float
+    others: Mapping[str, Mapping[str, float]],
+    losses: Floats,
+    areas: Floats | None,
+    confidence: float,
+    wider: float,
+    most: float,
 ) -> dict[str, Rival]:
-    """A row for each method; losses and areas are (1 + resamples, K), row 0 from the customers themselves."""
+    """A row for each method; losses and areas are (1 + resamples, K), row 0 from the customers themselves; most: of a
+    loss.
+    """
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
 
     def better(than: Floats, loss: Floats) -> Estimate:
         apart = than - loss
-        return estimate(np.where(np.abs(apart) <= ROUNDING * np.abs(than), 0.0, apart))
+        return estimate(np.where(np.abs(apart) <= ROUNDING * np.abs(than), 0.0, apart), -most, most)
 
-    def estimate(drawn: Floats) -> Estimate:
-        low, high = drawn[0] + wider * (np.quantile(drawn[1:], tails) - drawn[0])
+    def estimate(drawn: Floats, least: float, most: float) -> Estimate:
+        low, high = np.clip(drawn[0] + wider * (np.quantile(drawn[1:], tails) - drawn[0]), least, most)
         return Estimate(float(drawn[0]), float(low), float(high))
 
     return {
         name: Rival(
             name,
-            loss=estimate(losses[:, k]),
+            loss=estimate(losses[:, k], 0.0, most),
             gap=better(losses[:, k], losses[:, 0]),
             gain=better(losses[:, -1], losses[:, k]),
             measures=measures,
-            auroc=None if areas is None else estimate(areas[:, k]),
-            auroc_gap=None if areas is None else estimate(areas[:, 0] - areas[:, k]),
+            auroc=None if areas is None else estimate(areas[:, k], 0.0, 1.0),
+            auroc_gap=None if areas is None else estimate(areas[:, 0] - areas[:, k], -1.0, 1.0),
         )
         for k, (name, measures) in enumerate(others.items())
     }

@@ -281,6 +281,25 @@ def test_an_interval_of_few_customers_holds_as_often_as_it_says():
     assert 276 <= sum(holds(seed) for seed in range(300)) <= 295  # 95 % are 285; not widened it is 83 %
 
 
+def test_an_interval_of_few_customers_stays_where_its_number_can_be():
+    y = np.arange(12) % 2
+    sure = np.where(y == 1, 0.9, 0.1)
+    sure[:2] = 0.6, 0.5  # one pair of 36 in the wrong order
+    table = judge(y, sure, {"wrong": 1 - sure}, 0.5)
+    assert table["rnn"].auroc.high == 1.0 and table["wrong"].auroc.low == 0.0
+    assert table["wrong"].auroc_gap.high == 1.0 and table["rnn"].loss.low >= 0.0
+    rank = np.array([1.0, 90.0, 90.0, 90.0])
+    few = compare(np.zeros(4), {"rnn": rank, "popularity": rank[::-1]}, RANK, reference="popularity")
+    assert few["rnn"].loss.high == 1.0 and few["popularity"].gap.low >= -1.0
+
+
+def test_a_method_that_is_lower_but_does_not_beat_the_reference_is_named_in_the_reason_alone():
+    errors = {"rnn": np.full(40, 1.0), "steady": np.full(40, 0.9), "wild": np.tile([0.0, 0.0, 2.6], 14)[:40]}
+    table = compare(np.zeros(40), {**errors, "mean": np.full(40, 1.0)}, ABSOLUTE, reference="mean")
+    assert table.rivals[0].name == "wild" and table.verdict == "baseline:steady"
+    assert table.reason.endswith("That of wild is lower still, but it does not clearly beat the mean.")
+
+
 def test_all_rows_of_one_customer_are_no_evidence(case):
     y, truth, _ = case
     with pytest.raises(DataError, match="all that came is of one customer"):
