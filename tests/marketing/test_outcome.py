@@ -1,6 +1,7 @@
 """Outcome: what a case may know of its history, what is asked, and what the verdict says of history and case."""
 
 import datetime
+import re
 
 import numpy as np
 import polars as pl
@@ -122,8 +123,23 @@ def test_where_no_case_has_a_history_the_verdict_says_that_it_adds_nothing():
 WAYS = (("web", 0.2), ("mail", 0.8))
 
 
-def test_the_worth_of_history_and_case_and_the_flags_are_said(fitted):
-    for word in ("without the history", "without the case", "Flagged from 0.250", "recall"):
+@pytest.mark.parametrize(("decides", "other"), [("history", "case"), ("case", "history")])
+def test_the_score_is_said_to_come_from_where_the_outcome_does(decides, other):
+    """The outcome is the sign of the amount, of the case itself or of the event before it."""
+    who, turn = np.divmod(np.arange(50 * 10), 10)
+    paid = np.random.default_rng(0).normal(size=len(who))
+    back = (paid if decides == "case" else np.where(turn > 0, np.roll(paid, 1), 0)) > 0
+    day = pl.Series(np.datetime64(START) + turn * 10 + who % 10)
+    frame = pl.DataFrame({"who": who, "day": day, "paid": paid, "back": back.astype(int)})
+    log = EventLog(frame, customer="who", time="day", value="paid", outcome="back", negative="keep")
+    task = Outcome(horizon=30, **SMALL | {"units": 6, "epochs": 10, "patience": 10, "learning_rate": 0.03}).fit(log)
+    found = re.findall(r"by ([+-][\d.]+) \[.*?\] without the (\w+)", task.table_.reason)
+    worth = {part: float(change) for change, part in found}
+    assert worth[decides] > 0.3 and worth[decides] > 5 * worth[other]
+
+
+def test_the_flags_are_said(fitted):
+    for word in ("Flagged from 0.250", "recall"):
         assert word in fitted.table_.reason
 
 
