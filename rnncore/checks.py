@@ -67,7 +67,10 @@ def array(
 ) -> None:
     """Require a NumPy array of numbers; a letter in `shape` is any size, `dtype` None any real or complex one."""
     if not isinstance(value, np.ndarray):
-        raise ContractError(name, "a NumPy array", f"a {type(value).__name__}", "convert it with numpy.asarray")
+        advice = "convert it with numpy.asarray"
+        if name == "x" and isinstance(value, (list, tuple)):
+            advice += ", or a list of histories with rnncore.sequences.pad"
+        raise ContractError(name, "a NumPy array", f"a {type(value).__name__}", advice)
     if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise ContractError(name, "an array without a mask", "a masked array", "say .filled(numpy.nan), for instance")
     if shape is not None:

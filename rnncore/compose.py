@@ -184,7 +184,7 @@ def from_description(description: Any) -> Layer:
     words = dict(description) if isinstance(description, dict) else {}
     name = words.pop("layer", None)
     if not isinstance(name, str) or name not in LAYERS:
-        advice = "make it with layer.describe()"
+        advice = "make another one, as a cell of your own, in code, and keep its params with numpy.savez, for instance"
         raise ContractError("description", f"a layer among {', '.join(LAYERS)}", repr(description)[:80], advice)
     try:
         if name == "Stack":

@@ -83,7 +83,8 @@ class Recurrent(Layer):
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        return {"layer": type(self).__name__, **self.words}
+        own = {"cell": f"{self.cell.package}.{self.cell.name}"} if type(self) is Recurrent else {}
+        return {"layer": type(self).__name__, **own, **self.words}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter."""

@@ -1,6 +1,7 @@
 """Every breach of the contract is a ContractError that names the argument, before anything is computed."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import MATRIX, make
 import rnncore as rc
 from rnncore.compose import LAYERS, from_description
 from rnncore.errors import ContractError
+from rnncore.recurrent import Recurrent
 
 X = np.zeros((5, 3, 2))
 
@@ -25,7 +27,8 @@ def without(params, name):
 
 PARAMS = rc.GRU(2, 4, backend="numpy", dtype="float64").init(0)
 BREACHES = {
-    "x of another type": ({"x": [[1.0]]}, "x: expected a NumPy array, received a list"),
+    "x of another type": ({"x": "x"}, "x: expected a NumPy array, received a str; convert it with numpy.asarray"),
+    "x as a list of histories": ({"x": [X[:, 0], X[:2, 1]]}, "or a list of histories with rnncore.sequences.pad"),
     "x with a mask": ({"x": np.ma.array(X)}, "x: expected an array without a mask, received a masked array"),
     "x without time": ({"x": X[0]}, "x: expected shape (T, N, 2), received shape (3, 2)"),
     "x with other features": ({"x": X[:, :, :1]}, "x: expected shape (T, N, 2), received shape (5, 3, 1)"),
@@ -191,6 +194,15 @@ def test_using_keeps_the_cell_of_a_layer_without_a_class_of_its_own():
     layer = rc.recurrent.Recurrent(rc.contract.CELLS["gru"], 2, 4, reset="before", backend="numba", dtype="float32")
     other = layer.using(backend="numpy")
     assert (other.cell, other.backend, other.options) == (layer.cell, "numpy", {"reset": "before"})
+
+
+def test_layers_of_two_cells_of_ones_own_differ_and_say_which():
+    row = replace(rc.contract.CELLS["rnn"], package="mine", name="a", title="RNN")
+    a, b = (Recurrent(replace(row, name=name), 2, 4, backend="numpy", dtype="float32") for name in "ab")
+    assert a != b and a == a.using(dtype="float32")
+    assert repr(a).startswith("Recurrent(cell='mine.a', D=2, H=4, ")
+    with pytest.raises(ContractError, match="keep its params"):
+        from_description(a.describe())
 
 
 def test_using_changes_backend_and_dtype_everywhere_inside():

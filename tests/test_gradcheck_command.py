@@ -51,6 +51,12 @@ def test_mutants_print_the_table_of_errors_by_oracle():
     assert result.output.count(": planted errors") == 1  # of what was asked for
 
 
+def test_a_layer_whose_words_name_no_twin_says_which_is_checked():
+    titles = [said.text.splitlines()[0] for said in command.reports("attention")]
+    for title, twin in zip(titles, ("textbook", "fast twin"), strict=True):
+        assert title.startswith("Attention(") and f"dtype='float64'), {twin}: pass" in title
+
+
 def test_a_composition_is_checked_in_both_twins_and_has_its_own_table():
     result = run("stack", "--mutants", "--method", "forward-mode")
     assert result.exit_code == 0

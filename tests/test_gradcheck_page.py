@@ -34,7 +34,7 @@ def test_the_first_check_passes(printed):
 
 
 def test_the_failure_is_located_and_named_as_printed(printed):
-    shown = TEXT[TEXT.index("Recurrent(D=3") :]
+    shown = TEXT[TEXT.index("Recurrent(cell='rnncore.lstm', D=3") :]
     for line in shown[: shown.index("```")].splitlines():
         if not line.startswith("FAIL") and line != "...":
             assert line in printed[1]

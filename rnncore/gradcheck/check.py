@@ -21,6 +21,7 @@ from rnncore.recurrent import Recurrent
 from rnncore.typing import Array, Lengths, Params, State
 
 BLACK_BOX = {"complex-step": complex_step.oracle, "central": central.oracle, "richardson": richardson.oracle}
+TWIN = {"numpy": "textbook", "numba": "fast twin"}
 KNOWS_LAYERS = {"forward-mode": forward_mode.oracle, "torch": torch_autograd.oracle}
 
 
@@ -153,8 +154,7 @@ def check_cell(
         report = check(layer, p.params, p.x, p.state_0, p.lengths, methods, seed=seed, entries=entries)
         rows = "full rows" if p.lengths is None else f"lengths {p.lengths.tolist()}"
         settings = [value if option == "activation" else f"{option} {value}" for option, value in words]
-        twin = "textbook" if backend == "numpy" else "fast twin"
-        yield report.having(subject=f"{cell.printed} {', '.join([*settings, twin, rows])}")
+        yield report.having(subject=f"{cell.printed} {', '.join([*settings, TWIN[backend], rows])}")
 
 
 def _words(method: str | Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rnncore import checks, gradcheck
 from rnncore.contract import CELLS
+from rnncore.gradcheck.check import TWIN
 from rnncore.gradcheck.mutants import LAYERS, right_layer
 from rnncore.gradcheck.oracles import EXACT, GATES
 from rnncore.gradcheck.plots import picture
@@ -71,7 +72,8 @@ def check_layer(word: str, seed: int, backends: Sequence[str], method: Sequence[
             continue  # there is no such twin
         p = random_problem(layer, seed)
         own = method or ("forward-mode" if backend == "numba" else "complex-step")
-        yield gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, own, seed=seed, dropout_seed=seed)
+        report = gradcheck.check(layer, p.params, p.x, p.state_0, p.lengths, own, seed=seed, dropout_seed=seed)
+        yield report.having(subject=f"{report.subject}, {TWIN[backend]}")
 
 
 def mutant_table(cell: str, seed: int = 0, methods: Sequence[str] = ()) -> Said:

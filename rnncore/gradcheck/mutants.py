@@ -71,7 +71,7 @@ class Mutant:
     `options` are the options of the cell under which the edited line runs, where it does not always.
 
     >>> Mutant("rnn", "no dh_0", "dx, (dh,)", "dx, (0 * dh,)").layer(3, 5)
-    Recurrent(D=3, H=5, activation='tanh', backend='numpy', dtype='float64')
+    Recurrent(cell='rnncore.rnn', D=3, H=5, activation='tanh', backend='numpy', dtype='float64')
     """
 
     cell: str

@@ -53,6 +53,16 @@ def test_nan_in_a_row_is_nan_out_of_this_row_alone(score, query):
         np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(expected[name]), err_msg=name)
 
 
+@pytest.mark.parametrize(("score", "query"), KINDS)
+def test_scores_too_large_for_exp_choose_the_largest(score, query):
+    layer = rc.Attention(3, 4, score, query, dtype="float64")
+    params, x, lengths, dy = drawn(layer, 6, 5, np.array([6, 6, 3, 1, 0]), "float64")
+    large = {name: 3e3 * a for name, a in params.items()}
+    found = solved(layer.using(backend="numba"), large, x, lengths, dy)
+    assert np.isfinite(found["y"]).all()
+    assert_close(found, solved(layer, large, x, lengths, dy), 1e-9)  # rounding of scores of some 10,000
+
+
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize(("score", "query"), KINDS)
 def test_every_derivative_by_forward_mode(score, query, ragged):

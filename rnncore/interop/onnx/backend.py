@@ -38,6 +38,8 @@ def from_onnx(model: onnx.ModelProto | str, **words: Any) -> tuple[Graph, Grads]
     >>> import rnncore as rc
     >>> layer = rc.GRU(3, 4, dtype="float64")
     >>> graph, params = from_onnx(rc.interop.to_onnx(layer, layer.init(seed=0)))
+    >>> graph
+    Graph(10 nodes, inputs=('x', 'lengths', 'state_0.0'), outputs=('y', 'state_T.0'))
     >>> arrays = {"x": np.ones((5, 2, 3)), "lengths": np.array([5, 2], np.int32), "state_0.0": np.zeros((2, 4))}
     >>> (y, h), cache = graph.forward(arrays)
     >>> grads = graph.backward(arrays, cache, (y, h))  # of the loss whose derivatives by the outputs are y and h

@@ -76,6 +76,9 @@ class Graph:
             if name not in known:
                 raise ContractError(f"output {name!r}", "an array of the graph", "no such array", "correct the graph")
 
+    def __repr__(self) -> str:
+        return f"Graph({len(self.nodes)} nodes, inputs={self.inputs}, outputs={self.outputs})"
+
     def layers(self) -> dict[str, tuple[Layer, Grads]]:
         """Return each recurrent node whose weights are initialisers as a layer under the contract, with its parameters.
 
