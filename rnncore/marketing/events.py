@@ -104,7 +104,7 @@ class EventLog(Events):
         made = making.make(source, words, static, calendar)
         self._raw, self._quality, self.calendar = made.raw, made.quality, made.calendar
         self._set(**made.arrays)
-        if n := self._quality["unlikely dates"]:
+        if self.dated and (n := self._quality["unlikely dates"]):
             what = f"{counted(n, 'date')} before 1971 or in the future"
             warnings.warn(f"{made.raw.label} has {what}, kept: 'unlikely dates' in its report", stacklevel=2)
 

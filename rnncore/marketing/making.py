@@ -14,7 +14,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import parsing
 from rnncore.marketing.columns import Columns, gather
 from rnncore.marketing.parts import words
-from rnncore.marketing.quality import Check, Quality, describe, sift, unusual
+from rnncore.marketing.quality import OF_TIMES, Check, Quality, describe, sift, unusual
 from rnncore.marketing.reading import Raw, read
 from rnncore.marketing.tables import Calendar, read_calendar, read_static
 
@@ -85,6 +85,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
         checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))
     frame = arrange(frame)
     checks += [*conversions, *describe(frame, "order" in names)]
+    if "time" not in names:
+        checks = [check for check in checks if check.name not in OF_TIMES]
     skipped = ("row", "customer", "time", "order", parsing.TEXT)
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
     raw = raw._replace(columns={}, text=None)  # a log that is pickled, or kept, does not keep its source

@@ -23,6 +23,10 @@ EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what s
 NUMBERS = ("value", "items", "price")  # the roles of columns that are added up
 RETURNS = 'leaves such rows out, for instance returns and cancellations; negative="keep" keeps them'
 NEEDED = ("customer", "time")  # without these an event cannot be kept
+OF_TIMES = (  # checks of which a table with a row for each customer and no times has none
+    *("missing time", "exact repeats", "repeated customer and day"),
+    *("out of order", "events of one time", "unlikely dates"),
+)
 
 
 class Check(NamedTuple):

@@ -13,6 +13,7 @@ from rnncore.marketing.report import as_png
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+MEDIANS = ("days_since", "events", "value", "age")
 
 
 class Standing(NamedTuple):
@@ -26,6 +27,8 @@ class Standing(NamedTuple):
     """`clusters.Past`, or `segment_tables.Rows` of a table."""
     rates: Floats
     """The rate of return of each segment, (groups,)."""
+    valued: bool
+    """Whether the log has a column value."""
 
     @property
     def segment(self) -> NDArray[np.int64]:
@@ -40,7 +43,8 @@ def profiles(standing: Standing) -> pl.DataFrame:
         own = segment == k
         medians = {
             name: float(np.median(column[own])) if own.any() else None
-            for name, column in zip(("days_since", "events", "value", "age"), standing.past.summary, strict=True)
+            for name, column in zip(MEDIANS, standing.past.summary, strict=True)
+            if name != "value" or standing.valued
         }
         rows.append(
             {
@@ -72,12 +76,11 @@ def table(standing: Standing) -> dict[str, list[str]]:
         "age": "days known",
         "prototype": "prototype",
     }
-    medians = ("days_since", "events", "value", "age")
     found, shown = profiles(standing), {}
-    for name, head in heads.items():
-        cells = found[name].to_list()
-        form = ".1%" if name == "return_rate" else ".4g" if name in medians else ""
-        shown[f"median {head}" if name in medians else head] = ["" if c is None else format(c, form) for c in cells]
+    for name in found.columns:
+        head, cells = heads[name], found[name].to_list()
+        form = ".1%" if name == "return_rate" else ".4g" if name in MEDIANS else ""
+        shown[f"median {head}" if name in MEDIANS else head] = ["" if c is None else format(c, form) for c in cells]
     return shown
 
 

@@ -78,7 +78,7 @@ class LogWindows(Churn):
         rate = np.full(len(asked.series), float(told.returned.mean()))
         return {**clusters.simple_rates(told, asked, groups, self.seed), CONSTANT: rate}
 
-    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
+    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog, code: Code) -> str:
         """A warning of columns that know what is judged, or nothing."""
         return self._leaks(asked, origin, log)
 
@@ -211,10 +211,14 @@ class Table(OneStep):
         }
         return {name: partial(said, grouping) for name, grouping in groupings.items()}
 
-    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
-        """A warning of columns that know the outcome, or nothing."""
+    def leaks(self, asked: Examples, origin: np.datetime64, log: EventLog, code: Code) -> str:
+        """A warning of columns that know the outcome, or nothing; of all customers, for those that judge are few."""
+        if not self.rated:
+            return ""
+        y = self._outcomes(log, code)
+        known = np.flatnonzero(~np.isnan(y))
         question = "Was this column known before the outcome"
-        return leaks.warning(asked.facts.own, Columns(), asked.target, question, self.seed) if self.rated else ""
+        return leaks.warning(beside.static(log).take(known), Columns(), y[known], question, self.seed)
 
     def _examples(self, log: EventLog, rows: Ints, code: Code) -> Examples:
         """Customers at these positions."""

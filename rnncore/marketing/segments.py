@@ -216,7 +216,7 @@ class Segments(Task):
         steady = clusters.stability(z, own, self.groups, self.seed)
         apart = clusters.silhouette(z, own, self.seed)
         words = f"Of the segments: stability {steady:.3f} (1: the same for other customers), silhouette {apart:.3f}."
-        said = [table.reason, *filter(None, [self.source.leaks(asked, origin, log)]), words]
+        said = [table.reason, *filter(None, [self.source.leaks(asked, origin, log, learned.code)]), words]
         return replace(table, reason=" ".join(said)), held
 
     def _says(self, learned: Learned, asked: Examples) -> Array:
@@ -271,4 +271,6 @@ class Segments(Task):
         task, work, origin = self._ready(log, at)
         asked = task.asked(work, origin, self._learned.code)
         said = task._says(self._learned, asked)
-        return Standing(work.customers[asked.group], said[:, 1:], asked.facts, self._learned.calibration)
+        return Standing(
+            work.customers[asked.group], said[:, 1:], asked.facts, self._learned.calibration, work.value is not None
+        )

@@ -76,22 +76,21 @@ class Task(Parts):
         test = task.origin(work)  # says why a log is too short
         code, told = task.told(work, test)
         asked = task.judged(work, test, code)
-        _report(progress, "simple methods", told, test)
+        until = [f" until {day}" if work.dated else "" for day in (test, work.last_day)]
+        _report(progress, "simple methods", told, until[0])
         rivals = _predicted(task.rivals(told, asked), progress)
-        learned = task._learn("judged", code, told, test, progress, checkpoint)
+        learned = task._learn("judged", code, told, until[0], progress, checkpoint)
         del told  # of a long log there is no room for two
         self.table_, self.held_out_ = task._compare(learned, asked, rivals, test, work)
         self.verdict_ = self.table_.verdict
         del asked, rivals
-        learned = task._learn("final", *task.told(work, work.last_day), work.last_day, progress, checkpoint)
+        learned = task._learn("final", *task.told(work, work.last_day), until[1], progress, checkpoint)
         self._keep(task, learned, work.last_day, log.reading)
         return self
 
-    def _learn(
-        self, name: str, code: Code, told: Examples, end: np.datetime64, progress: bool, checkpoint: Any
-    ) -> Learned:
+    def _learn(self, name: str, code: Code, told: Examples, until: str, progress: bool, checkpoint: Any) -> Learned:
         """The network of this name, and where it goes on from."""
-        _report(progress, f"{name} network", told, end)
+        _report(progress, f"{name} network", told, until)
         file = None if checkpoint is None else f"{os.fspath(checkpoint)}-{name}"
         return self.learned(code, told, progress=progress, checkpoint=file)
 
@@ -256,9 +255,9 @@ class Task(Parts):
         return task, work, origin
 
 
-def _report(progress: bool, who: str, told: Examples, end: np.datetime64) -> None:
+def _report(progress: bool, who: str, told: Examples, until: str) -> None:
     if progress:
-        print(f"{who}: {len(told.histories):,} examples until {end}", file=sys.stderr, flush=True)
+        print(f"{who}: {len(told.histories):,} examples{until}", file=sys.stderr, flush=True)
 
 
 def _predicted(rivals: Mapping[str, Rival], progress: bool = False) -> dict[str, Array]:

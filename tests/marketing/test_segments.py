@@ -53,7 +53,7 @@ def test_customers_of_a_kind_are_in_one_segment(fitted):
 def test_segments_are_numbered_by_their_rate(fitted):
     found = fitted.profiles(LOG)
     assert found["segment"].to_list() == [1, 2]
-    assert found["return_rate"].is_sorted(descending=True)
+    assert found["return_rate"].is_sorted(descending=True) and "value" in found.columns
 
 
 def test_a_prototype_is_a_customer_of_its_segment(fitted):
@@ -210,6 +210,27 @@ def test_new_rows_of_a_table_need_no_outcome_once_it_is_learned(tmp_path):
 def test_the_outcome_of_a_table_is_no_column_of_its_network():
     task = Segments(by="static", groups=2, **TINY).fit(read(table()))
     assert task.inputs(task.code_) == ["age", "age empty", "plan: other", "plan: a", "plan: b"]
+
+
+def test_a_leak_of_a_table_is_seen_in_all_its_customers():
+    frame = table().with_columns(pl.col("left").shuffle(seed=1))  # of 24 customers set aside no tree would grow
+    frame = frame.with_columns(fee=pl.when(pl.col("left") == "yes").then(1.0).otherwise(2.0))
+    reason = Segments(by="static", groups=2, **TINY).fit(read(frame)).table_.reason
+    assert "Leak? Was this column known before the outcome: fee (alone 1.000" in reason and "age (" not in reason
+
+
+def test_progress_of_a_table_names_no_day(capsys):
+    Segments(by="static", groups=2, **{**TINY, "epochs": 1}).fit(read(table()), progress=True)
+    shown = capsys.readouterr().err
+    assert "judged network: 96 examples\n" in shown and "until" not in shown
+
+
+def test_profiles_of_a_log_without_amounts_have_none():
+    log = EventLog(pl.DataFrame({"who": LOG.customers[LOG.codes], "when": LOG.day}), customer="who", time="when")
+    task = Segments(horizon=40, groups=2, **{**TINY, "epochs": 1}).fit(log)
+    assert "value" not in task.profiles(log).columns
+    (shown,) = task.further(log).values()
+    assert "median events" in shown and "median value" not in shown
 
 
 def test_a_table_without_signal_has_none():
