@@ -42,6 +42,7 @@ FORGET = """
 import matplotlib, rnncore
 matplotlib.rcdefaults()
 rnncore.set_num_threads({threads})
+del matplotlib, rnncore
 """
 
 

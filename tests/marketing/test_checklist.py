@@ -120,6 +120,11 @@ def test_another_seed_gives_another_network(case, averaged):
     assert one["train_loss"] != other["train_loss"]
 
 
+def test_each_network_of_each_seed_has_weights_of_its_own():
+    assert learning.seed_of(7, 0) == 7  # one network is that of the seed itself
+    assert len({learning.seed_of(seed, k) for seed in range(9) for k in range(9)}) == 81
+
+
 def test_several_networks_are_the_default(case):
     assert type(case.task)().seeds == 3
 
