@@ -13,8 +13,8 @@ Rows = Literal["error", "drop", "keep"]
 
 # the words of EventLog: type and help
 LOG: dict[str, tuple[Any, str]] = {
-    "customer": (str, "The column that says who; none of one series (demand)."),
-    "time": (str, "The column that says when; none in a table with a row per customer."),
+    "customer": (str, "The column that says who; none of one series (demand), or of texts by themselves."),
+    "time": (str, "The column that says when; none in a table with a row per customer, or of texts."),
     "value": (str, "The column with the amount, if there is one."),
     "items": (str, "The column with the number of things, if there is one."),
     "price": (str, "The column with the price of one thing: amount = price * items."),

@@ -130,7 +130,9 @@ def predict(
 
 @with_log
 def evaluate(model: Model, file: Log, **log: Any) -> None:
-    """Judge a saved model on the last horizon of a later log, against simple methods that learn now."""
+    """Judge a saved model on the last horizon of a later log, against simple methods that learn now; of texts without
+    times, on all of a new file.
+    """
     from rnncore.marketing import asking
     from rnncore.marketing import command as parts
     from rnncore.marketing.days import span
@@ -138,14 +140,15 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     task, events = asking.again(model, file, words_of(log))
     with parts.at_work("judging the network; the simple methods learn"):
         judged = task.evaluate(events)
-    parts.print_rivals(task, judged, events.last_day - span(task.horizon * task.judged_over))
+    origin = events.last_day - span(task.horizon * task.judged_over) if events.dated else None
+    parts.print_rivals(task, judged, origin)
 
 
 @with_log
 def explain(
     model: Model,
     file: Log,
-    of: Annotated[str, typer.Option(help="The customer whose answer is taken apart.")],
+    of: Annotated[str, typer.Option(help="The customer (of texts by themselves the row) whose answer is taken apart.")],
     at: Annotated[str | None, typer.Option(help="The day of the answer; by default the log's last day.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this PNG file.", metavar="FILE")] = None,
     force: Force = False,

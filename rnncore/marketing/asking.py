@@ -118,8 +118,8 @@ def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, star
 
 def require_customer(task: Task, customer: str | None) -> None:
     """ContractError where a task compares customers, and no column says who they are."""
-    if customer is None and task.fewest > 1:
-        advice = "name it: --customer COLUMN (a forecast of one series needs none)"
+    if customer is None and task.fewest > 1 and "text" not in task.needs:
+        advice = "name it: --customer COLUMN (a forecast of one series, or sentiment of texts, needs none)"
         raise ContractError("customer", "the column that says who", "none", advice)
 
 

@@ -35,7 +35,7 @@ def left_out(task: Task, log: EventLog) -> str:
     read |= {"price", "items"} if "price" in log.columns and "value" in read else set()
     extras = [] if "extras" in read else log.reading.get("extras", [])
     roles = [role for role in log.columns if role not in read and role not in log.reading.get("extras", [])]
-    if not log.dated or not (roles or extras):
+    if not (log.dated or "text" in task.needs) or not (roles or extras):
         return ""
     names = ", ".join(repr(log.columns[name]) for name in [*roles, *extras])
     return f"{task.name} does not read {names}\n"
@@ -59,13 +59,16 @@ def in_a_line(checked: Any) -> str:
     return line if checked.ok else f"{checked.table}\n{line}"
 
 
-def print_rivals(task: Task, judged: Judgement, origin: np.datetime64) -> None:
-    """The table of the network and the simple methods on the held-out window, and the verdict."""
+def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) -> None:
+    """The table of the network and the simple methods on the held-out window, and the verdict.
+
+    origin: the day after which nothing was seen; None where that is not known.
+    """
     question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
     console.print(f"\n[bold]{question}[/bold] ", end="")
     rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
-    unseen = "these days" if "time" in task.reading_ else "them"
-    console.print(f"{judged.judged_on}, none of {unseen} seen in training{rate}.")
+    unseen = f", none of {'these days' if 'time' in task.reading_ else 'them'} seen in training"
+    console.print(f"{judged.judged_on}{'' if origin is None else unseen}{rate}.")
     binary = judged.rate is not None
     shown = [name for name in task.measure.shown if name in judged.rivals[0].measures]
     table = _empty("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown)

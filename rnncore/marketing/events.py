@@ -26,7 +26,8 @@ class EventLog(Events):
     source: a pandas, polars or pyarrow dataframe (any that narwhals knows), or the path of a CSV (also gzipped) or
         Parquet file. It is not changed. From a CSV, customer ids are kept as text, as they stand there.
     customer, time: names of the columns that say who and when. Customers are text or whole numbers; without customer
-        all rows are of one, "all", in a column "series": the one series of a forecast. Times are dates, or text in ISO
+        all rows are of one, "all", in a column "series": the one series of a forecast. Where text is named, each is of
+        its own then: its number in the source, from 1, in a column "row". Times are dates, or text in ISO
         8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone.
         Without time the source is a table, a row per customer: its columns (those named, where extras are) are static.
     value, items: names of the columns with the amount of money and the number of things, or None.
@@ -140,4 +141,4 @@ class EventLog(Events):
         [(7, 0.25), (9, 0.5)]
         """
         ids = self.customers if index is None else self.customers[index]
-        return self._raw.to_native(self.columns.get("customer", making.SERIES), ids, columns)
+        return self._raw.to_native(making.who(self.columns), ids, columns)

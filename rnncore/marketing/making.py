@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 CHOICES = ("error", "drop", "keep")
 DAY = datetime.datetime(2000, 1, 1)  # of all rows of a table without times
 SERIES, ALL = "series", "all"  # column and id of the one customer of a log that names none
+ROW = "row"  # column of ids of texts that stand each by itself
 
 
 class Words(NamedTuple):
@@ -76,7 +77,8 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     raw = read(source, list(names.values()), how["separator"])._replace(decimal=how["decimal"])
     frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
     if "customer" not in names:
-        frame = frame.with_columns(pl.lit(ALL).cast(pl.Enum([ALL])).alias("customer"))
+        alone = pl.lit(ALL).cast(pl.Enum([ALL])) if who(names) == SERIES else pl.col("row").cast(pl.Int64)
+        frame = frame.with_columns(alone.alias("customer"))
     if "time" not in names:
         frame = _undated(frame, raw.label, static)
     frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
@@ -91,19 +93,24 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
     raw = raw._replace(columns={}, text=None)  # a log that is pickled, or kept, does not keep its source
     arrays = _arrays(frame)
-    customers, tables, who = arrays["customers"], Columns(), names.get("customer", SERIES)
+    customers, tables = arrays["customers"], Columns()
     checks.append(Check("customers", len(customers), ""))
-    if static is not None or "time" not in names:
+    if static is not None or ("time" not in names and "customer" in names):
         table, beside = (source, _beside(words)) if static is None else (static, None)
-        tables, more = read_static(table, who, customers, words.categories, how, beside)
+        tables, more = read_static(table, who(names), customers, words.categories, how, beside)
         checks += more
     dates = None
     if calendar is not None:
         if "time" not in names:
             raise ContractError("calendar", "no calendar beside a table without times", "one", "name the column time")
-        dates, more = read_calendar(calendar, names["time"], who, customers, words.categories, how)
+        dates, more = read_calendar(calendar, names["time"], who(names), customers, words.categories, how)
         checks += more
     return Made({**arrays, "static": tables}, dates, Quality(raw.label, tuple(checks)), raw)
+
+
+def who(columns: Mapping[str, str]) -> str:
+    """What the column of ids is called. Where none is named, texts stand each by itself; all else is one series."""
+    return columns.get("customer", ROW if parsing.TEXT in columns else SERIES)
 
 
 def _undated(frame: pl.DataFrame, label: str, static: Any) -> pl.DataFrame:
@@ -116,13 +123,14 @@ def _undated(frame: pl.DataFrame, label: str, static: Any) -> pl.DataFrame:
         raise DataError(
             f"{label} has more than one row of customer {frame['customer'].filter(again)[0]!r}: without times it is a "
             "table with a row for each; if its rows are events, say when: name it when the log is made: time=..."
+            + ("; texts stand each by itself where customer is left out" if parsing.TEXT in frame.columns else "")
         )
     return frame.with_columns(pl.lit(DAY).cast(pl.Datetime("us")).alias("time"))
 
 
 def _beside(words: Words) -> tuple[list[str] | None, list[str]]:
     """Of a table of customers, which columns are read, None for all, and which of them are not static."""
-    apart = [words.columns[role] for role in ("outcome",) if role in words.columns]
+    apart = [words.columns[role] for role in ("outcome", parsing.TEXT) if role in words.columns]
     return list(words.columns.values()) if words.extras else None, apart
 
 
@@ -183,8 +191,11 @@ def _names(argument: str, given: object) -> list[str]:
 
 
 def _require_names(columns: Mapping[str, Any]) -> None:
-    """ContractError unless a customer or a time is named, and every name is text."""
-    for role in (*(() if "time" in columns else ("customer",)), *columns):
+    """ContractError unless a customer, a time or a text is named, and every name is text."""
+    if not {"customer", "time", parsing.TEXT} & set(columns):
+        advice = "name it; of one series name time alone, of texts that stand by themselves text"
+        raise ContractError("customer", "the name of a column", "None", advice)
+    for role in columns:
         if not isinstance(columns.get(role), str):
             raise ContractError(role, "the name of a column", repr(columns.get(role)), "columns are named by text")
     for role in ("customer", "time"):

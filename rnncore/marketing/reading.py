@@ -43,7 +43,8 @@ class Raw(NamedTuple):
         backend: Any = self.implementation
         table = {name: ids.tolist() if ids.dtype == object else ids, **columns}
         frame = nw.from_dict(table, backend=backend)
-        return frame.with_columns(nw.col(name).cast(self.dtypes.get(name, nw.String()))).to_native()
+        dtype = self.dtypes.get(name, nw.String() if ids.dtype == object else nw.Int64())
+        return frame.with_columns(nw.col(name).cast(dtype)).to_native()
 
 
 class OneByOne(Mapping[str, pl.Series]):

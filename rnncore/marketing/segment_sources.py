@@ -32,6 +32,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT
 from rnncore.marketing.learning import Examples, tenth
 from rnncore.marketing.measures import BINARY, Measure
+from rnncore.marketing.splits import set_aside
 from rnncore.marketing.task_parts import Code, Parts, Rival, Told
 from rnncore.marketing.windows import asked_of, stayed
 from rnncore.sequences import Histories
@@ -39,7 +40,7 @@ from rnncore.sequences import Histories
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-ASIDE, FEWEST = 5, 10  # one in so many is set aside; of so many customers at least
+FEWEST = 10  # customers to learn from, at least
 ONE = "one group"  # what knows nothing, without an outcome
 DISTANCE = Measure("squared distance", lambda target, distance: distance, {}, "squared distance")
 
@@ -149,10 +150,8 @@ class Table(OneStep):
         self.taught = ("outcome",) if rated else ()  # new rows need not have it
 
     def prepare(self, log: EventLog) -> EventLog:
-        """The table with one customer in ASIDE, always the same, a day later than the others."""
-        many = len(log.customers)
-        late = np.random.default_rng(0).permutation(many) < many // ASIDE
-        return log._derive(time=np.where(late, log.time, log.time - span(1)))
+        """The table with those who are set aside a day later than the others."""
+        return set_aside(log)
 
     def origin(self, log: EventLog) -> np.datetime64:
         """The day before that of the customers set aside."""

@@ -140,9 +140,6 @@ class Segments(Task):
             raise DataError("Segments needs a column time; name it when the log is made: time=...")
         if not hasattr(self, "source"):
             self._settle(log.reading)
-        if log.dated != self.source.dated:
-            have, want = ("log with times", "table of customers without times")[:: 1 if log.dated else -1]
-            raise DataError(f"the model was fitted on a {want}; this is a {have}")
         if self.by == "static" and not features.names(features.measure(beside.static(log))):
             raise DataError('by="static" needs columns of the customers; name a table when the log is made: static=...')
         return self.source.prepare(log)

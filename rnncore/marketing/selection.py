@@ -119,9 +119,9 @@ class Events:
         """The events of one customer; ContractError where there is none of that id."""
         hits = np.flatnonzero(self.customers == customer)
         if not len(hits):
-            advice = f"ids look like {self.customers[0]!r}" if len(self.customers) else "the log has no events"
-            few = self.customers[:10_000].tolist() if isinstance(customer, str) else []
-            if near := checks.nearest(customer, [one for one in few if isinstance(one, str)]):
+            few = self.customers[:10_000].tolist()
+            advice = f"ids look like {few[0]!r}" if few else "the log has no events"
+            if isinstance(customer, str) and (near := checks.nearest(customer, [o for o in few if isinstance(o, str)])):
                 advice = f"did you mean {near!r}?"
             raise ContractError("customer", "one of the log's customers", repr(customer), advice)
         return self._rows(np.arange(*self.offsets[hits[0] : hits[0] + 2]), hits)

@@ -6,15 +6,18 @@
     must beat     TF-IDF and logistic regression, naive Bayes, and the shares of the kinds
 
 Each event with a text and an outcome is an example. In time order: the network learns from the texts until the origin,
-and those after it judge. A customer here is whom or what the texts are about: a product, an airline, or who writes.
+and those after it judge. A customer here is whom or what the texts are about: a product, an airline, or who writes;
+without one each text stands by itself. Without times one text in five judges, drawn by chance, equal texts together,
+and a tenth of the others stops and calibrates: such a verdict says nothing of drift.
 Reasons are tokens: `explain` says what each adds to the probability of what was predicted. When the mood turns:
 `shift.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +29,20 @@ from rnncore.errors import DataError
 from rnncore.marketing import calibration, labels, measures, text
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import FEW, Examples, tenth
-from rnncore.marketing.task import Code, Task, Told
+from rnncore.marketing.judgement import CONSTANT, Judgement
+from rnncore.marketing.learning import FEW, Examples, Learned, tenth
+from rnncore.marketing.splits import ASIDE, set_aside
+from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
+from rnncore.marketing.threads import one_thread
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
+CHANCE = "The texts that judge were set aside by chance and not by time: this says nothing of drift."
+CROSSED = (
+    "All texts judge: of each fifth of them simple methods learned from the other four. Without times this says "
+    "nothing of drift, nor whether the network has read them before."
+)
 MANY = 20  # customers, from which on they are a sample of all there might be, and drawn anew with all their texts
 
 
@@ -42,7 +52,8 @@ class Sentiment(Task):
     words: so many tokens are known. least: those in fewer texts are not told apart. dropout: of the embedding and of
     what attention has gathered, while it learns. latest: so many of a text's last tokens are read.
 
-    `predict` answers for every text: time, label (the most probable kind), and a probability for each.
+    `predict` answers for every text: time, where there are times, label (the most probable kind), and a probability for
+    each. A log of text and outcome alone will do.
 
     >>> import polars as pl
     >>> said = ["what a good day", "bad service", "good , good", "so bad"] * 30
@@ -66,6 +77,7 @@ class Sentiment(Task):
     needs = ("text",)
     taught = ("outcome",)
     uses = ("text",)
+    undated = True
     measure = measures.CLASSES
     calibration = calibration.TEMPERATURE
     loss = staticmethod(rc.losses.softmax_cross_entropy)
@@ -98,9 +110,18 @@ class Sentiment(Task):
         super().check()
         return self
 
+    def prepare(self, log: EventLog) -> EventLog:
+        """The log; without times with those texts a day later than the others that are set aside."""
+        return log if log.dated else set_aside(log, _alike(log.words()))
+
+    def origin(self, log: EventLog) -> np.datetime64:
+        """As in `Task`; without times the day before that of the texts set aside."""
+        return super().origin(log) if log.dated else log.first_day
+
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """The texts until the day `end` whose kind is known. A tenth is watched, and the latest of these stop and
-        calibrate: of texts that it has read the network is too sure. Where all are of one horizon, all of the tenth do.
+        calibrate: of texts that it has read the network is too sure. Where all are of one horizon, or without times,
+        all of the tenth do.
         """
         past = log.until(end)
         kinds = labels.labels(past)
@@ -109,7 +130,8 @@ class Sentiment(Task):
         texts = _texts(past, rows)
         code = {"labels": kinds, "words": text.vocabulary(texts, self.words, self.least)}
         told = self._examples(past, rows, texts, code)
-        newest, watched = self._latest(past.day[rows]), tenth(np.arange(len(rows)), self.seed)
+        newest = self._latest(past.day[rows]) if log.dated else np.ones(len(rows), bool)
+        watched = tenth(np.arange(len(rows)) if log.dated else _alike(past.words()[rows]), self.seed)
         held = next((own for own in (newest & watched, watched) if own.sum() >= FEW), newest)
         return code, told._replace(target=y[rows], newest=held, watched=watched)
 
@@ -122,7 +144,8 @@ class Sentiment(Task):
         y = labels.coded(log, code["labels"])
         rows = np.flatnonzero((y >= 0) & (log.day > origin))
         if not len(rows):
-            raise DataError(f"no text after {origin} has a known outcome: nothing to judge")
+            which = f"no text after {origin}" if log.dated else "none of the texts set aside"
+            raise DataError(f"{which} has a known outcome: nothing to judge")
         return self._examples(log, rows, _texts(log, rows), code)._replace(target=y[rows])
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
@@ -145,25 +168,78 @@ class Sentiment(Task):
         )
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
-        """When each text is, what it says most probably, and the probability of each kind."""
+        """When each text is, if there are times, what it says most probably, and the probability of each kind."""
         time, _, kinds = asked.facts
-        label = np.array(kinds, object)[prediction.argmax(axis=1)]
-        return {"time": time, "label": label} | {
-            f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)
-        }
+        found = {} if time is None else {"time": time}
+        found["label"] = np.array(kinds, object)[prediction.argmax(axis=1)]
+        return found | {f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)}
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
         (time, before, kinds), (_, now, _) = told.facts, asked.facts
-        newest = self._latest(time.astype("datetime64[D]"))
+        newest = told.watched if time is None else self._latest(time.astype("datetime64[D]"))
+        assert newest is not None
         found = text.simple_methods(before, told.target, newest, now, len(kinds))
-        counts = np.bincount(told.target[newest], minlength=len(kinds))
+        counts = np.bincount(told.target if time is None else told.target[newest], minlength=len(kinds))
         shares = (counts + 1) / (counts.sum() + len(kinds))
         return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
 
     def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
         """All texts of whom they are about; where these are few, as airlines are, each text by itself."""
-        return super().drawn(asked, group, counts) if len(np.unique(group)) >= MANY else (None, "text")
+        few = len(np.unique(group)) < MANY
+        return (None, "text") if few or len(np.unique(group)) == len(group) else super().drawn(asked, group, counts)
+
+    def judged_when(self, origin: np.datetime64) -> str:
+        """As in `Task`; without times no day is said."""
+        return super().judged_when(origin) if "time" in self.reading_ else "set aside by chance"
+
+    @one_thread
+    def evaluate(self, log: EventLog) -> Judgement:
+        """As in `Task`; without times all texts judge, and simple methods learn from the others of them, in turns."""
+        if log.dated:
+            return super().evaluate(log)
+        task, work, origin = self._later(log)
+        asked = task.judged(work, origin, self._learned.code)
+        return task._compare(self._learned, asked, task._crossed(asked), origin, work)[0]
+
+    def _crossed(self, asked: Examples) -> dict[str, Array]:
+        """What simple methods say of a fifth of the texts, learned from the others, in turns; equal texts together."""
+        _, texts, kinds = asked.facts
+        alike = _alike([" ".join(words) for words in texts])
+        place = np.random.default_rng(self.seed).permutation(int(alike.max()) + 1)[alike] % ASIDE
+        found: dict[str, Array] = {}
+        for own in (place == k for k in np.unique(place)):
+            told, rest = (
+                asked.select(rows)._replace(facts=(None, [texts[n] for n in np.flatnonzero(rows)], kinds))
+                for rows in (~own, own)
+            )
+            if len(np.unique(told.target)) < 2:
+                raise DataError(
+                    "simple methods, which learn from four fifths of these texts, find fewer than 2 kinds of outcome "
+                    "there: bring more texts whose outcome is known"
+                )
+            told = told._replace(watched=tenth(alike[~own], self.seed))
+            for name, said in self.rivals(told, rest).items():
+                found.setdefault(name, np.empty((len(texts), len(kinds))))[own] = said() if callable(said) else said
+        return found
+
+    def _compare(
+        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
+    ) -> tuple[Judgement, HeldOut]:
+        table, held = super()._compare(learned, asked, rivals, origin, log)
+        if not log.dated:
+            table = replace(table, reason=f"{table.reason} {CROSSED if origin < log.first_day else CHANCE}")
+        return table, held
+
+    def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
+        if log.dated:
+            return super()._later(log)
+        task, work, _ = self._ready(log, None, learns=True)
+        return task, work, work.first_day - span(1)
+
+    def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
+        super()._keep(used, learned, until, reading)
+        self.question = type(self).question if "time" in reading else "How do they feel?"
 
     def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
         """The tokens of the customer's last text."""
@@ -191,8 +267,15 @@ class Sentiment(Task):
     def _examples(self, log: EventLog, rows: Array, texts: list[list[str]], code: Code) -> Examples:
         """The texts of these events, with their times, tokens and the names of the kinds."""
         steps = text.encode(texts, code["words"], self.latest)
-        return Examples(steps, group=log.codes[rows], facts=(log.time[rows], texts, code["labels"]))
+        return Examples(
+            steps, group=log.codes[rows], facts=(log.time[rows] if log.dated else None, texts, code["labels"])
+        )
 
 
 def _texts(log: EventLog, rows: Array) -> list[list[str]]:
     return [text.tokens(words) for words in log.words()[rows]]
+
+
+def _alike(texts: Iterable[str | None]) -> NDArray[np.int64]:
+    """A number for each text, from 0 on, the same for equal ones: none is learned from where another of it judges."""
+    return np.unique([words or "" for words in texts], return_inverse=True)[1]

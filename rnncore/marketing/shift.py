@@ -171,6 +171,12 @@ def watch(
         raise ContractError("model", "a Sentiment", type(model).__name__, "fit one: rnncore fit sentiment ...")
     checks.size("every", every)
     model._require_fitted()
+    if "time" not in model.reading_ or not log.dated:
+        which = "the log has no times" if "time" in model.reading_ else "the model was fitted on texts without times"
+        raise DataError(
+            f"{which}, and a turn is one in time: fit, and watch, texts that have one; name it when the log is made: "
+            "time=..."
+        )
     kinds = model.code_["labels"]
     checks.one_of("kind", kind, kinds)
     work = _unread(model, log, every, since)

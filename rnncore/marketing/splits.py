@@ -7,6 +7,8 @@ is judged at the test origin must not be trained on labels that reach past it, s
     test origin    + horizon  <=  last day of the log
 
 Only customers whose first event is on or before an origin belong to that origin.
+
+A table without times is cut by chance: one in ASIDE judges.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing.days import Day, days_between, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.wording import counted
+
+ASIDE = 5  # of a table, one customer in so many is set aside
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,17 @@ def time_split(log: EventLog, horizon: int, *, test: Day | None = None) -> TimeS
     if (n := len(log.population(train))) < 2:
         raise DataError(f"{n} of the customers has an event by {train}, the newest training origin; 2 are needed")
     return TimeSplit(horizon, train, last)
+
+
+def set_aside(log: EventLog, alike: npt.NDArray[np.int64] | None = None) -> EventLog:
+    """A table with one customer in ASIDE, always the same, a day later than the others.
+
+    alike: a number from 0 on for each, (C,); those of equal numbers stay together. None: each is by itself.
+    """
+    alike = np.arange(len(log.customers)) if alike is None else alike
+    many = int(alike.max()) + 1
+    late = (np.random.default_rng(0).permutation(many) < many // ASIDE)[alike]
+    return log._derive(time=np.where(late, log.time, log.time - span(1)))
 
 
 def rolling_origins(log: EventLog, horizon: int, count: int, *, step: int | None = None) -> list[np.datetime64]:

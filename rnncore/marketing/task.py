@@ -221,6 +221,8 @@ class Task(Parts):
     def _ready(self, log: EventLog, at: Day | None, learns: bool = False) -> tuple[Self, EventLog, np.datetime64]:
         """The task as it was fitted, the log as it reads it, and the day that is asked about."""
         self._require_fitted()
+        if self.undated:
+            self._require_alike(log, at)
         work = self._used._prepared(log, learns)
         mine, theirs = (_roles(reading, self.uses) for reading in (log.reading, self.reading_))
         if mine != theirs:
@@ -240,6 +242,15 @@ class Task(Parts):
         if origin < log.first_day:
             raise DataError(f"no customer has an event on or before {origin}; the log begins on {log.first_day}")
         return self._used, work, origin
+
+    def _require_alike(self, log: EventLog, at: Day | None) -> None:
+        """An error where the model knows times and the log has none, or the other way round, and for a day of none."""
+        if log.dated != ("time" in self.reading_):
+            have, want = ("log with times", "table without times")[:: 1 if log.dated else -1]
+            advice = "leave out the column time" if log.dated else "name it when the log is made: time=..."
+            raise DataError(f"the model was fitted on a {want}; this is a {have}: {advice}, or fit another model")
+        if at is not None and not log.dated:
+            raise ContractError("at", "no day for a table without times", str(at), "leave it out")
 
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
         """As `_ready`, a horizon before the log ends; DataError where the network was told of what came then."""

@@ -5,6 +5,7 @@ import pytest
 
 from rnncore.errors import ContractError
 from rnncore.marketing import EventLog, asking
+from rnncore.marketing.tasks import TASKS
 
 
 def test_neither_a_table_without_times_nor_what_comes_before_the_log_is_cut():
@@ -19,3 +20,9 @@ def test_neither_a_table_without_times_nor_what_comes_before_the_log_is_cut():
 @pytest.mark.parametrize("word", ["1", "true", "null", "Churned"])
 def test_an_event_may_be_called_what_json_takes_for_something_else(word):
     assert asking.asked_for("subscriptions", {}, [f"cancel={word}", "period=7"]).get_params()["cancel"] == word
+
+
+def test_of_the_tasks_that_compare_customers_texts_alone_need_none():
+    asking.require_customer(TASKS["sentiment"](), None)
+    with pytest.raises(ContractError, match="or sentiment of texts, needs none"):
+        asking.require_customer(TASKS["churn"](), None)

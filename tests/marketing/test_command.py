@@ -79,3 +79,9 @@ def test_credit_is_printed_by_fit_and_by_predict(tmp_path, monkeypatch):
 def test_columns_that_a_task_does_not_read_are_named(name, words, line):
     frame = pl.DataFrame({"id": ["a"], "t": ["2024-01-01"], "v": [1.5], "n": [2], "way": ["web"]})
     assert command.left_out(TASKS[name](), EventLog(frame, customer="id", time="t", **words)) == line
+
+
+def test_of_texts_without_times_other_columns_are_named_as_not_read():
+    frame = pl.DataFrame({"said": ["a"], "mood": ["glad"], "v": [1.5]})
+    log = EventLog(frame, text="said", outcome="mood", value="v")
+    assert command.left_out(TASKS["sentiment"](), log) == "sentiment does not read 'v'\n"

@@ -110,6 +110,23 @@ def test_without_a_customer_all_rows_are_of_one_series():
     assert made.calendar.at(np.array(["2024-01-03"], "datetime64[D]")).numbers["holiday"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("words", [{}, {"time": "t"}])
+def test_without_a_customer_each_text_is_of_its_own_by_its_number_in_the_source(words):
+    rows = pl.DataFrame({"t": ["2024-01-02", "2024-01-01", None], "said": ["b", None, "a"], "row": [7, 8, 9]})
+    made = EventLog(rows, text="said", missing="drop", **words)
+    assert made.customers.tolist() == ([1, 2] if words else [1, 2, 3]) and made.dated == bool(words)
+    assert made.words().tolist()[:2] == ["b", None] and made.static.names == []
+    answers = made.frame({"n": np.arange(len(made))})
+    assert answers.schema["row"] == pl.Int64 and answers["row"].to_list() == made.customers.tolist()
+
+
+def test_of_a_table_of_customers_a_text_is_not_static():
+    rows = pl.DataFrame({"id": [1, 2], "said": ["b", "a"], "age": [20, 30]})
+    assert EventLog(rows, customer="id", text="said").static.names == ["age"]
+    with pytest.raises(DataError, match="texts stand each by itself where customer is left out"):
+        EventLog(rows.with_columns(id=1), customer="id", text="said")
+
+
 def test_without_a_time_a_customer_must_be_named():
     with pytest.raises(ContractError, match="customer: expected the name of a column"):
         EventLog(frame(), value="v")

@@ -161,6 +161,9 @@ def test_every_column_and_the_gap_are_defined_in_a_line(kind, log):
 
 
 def test_who_is_not_there_is_a_clear_error(churn, log):
+    numbers = EventLog(pl.DataFrame({"id": [7], "day": ["2024-01-05"]}), customer="id", time="day")
+    with pytest.raises(ContractError, match="one of the log's customers, received 9; ids look like 7"):
+        numbers.of(9)
     with pytest.raises(ContractError, match="one of the log's customers, received 'nobody'; ids look like 'c000'"):
         churn.explain(log, "nobody")
     late = log.customers[int(log.day[log.offsets[:-1]].argmax())]

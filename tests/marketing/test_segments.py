@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import Churn, EventLog, Segments, clusters
+from rnncore.marketing import Churn, EventLog, Segments, clusters, splits
 from rnncore.marketing import segment_sources as sources
 
 START = datetime.date(2024, 1, 1)
@@ -166,7 +166,7 @@ def test_of_a_table_alone_customers_of_a_kind_are_in_one_segment(of_table):
 def test_a_table_is_judged_on_a_fifth_of_its_customers_against_groupings_of_its_columns(of_table):
     log, task = of_table
     rated = "outcome" in log.reading
-    assert task.table_.customers == 120 // sources.ASIDE
+    assert task.table_.customers == 120 // splits.ASIDE
     assert {row.name for row in task.table_} == {
         *("rnn", "k-means, columns", "k-means, standardised", "k-means, pca"),
         "constant rate" if rated else "one group",
@@ -253,7 +253,9 @@ def test_what_a_table_cannot_say_is_an_error(of_table):
         task.evaluate(log)
     with pytest.raises(DataError, match="has no days"):
         task.live(log, "c001")
-    with pytest.raises(DataError, match="fitted on a table of customers without times; this is a log with times"):
+    with pytest.raises(
+        DataError, match="fitted on a table without times; this is a log with times: leave out the column time"
+    ):
         task.predict(LOG)
     with pytest.raises(DataError, match="say a smaller groups="):
         Segments(by="static", groups=200, **TINY).fit(log)

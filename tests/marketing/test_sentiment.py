@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import MADE_UP
 
-from rnncore.errors import DataError
+from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Sentiment, labels, text
 from rnncore.marketing.days import span
+from rnncore.marketing.shift import watch
+from rnncore.marketing.tasks import load
 
 
 def log_of(rows):
@@ -156,3 +158,112 @@ def test_every_token_of_the_explained_text_has_its_reasons(fitted):
     assert found.steps == words
     assert np.isfinite(found.removal[:-1]).all() and np.isnan(found.removal[-1])
     assert found.attention is not None and np.isclose(found.attention.sum(), 1)
+
+
+ALONE = {"text": "said", "outcome": "mood"}
+
+
+def texts(number, seed=0):
+    """Two columns: what was said, no two alike, and the mood."""
+    rng = np.random.default_rng(seed)
+    glad = rng.uniform(size=number) < 0.5
+    said = [f"{'good' if g else 'bad'} {chr(97 + n % 26)}{chr(97 + n // 26)}" for n, g in enumerate(glad)]
+    return pl.DataFrame({"said": said, "mood": np.where(glad, "glad", "cross")})
+
+
+@pytest.fixture(scope="module")
+def alone():
+    task, _, _ = MADE_UP["sentiment"]()
+    log = EventLog(texts(650), **ALONE)
+    return task.set_params(epochs=6, learning_rate=0.03, dropout=0.1).fit(log), log
+
+
+def test_texts_without_times_are_judged_by_a_fifth_set_aside_by_chance(alone):
+    task, log = alone
+    assert task.table_.judged_on == "130 texts" and task.table_["rnn"].measures["accuracy"] > 0.9
+    assert "set aside by chance and not by time" in task.table_.reason
+    assert task.judged_when(task.held_out_.origin) == "set aside by chance" and task.question == "How do they feel?"
+    code, told = task.told(work := task.prepare(log), task.origin(work))
+    judged = task.judged(work, task.origin(work), code)
+    both = [*told.facts[1], *judged.facts[1]]
+    assert len(told.group) == 520 and sorted(both) == sorted(map(text.tokens, log.words()))
+    assert np.array_equal(told.newest, told.watched) and told.watched.sum() == 52
+
+
+def test_equal_texts_are_on_one_side_of_each_cut():
+    frame = pl.concat([texts(200), texts(200), texts(200)])
+    log, task = EventLog(frame, **ALONE), Sentiment()
+    work = task.prepare(log)
+    sides = pl.DataFrame({"said": frame["said"], "late": work.day > task.origin(work)})
+    assert sides.group_by("said").agg(pl.col("late").n_unique())["late"].max() == 1 and sides["late"].sum() == 120
+    _, told = task.told(work, task.origin(work))
+    read = {tuple(words) for words, own in zip(told.facts[1], told.watched, strict=True) if not own}
+    assert not read & {tuple(words) for words, own in zip(told.facts[1], told.watched, strict=True) if own}
+
+
+def test_the_texts_without_a_kind_are_answered_by_their_rows(alone):
+    task, _ = alone
+    frame = texts(5).with_columns(mood=pl.lit(None, pl.String))
+    for log in (EventLog(frame, **ALONE), EventLog(frame, text="said")):
+        said = pl.DataFrame(task.predict(log))
+        assert said.columns == ["row", "label", "probability_cross", "probability_glad"]
+        assert said["row"].to_list() == [1, 2, 3, 4, 5]
+
+
+def test_all_texts_of_a_new_file_judge_and_no_simple_method_reads_what_it_speaks_of(alone, monkeypatch):
+    task, _ = alone
+    rivals, asked_of = Sentiment.rivals, []
+
+    def watched(self, told, asked):
+        assert not {*map(tuple, told.facts[1])} & {*map(tuple, asked.facts[1])}
+        asked_of.append(len(asked.target))
+        return rivals(self, told, asked)
+
+    monkeypatch.setattr(Sentiment, "rivals", watched)
+    judged = task.evaluate(EventLog(pl.concat([texts(60, 1), texts(60, 1)]), **ALONE))
+    assert (judged.rows, sum(asked_of), len(asked_of)) == (120, 120, 5)
+    assert {row.name for row in judged} == {row.name for row in task.table_}
+    assert "nor whether the network has read them before" in judged.reason
+    assert judged["tf-idf"].measures["accuracy"] > 0.9
+
+
+def test_a_new_file_of_one_kind_alone_has_no_simple_methods_to_judge_by(alone):
+    task, _ = alone
+    log = EventLog(pl.DataFrame({"said": ["good", "fine", "bad"], "mood": ["glad", "glad", "cross"]}), **ALONE)
+    with pytest.raises(DataError, match="fewer than 2 kinds"):
+        task.evaluate(log)
+    with pytest.raises(DataError, match="none of the texts set aside has a known outcome"):
+        Sentiment(backend="numpy").fit(log)
+
+
+def test_a_text_is_explained_by_its_row_and_a_saved_model_answers_alike(alone, tmp_path):
+    task, log = alone
+    found = task.explain(log, 3)
+    assert found.steps == [*text.tokens(log.words()[2]), "<end>"]
+    task.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert pl.DataFrame(loaded.predict(log)).equals(pl.DataFrame(task.predict(log)))
+    assert loaded.question == task.question and loaded.table_ == task.table_
+
+
+def test_texts_with_a_time_need_no_customer():
+    frame = texts(120).with_columns(day=datetime.date(2024, 1, 1) + pl.duration(days=pl.int_range(pl.len()) // 4))
+    log = EventLog(frame, time="day", **ALONE)
+    task = Sentiment(horizon=5, units=4, epochs=1, backend="numpy", seeds=1).fit(log)
+    assert task.table_.judged_on == "20 texts" and "chance" not in task.table_.reason
+    assert pl.DataFrame(task.predict(log)).columns[:3] == ["row", "time", "label"]
+
+
+def test_what_needs_times_is_refused_without_them(alone, fitted):
+    task, log = alone
+    dated, with_times = fitted
+    with pytest.raises(DataError, match=r"fitted on texts without times.*time="):
+        watch(task, log, "glad")
+    with pytest.raises(DataError, match=r"the log has no times.*time="):
+        watch(dated, log, "glad")
+    with pytest.raises(DataError, match="fitted on a table without times; this is a log with times: leave out the"):
+        task.predict(with_times)
+    with pytest.raises(DataError, match="fitted on a log with times; this is a table without times: name it"):
+        dated.predict(log)
+    with pytest.raises(ContractError, match="at: expected no day for a table without times"):
+        task.predict(log, at="2024-01-01")
