@@ -27,6 +27,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing import calibration, labels, measures, text
+from rnncore.marketing.columns import EMPTY
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
@@ -175,12 +176,19 @@ class Sentiment(Task):
         return found | {f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)}
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
-        """Probabilities by the simple methods."""
-        (time, before, kinds), (_, now, _) = told.facts, asked.facts
+        """Probabilities by the simple methods, of the kinds asked about: a later log may have others."""
+        (time, before, theirs), (_, now, kinds) = told.facts, asked.facts
         newest = told.watched if time is None else self._latest(time.astype("datetime64[D]"))
         assert newest is not None
-        found = text.simple_methods(before, told.target, newest, now, len(kinds))
-        counts = np.bincount(told.target if time is None else told.target[newest], minlength=len(kinds))
+        y = np.array([kinds.index(kind) if kind in kinds else EMPTY for kind in theirs])[told.target]
+        before, newest, y = [before[n] for n in np.flatnonzero(y >= 0)], newest[y >= 0], y[y >= 0]
+        if len(np.unique(y)) < 2:
+            raise DataError(
+                "simple methods would learn from texts of fewer than 2 kinds of outcome that the model knows "
+                f"({', '.join(kinds)}): bring more texts whose outcome is known"
+            )
+        found = text.simple_methods(before, y, newest, now, len(kinds))
+        counts = np.bincount(y if time is None else y[newest], minlength=len(kinds))
         shares = (counts + 1) / (counts.sum() + len(kinds))
         return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
 
@@ -213,11 +221,6 @@ class Sentiment(Task):
                 asked.select(rows)._replace(facts=(None, [texts[n] for n in np.flatnonzero(rows)], kinds))
                 for rows in (~own, own)
             )
-            if len(np.unique(told.target)) < 2:
-                raise DataError(
-                    "simple methods, which learn from four fifths of these texts, find fewer than 2 kinds of outcome "
-                    "there: bring more texts whose outcome is known"
-                )
             told = told._replace(watched=tenth(alike[~own], self.seed))
             for name, said in self.rivals(told, rest).items():
                 found.setdefault(name, np.empty((len(texts), len(kinds))))[own] = said() if callable(said) else said

@@ -154,7 +154,7 @@ def watch(
     has not read.
 
     ContractError for another task's model, a kind that it does not know, or a `since` that it has read; DataError for
-    fewer texts than four batches.
+    fewer texts than four batches, and for texts, or a model, without times.
 
     >>> import polars as pl
     >>> rng = np.random.default_rng(0)

@@ -124,6 +124,18 @@ def test_simple_methods_give_probabilities_and_an_untold_kind_none():
         assert p[0, 2] > p[0, 0]
 
 
+def test_simple_methods_speak_of_the_kinds_asked_about_whatever_a_later_log_has():
+    log = log_of([("a", n, said, said) for n, said in enumerate(["bad", "good", "new"] * 8)])
+    task = Sentiment(horizon=3)
+    _, told = task.told(log, log.last_day)
+    asked = task.asked(log, log.last_day, {"labels": ["awful", "good", "bad"], "words": []})
+    for name, said in task.rivals(told, asked).items():
+        p = said() if callable(said) else said
+        assert p.shape == (24, 3) and (name == "constant rate" or (p[0].argmax(), p[1].argmax()) == (2, 1))
+    with pytest.raises(DataError, match="fewer than 2 kinds"):
+        task.rivals(told, asked._replace(facts=(*asked.facts[:2], ["awful", "good"])))
+
+
 @pytest.fixture(scope="module")
 def fitted():
     task, frame, words = MADE_UP["sentiment"]()
