@@ -94,7 +94,7 @@ class Layer(ABC):
 
     @property
     def backends(self) -> frozenset[str]:
-        """The twins that compute in this layer and its parts; empty where nothing runs over time."""
+        """The twins that compute in this layer and its parts; textbooks without a loop over time are not counted."""
         return frozenset()
 
     @property

@@ -18,9 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from rnncore import checks
-from rnncore.cells import CELLS, Cell, twin
 from rnncore.compose import Bidirectional, Stack
-from rnncore.contract import Layer
+from rnncore.contract import CELLS, Cell, Layer
 from rnncore.feedforward import LayerNorm, Prototypes
 from rnncore.gradcheck.planted import BRANCHES, PLANTED
 from rnncore.gradcheck.planted_compositions import COMPOSED
@@ -125,7 +124,6 @@ class Mutant:
             exec(compile(self.edited(inspect.getsource(called[name]), name), self.label, "exec"), vars(names[name]))
             caches = {n: v for n, v in vars(called[name]).items() if isinstance(v, type) and issubclass(v, tuple)}
             vars(names[name]).update(caches)  # what the right forward made is what the wrong backward knows
-        names["twin"] = lambda name, backend: names[name] if name in holds else twin(name, backend)
         method = names[kind.__name__]._backward
         if not holds or "_backward" in vars(names[kind.__name__]):
             return method
