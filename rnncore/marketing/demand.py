@@ -19,7 +19,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from sklearn.base import clone
 
@@ -44,9 +43,7 @@ from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)
-FORECASTS = "The forecasts"
 EFFECTS = "What the calendar changes in the forecasts"
-FEW = 20
 
 
 class Demand(Task):
@@ -83,7 +80,7 @@ class Demand(Task):
     fewest = 1
     measure = measures.SCALED_QUANTILES
     reference = "last value"
-    printed = (FORECASTS,)
+    printed = (series_views.FORECASTS,)
     loss = staticmethod(rc.losses.quantile)
 
     def __init__(
@@ -131,7 +128,7 @@ class Demand(Task):
         """`horizon` days before the log ends; DataError where there are not as many before it, or where they do not
         hold the periods ahead: twice for fewer than 20 series, so that windows can be drawn anew.
         """
-        return rolling.origin(self, log, 1 if len(log.customers) >= FEW else 2)
+        return rolling.origin(self, log)
 
     def told(self, log: EventLog, end: np.datetime64) -> Told:
         """Windows at all origins until `end`, at most 20,000; those of the latest days are watched and calibrate."""
@@ -144,7 +141,8 @@ class Demand(Task):
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """The next periods of each series known at `at`."""
         if features.names(code["calendar"]) and log.calendar is not None:
-            log.calendar.require(self._last_ahead(code["every"], code["anchor"], at), log.customers[log.population(at)])
+            last = Clock(code["every"], code["anchor"]).ahead(at, self.ahead)
+            log.calendar.require(last, log.customers[log.population(at)])
         return rolling.asked(self, log, at, code)
 
     def learned(
@@ -163,12 +161,7 @@ class Demand(Task):
     def require_answers(self, log: EventLog) -> None:
         """DataError where the calendar ends before the days to be forecast from the end of the log."""
         if log.calendar is not None:
-            log.calendar.require(self._last_ahead(*Clock.of(log), log.last_day), log.customers)
-
-    def _last_ahead(self, every: str, anchor: int, at: np.datetime64) -> np.datetime64:
-        """The day of the last period ahead."""
-        clock = Clock(every, anchor)
-        return np.datetime64(clock.day(clock.at(np.array(at)) + self.ahead).item(), "D")
+            log.calendar.require(Clock.of(log).ahead(log.last_day, self.ahead), log.customers)
 
     def network(self, code: Code) -> Layer:
         """A GRU over the window, and quantiles at every step."""
@@ -194,16 +187,7 @@ class Demand(Task):
         """All rows of a series; of few series those of one season, or of one window ahead, where that is longer or
         there are fewer than four seasons.
         """
-        if len(np.unique(group)) >= FEW:
-            return group, "series"
-        day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
-        day[:, -self.ahead :] = np.arange(len(asked.group) * self.ahead).reshape(-1, self.ahead)
-        for length in (max(asked.facts.season, self.ahead), self.ahead):
-            block = np.column_stack([group, day.ravel()[counts] // length])
-            drawn = np.unique(block, axis=0, return_inverse=True)[1].ravel()
-            if drawn.max() >= 3:
-                break
-        return drawn, "block"
+        return rolling.drawn_anew(self, asked, group, counts)
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Quantiles by the simple methods, per step as the network gives them."""
@@ -252,25 +236,15 @@ class Demand(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The forecasts of the first series, and the effects of the calendar."""
-        shown: dict[str, Mapping[str, list[str]]] = {self._head(log): in_columns(self._first(log))}
+        head, first = series_views.first(log, self.predict(log), self.ahead)
+        shown: dict[str, Mapping[str, list[str]]] = {head: in_columns(first)}
         found = self.effects(log)
         return shown | ({EFFECTS: series_effects.table(found)} if found else {})
 
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The forecasts of the first series, after the values before them."""
-        return {self._head(log): series_views.drawn(self._ready(log, None)[1], self._first(log), self.latest)}
-
-    def _head(self, log: EventLog) -> str:
-        """What the forecasts that are shown are called."""
-        many = len(log.customers)
-        return (
-            FORECASTS
-            if many <= series_views.SHOWN
-            else f"{FORECASTS} of the first {series_views.SHOWN} of {many:,} series"
-        )
-
-    def _first(self, log: EventLog) -> pl.DataFrame:
-        return pl.DataFrame(self.predict(log)).head(series_views.SHOWN * self.ahead)
+        head, first = series_views.first(log, self.predict(log), self.ahead)
+        return {head: series_views.drawn(self._ready(log, None)[1], first, self.latest)}
 
     @one_thread
     def effects(self, log: EventLog) -> list[Effect]:

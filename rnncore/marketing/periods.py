@@ -46,6 +46,14 @@ class Clock(NamedTuple):
         month = days.astype("datetime64[M]").astype(np.int64)
         return np.asarray(month - (days < self.day(month)), np.int64)
 
+    def ahead(self, day: np.datetime64, many: int) -> np.datetime64:
+        """The day at which the period begins that is so many after that of a day.
+
+        >>> Clock("month", 30).ahead(np.datetime64("2024-01-31"), 1)
+        np.datetime64('2024-02-29')
+        """
+        return np.datetime64(self.day(self.at(np.array(day)) + many).item(), "D")
+
     def day(self, period: Ints) -> NDArray[np.datetime64]:
         """The day at which each period begins."""
         period = np.asarray(period, np.int64)

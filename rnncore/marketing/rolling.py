@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Code = dict[str, Any]
 JUDGED, TAUGHT = 5_000, 20_000  # windows, at most
+FEW = 20  # series, from which on they are drawn anew; of fewer, blocks of their time
 
 
-def origin(task: Demand, log: EventLog, often: int) -> np.datetime64:
-    """What `Demand.origin` gives; the periods ahead must come so often after it."""
+def origin(task: Demand, log: EventLog) -> np.datetime64:
+    """What `Demand.origin` gives."""
+    often = 1 if len(log.customers) >= FEW else 2
     test, clock = log.last_day - span(task.horizon), Clock.of(log)
     begin, last = (int(period) for period in clock.at(np.array([test, log.last_day])))
     held, need = last - begin, task.ahead * often
@@ -100,6 +102,20 @@ def asked(task: Demand, log: EventLog, at: np.datetime64, code: Code) -> Example
     asked = series.encode(log, code, who, begin, task.latest, task.ahead, scale)
     asked = asked._replace(group=index, target=None, weight=None)
     return _with_recent(task, asked, log, code) if len(log) else asked
+
+
+def drawn_anew(task: Demand, asked: Examples, group: Array, counts: Array) -> tuple[Array, str]:
+    """What `Demand.drawn` gives."""
+    if len(np.unique(group)) >= FEW:
+        return group, "series"
+    day = np.zeros((len(asked.group), len(counts) // len(asked.group)), np.int64)
+    day[:, -task.ahead :] = np.arange(len(asked.group) * task.ahead).reshape(-1, task.ahead)
+    for length in (max(asked.facts.season, task.ahead), task.ahead):
+        block = np.column_stack([group, day.ravel()[counts] // length])
+        drawn = np.unique(block, axis=0, return_inverse=True)[1].ravel()
+        if drawn.max() >= 3:
+            break
+    return drawn, "block"
 
 
 def _with_recent(task: Demand, asked: Examples, log: EventLog, code: Code) -> Examples:

@@ -1,6 +1,8 @@
-"""Forecasts as a picture, for `demand.py`."""
+"""Forecasts for a reader: those of the first series, and a picture of them; for `demand.py`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -8,8 +10,16 @@ import polars as pl
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.report import COLOURS, as_png
 
+FORECASTS = "The forecasts"
 SHOWN = 4  # series, at most
 QUANTILES = ("low", "median", "high")
+
+
+def first(log: EventLog, forecasts: Any, ahead: int) -> tuple[str, pl.DataFrame]:
+    """What the forecasts that are shown are called, and those of the first series, of all that were predicted."""
+    many = len(log.customers)
+    head = FORECASTS if many <= SHOWN else f"{FORECASTS} of the first {SHOWN} of {many:,} series"
+    return head, pl.DataFrame(forecasts).head(SHOWN * ahead)
 
 
 def drawn(log: EventLog, forecasts: pl.DataFrame, latest: int) -> bytes:

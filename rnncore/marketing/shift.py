@@ -26,12 +26,11 @@ from scipy.stats import t as student
 from rnncore import checks
 from rnncore.errors import ContractError, DataError
 from rnncore.interop.atomic import replacing
-from rnncore.marketing import control, labels
+from rnncore.marketing import control, labels, shift_views
 from rnncore.marketing.control import Found
 from rnncore.marketing.days import Day, span, to_day
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import Estimate
-from rnncore.marketing.report import as_png
 from rnncore.marketing.sentiment import Sentiment
 from rnncore.marketing.shift_words import driving
 from rnncore.marketing.task import Task
@@ -40,7 +39,6 @@ from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-COLOURS = {"rise": "#c2410c", "fall": "#15803d"}
 
 
 class Alarm(NamedTuple):
@@ -113,28 +111,8 @@ class SentimentShift:
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the batches and the alarms into a PNG, in one step."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes: Any = figure.subplots()
-        axes.plot(self.end, self.share, color="#c2410c", marker="o", ms=3, label="mean probability")
-        if self.known is not None:
-            axes.plot(self.end, self.known, color="#1d4ed8", ls="--", lw=1, label="known share")
-        seen = [alarm.direction for alarm in self.alarms]
-        for k, alarm in enumerate(self.alarms):
-            colour, label = COLOURS[seen[k]], f"alarm: a {seen[k]}, since the change"
-            axes.axvline(alarm.time, color=colour, lw=1.2)
-            axes.axvspan(
-                alarm.since, alarm.time, color=colour, alpha=0.15, label=None if seen[k] in seen[:k] else label
-            )
-        title = ", ".join(counted(seen.count(way), way) for way in COLOURS)
-        axes.set(ylabel=f"{self.kind}, by {self.every} texts", title=title)
-        axes.tick_params(axis="x", labelrotation=20)
-        axes.legend(frameon=False, fontsize="small")
         with replacing(os.fspath(path)) as file:
-            file.write(as_png(figure))
+            file.write(shift_views.drawn(self))
 
 
 @one_thread
