@@ -75,10 +75,10 @@ class Churn(Task):
         """One event per customer and day."""
         return log.per_day()
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """The windows that are complete on the day `end`, and the scale of their steps."""
-        masks, code = self._measured(log.until(end))
-        found = windows(log, end, self.horizon, self.latest, masks, code)
+        masks, known = self._measured(log.until(end)) if code is None else (code["masks"], code["beside"])
+        found = windows(log, end, self.horizon, self.latest, masks, known)
         require_both_outcomes(found.returned, "any training window")
         latest = found.newest & (found.length == self.horizon)
         require_both_outcomes(found.returned[latest], f"the {counted(self.horizon, 'day')} before {end}")
@@ -92,7 +92,7 @@ class Churn(Task):
             facts=Facts(found.summary, found.histories.further, found.length, found.returned, latest),
         )
         measured = {"mean": scale.mean.tolist(), "deviation": scale.deviation.tolist(), "masks": masks}
-        return {**measured, "beside": code}, told
+        return {**measured, "beside": known}, told
 
     def _measured(self, past: EventLog) -> tuple[bool, Code]:
         """Whether the past has gaps, and the code of what is known beside it."""

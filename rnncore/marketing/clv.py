@@ -119,11 +119,11 @@ class CLV(Task):
             raise DataError('CLV asks for amounts of at least 0; leave out returns: negative="drop"')
         return log.per_day()
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """All weeks until `end` but the last, with what came in the week after each."""
         past = log.until(end)
         found = weeks.of(past, end)
-        code = weeks.measure(found)
+        code = code or weeks.measure(found)
         read, came, newest, who = weeks.told(found, code, self.latest, self.horizon)
         windows = spend.past(log, end, self.horizon, self._money)
         if not windows.came[windows.latest].any():

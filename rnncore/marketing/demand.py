@@ -130,9 +130,9 @@ class Demand(Task):
         """
         return rolling.origin(self, log)
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """Windows at all origins until `end`, at most 20,000; those of the latest days are watched and calibrate."""
-        return rolling.told(self, log, end)
+        return rolling.told(self, log, end, code)
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Windows at rolling origins from `origin` on, `ahead` periods apart, of the series known by then."""

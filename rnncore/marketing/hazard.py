@@ -80,9 +80,9 @@ class ChurnHazard(Churn):
     printed = (survived,)
     loss = staticmethod(discrete_hazard)
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """All customers at the origins of the ladder, and the interval in which they were back, or the last seen."""
-        code, window = super().told(log, end)  # what the simple methods learn from, and its errors
+        code, window = super().told(log, end, code)  # what the simple methods learn from, and its errors
         origins = sorted({origin for origin, _ in ladder(end, self.horizon)})
         asked = [(asked_at(log, origin), origin, self.horizon) for origin in origins]
         steps = encode(log, asked, self.horizon, self.latest, code["masks"], code["beside"])

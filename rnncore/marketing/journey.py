@@ -120,7 +120,7 @@ class Journey(Task):
             )
         return test
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """Moments whose horizon is over on the day `end`, at most 50,000; those of the latest horizon calibrate."""
         log = log.until(end)
         names, won = journeys.kinds(log, self.convert)
@@ -131,7 +131,7 @@ class Journey(Task):
             )
         levels, count = np.unique(names.astype(str), return_counts=True)
         known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
-        code = {"kinds": known, "columns": features.measure(self._columns(log))}
+        code = code or {"kinds": known, "columns": features.measure(self._columns(log))}
         at = journeys.moments(log, won)
         at = drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT, self.seed)
         told = self._encode(log, code, at, True)
@@ -257,7 +257,7 @@ class Journey(Task):
         said = outputs(self.network(learned.code), learned.params, asked.histories)[:, 1:]
         assert facts.next is not None
         own = -float(np.take_along_axis(log_softmax(said, axis=1), facts.next[:, None], axis=1).mean())
-        told = self.told(log, origin)[1].facts
+        told = self.told(log, origin, learned.code)[1].facts
         chains = journeys.next_losses(told, facts, self._classes(learned.code))
         others = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in chains.items())
         return replace(table, reason=f"{table.reason} What comes next: log-loss rnn {own:.4f}, {others}."), held

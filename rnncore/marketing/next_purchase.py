@@ -142,11 +142,11 @@ class NextPurchase(Task):
             raise DataError("no event of the log has an item")
         return log.where(known)
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """The events until `end`, at most 100,000, and those of the last `horizon` days apart, at most 5,000."""
         log = log.until(end)
         item = log.category("item")
-        code = {"items": item.common(len(item.levels), self.least)}
+        code = code or {"items": item.common(len(item.levels), self.least)}
         if len(code["items"]) < 2:
             raise DataError(f"fewer than 2 items occur {self.least} times until {end}: there is nothing to rank")
         past = items_of(log, code["items"], self.session)

@@ -106,10 +106,10 @@ class Outcome(Task):
         super().check()
         return self
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """The cases whose outcome was known on the day `end`; those of the latest horizon calibrate."""
         past = log.until(end)
-        code = self._code(past)
+        code = code or self._code(past)
         y = self._outcomes(past, code)
         rows = np.flatnonzero(~np.isnan(y) & (past.day + span(self.known_after) <= end))
         _require_both(y[rows], f"until {end}")

@@ -51,12 +51,12 @@ def origin(task: Demand, log: EventLog) -> np.datetime64:
     return test
 
 
-def told(task: Demand, log: EventLog, end: np.datetime64) -> tuple[Code, Examples]:
+def told(task: Demand, log: EventLog, end: np.datetime64, code: Code | None) -> tuple[Code, Examples]:
     """What `Demand.told` gives."""
     log = log.until(end)
     if len(log) == 0:
         raise DataError(f"no value is known until {end}")
-    code = series.measure(log, task.season, task.scale == "log")
+    code = dict(code or series.measure(log, task.season, task.scale == "log"))
     first, last = series.first_and_last(log, code)
     clock = Clock(code["every"], code["anchor"])
     back = int(last - clock.at(clock.day(np.array(last)) - span(task.horizon)))

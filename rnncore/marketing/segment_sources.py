@@ -56,9 +56,9 @@ class LogWindows(Churn):
     view: Any = segment_profiles
     """Says and draws what segments are."""
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """The windows of `Churn`; the facts are those of the windows that are grouped."""
-        code, told = super().told(log, end)
+        code, told = super().told(log, end, code)
         origin = end - span(self.horizon)
         history, index = asked_of(log, origin)
         came = stayed(log, origin, self.horizon)[index]
@@ -105,10 +105,10 @@ class OneStep:
 class ColumnWindows(OneStep, LogWindows):
     """The same windows, of customers by their own columns alone."""
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """As in `LogWindows`, with a code of the customers' columns."""
-        (code, told), own = super().told(log, end), beside.static(log.until(end))
-        code = {**code, "static": features.measure(own)}
+        (measured, told), own = super().told(log, end, code), beside.static(log.until(end))
+        code = {**measured, "static": code["static"] if code else features.measure(own)}
         return code, told._replace(histories=steps(own.take(told.group), code))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
@@ -161,13 +161,15 @@ class Table(OneStep):
         """No day is said."""
         return "set aside"
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """Everybody who is there on the day `end`; who has an outcome makes groups and rates."""
         past = log.until(end)
         if len(past.customers) < FEWEST:
             raise DataError(f"the table has {len(past.customers)} customers to learn from; {FEWEST} are needed")
-        code: Code = {"static": features.measure(beside.static(past))}
-        code |= {"yes": cases.level(past)} if self.rated else {}
+        if code is None:
+            code = {"static": features.measure(beside.static(past))} | (
+                {"yes": cases.level(past)} if self.rated else {}
+            )
         found, y = self._examples(past, np.arange(len(past)), code), self._outcomes(past, code)
         known = ~np.isnan(y)
         self._require_both(y[known])

@@ -144,9 +144,9 @@ class Segments(Task):
             raise DataError('by="static" needs columns of the customers; name a table when the log is made: static=...')
         return self.source.prepare(log)
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """As the source says; DataError where there are fewer customers than groups."""
-        code, told = self.source.told(log, end)
+        code, told = self.source.told(log, end, code)
         assert told.newest is not None
         if (many := int(told.newest.sum())) < self.groups:
             which = f" known on {end - span(self.horizon)}" if log.dated else ""

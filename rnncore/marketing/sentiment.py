@@ -27,7 +27,6 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing import calibration, labels, measures, text
-from rnncore.marketing.columns import EMPTY
 from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judgement import CONSTANT, Judgement
@@ -119,17 +118,18 @@ class Sentiment(Task):
         """As in `Task`; without times the day before that of the texts set aside."""
         return super().origin(log) if log.dated else log.first_day
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """The texts until the day `end` whose kind is known. A tenth is watched, and the latest of these stop and
         calibrate: of texts that it has read the network is too sure. Where all are of one horizon, or without times,
         all of the tenth do.
         """
         past = log.until(end)
-        kinds = labels.labels(past)
+        kinds = code["labels"] if code else labels.labels(past)
         y = labels.coded(past, kinds)
         rows = np.flatnonzero(y >= 0)
+        _require_two(y[rows], kinds)
         texts = _texts(past, rows)
-        code = {"labels": kinds, "words": text.vocabulary(texts, self.words, self.least)}
+        code = code or {"labels": kinds, "words": text.vocabulary(texts, self.words, self.least)}
         told = self._examples(past, rows, texts, code)
         newest = self._latest(past.day[rows]) if log.dated else np.ones(len(rows), bool)
         watched = tenth(np.arange(len(rows)) if log.dated else _alike(past.words()[rows]), self.seed)
@@ -176,19 +176,12 @@ class Sentiment(Task):
         return found | {f"probability_{kind}": prediction[:, k] for k, kind in enumerate(kinds)}
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
-        """Probabilities by the simple methods, of the kinds asked about: a later log may have others."""
-        (time, before, theirs), (_, now, kinds) = told.facts, asked.facts
+        """Probabilities by the simple methods."""
+        (time, before, kinds), (_, now, _) = told.facts, asked.facts
         newest = told.watched if time is None else self._latest(time.astype("datetime64[D]"))
         assert newest is not None
-        y = np.array([kinds.index(kind) if kind in kinds else EMPTY for kind in theirs])[told.target]
-        before, newest, y = [before[n] for n in np.flatnonzero(y >= 0)], newest[y >= 0], y[y >= 0]
-        if len(np.unique(y)) < 2:
-            raise DataError(
-                "simple methods would learn from texts of fewer than 2 kinds of outcome that the model knows "
-                f"({', '.join(kinds)}): bring more texts whose outcome is known"
-            )
-        found = text.simple_methods(before, y, newest, now, len(kinds))
-        counts = np.bincount(y if time is None else y[newest], minlength=len(kinds))
+        found = text.simple_methods(before, told.target, newest, now, len(kinds))
+        counts = np.bincount(told.target if time is None else told.target[newest], minlength=len(kinds))
         shares = (counts + 1) / (counts.sum() + len(kinds))
         return {**found, CONSTANT: np.tile(shares, (len(now), 1))}
 
@@ -221,6 +214,7 @@ class Sentiment(Task):
                 asked.select(rows)._replace(facts=(None, [texts[n] for n in np.flatnonzero(rows)], kinds))
                 for rows in (~own, own)
             )
+            _require_two(told.target, kinds)
             told = told._replace(watched=tenth(alike[~own], self.seed))
             for name, said in self.rivals(told, rest).items():
                 found.setdefault(name, np.empty((len(texts), len(kinds))))[own] = said() if callable(said) else said
@@ -277,6 +271,15 @@ class Sentiment(Task):
 
 def _texts(log: EventLog, rows: Array) -> list[list[str]]:
     return [text.tokens(words) for words in log.words()[rows]]
+
+
+def _require_two(y: Array, kinds: list[str]) -> None:
+    """DataError unless there are texts to learn from of at least two of the kinds."""
+    if len(np.unique(y)) < 2:
+        raise DataError(
+            f"the texts to learn from are of fewer than 2 kinds of those that are known ({', '.join(kinds)}): bring "
+            "more texts whose outcome is known"
+        )
 
 
 def _alike(texts: Iterable[str | None]) -> NDArray[np.int64]:

@@ -136,10 +136,10 @@ class Subscriptions(Task):
             )
         return super().origin(log)
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """All payments whose renewal was due until `end`, and whether it was taken."""
         past = log.until(end)
-        code = renewals.measure(past)
+        code = code or renewals.measure(past)
         found, due = renewals.of(past, end, code), past.day + span(self.period)
         found = found._replace(taken=np.where(due <= end, found.taken, np.nan))  # of the others only refusals are known
         renewals.require_both(found.taken, f"until {end}")

@@ -129,7 +129,8 @@ class Task(Parts):
         """
         task, work, origin = self._later(log)
         asked = task.judged(work, origin, self._learned.code)
-        rivals = _predicted(task.rivals(task.told(work, origin)[1], asked))
+        told = task.told(work, origin, self._learned.code)[1]  # in the columns and labels of what is asked
+        rivals = _predicted(task.rivals(told, asked))
         return task._compare(self._learned, asked, rivals, origin, work)[0]
 
     @one_thread

@@ -18,9 +18,9 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     loss              a pair of `rnncore.losses`
 
     prepare(log)                the log as the task reads it, for example one event per day
-    told(log, end)              code, Examples: all that is known on the day `end`, with what came of it. Code is what
-                                was measured on it (scales, levels of categories): JSON values. Nothing after `end` is
-                                read
+    told(log, end, code)        code, Examples: all that is known on the day `end`, with what came of it. Code is what
+                                was measured on it (scales, levels of categories): JSON values; one that is given is
+                                used instead. Nothing after `end` is read
     judged(log, origin, code)   Examples asked at `origin`, with what came of them after it
     asked(log, at, code)        Examples asked at the day `at`: what `predict` answers. Nothing after `at` is read
     network(code)               the layer whose outputs are (N, K), or (T, N, K) with an answer per step
@@ -120,7 +120,7 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         """The log as the task reads it."""
         return log
 
-    def told(self, log: EventLog, end: np.datetime64) -> Told:
+    def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """What was measured, and the examples that are complete on the day `end`."""
         raise NotImplementedError
 

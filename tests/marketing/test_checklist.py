@@ -315,6 +315,23 @@ def test_later_events_are_scored_and_evaluated(case):
     assert {rival.name for rival in task.evaluate(case.log)} == {rival.name for rival in task.table_}
 
 
+def test_what_is_told_can_be_read_in_columns_and_labels_that_were_measured_before(case):
+    """`evaluate` asks simple methods in those of the model: were they told in others, they would be misled."""
+    task, early = clone(case.task), case.task.held_out_.origin
+    work = task.prepare(case.log)
+    code, _ = task.told(work, early)
+    measured = copy.deepcopy(code)
+    last = case.log.last_day
+    given, told = task.told(work, last, code)
+    assert code == measured
+    asked = task.asked(work, last, code)
+    assert told.histories.values.shape[1:] == asked.histories.values.shape[1:]
+    log_dependent = {"mean", "deviation", "taught", "watched"}  # scales of the network alone; where windows are
+    assert {k: v for k, v in given.items() if k not in log_dependent} == {
+        k: v for k, v in code.items() if k not in log_dependent
+    }
+
+
 def test_what_it_says_beside_the_answers_is_tables_of_text_and_pictures(case):
     found, drawn = case.task.further(case.log), case.task.drawn_further(case.log)
     assert {*case.task.printed, *drawn} <= set(found)

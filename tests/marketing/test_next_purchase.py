@@ -1,5 +1,6 @@
 """NextPurchase: what is in a history, ranks by hand, what cannot come, and scores from a carried state."""
 
+import datetime
 from contextlib import suppress
 from functools import partial
 
@@ -227,3 +228,17 @@ def test_items_are_drawn_as_often_as_they_came_and_other_never(log, monkeypatch)
     count = dict(zip(item.levels, np.bincount(item.codes, minlength=len(item.levels)), strict=True))
     assert popularity.tolist() == [0.0, *(float(count[name]) for name in caught["code"]["items"])]
     assert caught["loss"].keywords["candidates"] == 7 and caught["loss"].func is rc.losses.drawn_softmax
+
+
+def test_a_later_log_in_which_another_item_is_the_most_popular_misleads_no_simple_method():
+    """a, b, c, a ... and d, d ...: Markov-1 is always right, whichever item has the number 1."""
+    active = [*[("abc", 0, 60)] * 20, *[("abc", 0, 120)] * 4, ("d", 0, 120), *[("d", 85, 120)] * 40]
+    rows = [
+        (who, datetime.date(2024, 1, 1) + datetime.timedelta(days=day), items[k % len(items)])
+        for who, (items, first, last) in enumerate(active)
+        for k, day in enumerate(range(first, last, 3))
+    ]
+    log = EventLog(pl.DataFrame(rows, schema=["who", "when", "what"], orient="row"), **WORDS)
+    task = NextPurchase(horizon=10, k=2, latest=4, **SMALL).fit(log.until(log.first_day + span(79)))
+    assert task.code_["items"] == ["a", "b", "c", "d"] and log.category("item").common(1) == ["d"]
+    assert task.evaluate(log)["Markov-1"].loss.value == 0

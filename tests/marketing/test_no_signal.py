@@ -42,9 +42,9 @@ class Conversion(Task):
             facts=np.column_stack([counts, rows[log.offsets[1:] - 1]]),
         )
 
-    def told(self, log, end):
+    def told(self, log, end, code=None):
         done = log.day[log.offsets[1:] - 1] <= end
-        code = measure(of_events(log.among(np.flatnonzero(done)), ["channel"]))
+        code = code or measure(of_events(log.among(np.flatnonzero(done)), ["channel"]))
         told = self._of(log, done, code)
         return code, told._replace(watched=tenth(np.arange(len(told.group)), self.seed))
 

@@ -124,16 +124,16 @@ def test_simple_methods_give_probabilities_and_an_untold_kind_none():
         assert p[0, 2] > p[0, 0]
 
 
-def test_simple_methods_speak_of_the_kinds_asked_about_whatever_a_later_log_has():
+def test_simple_methods_speak_of_the_kinds_that_the_model_knows_whatever_a_later_log_has():
     log = log_of([("a", n, said, said) for n, said in enumerate(["bad", "good", "new"] * 8)])
-    task = Sentiment(horizon=3)
-    _, told = task.told(log, log.last_day)
-    asked = task.asked(log, log.last_day, {"labels": ["awful", "good", "bad"], "words": []})
-    for name, said in task.rivals(told, asked).items():
+    task, code = Sentiment(horizon=3), {"labels": ["awful", "bad", "good"], "words": []}
+    asked = task.asked(log, log.last_day, code)
+    for name, said in task.rivals(task.told(log, log.last_day, code)[1], asked).items():
         p = said() if callable(said) else said
-        assert p.shape == (24, 3) and (name == "constant rate" or (p[0].argmax(), p[1].argmax()) == (2, 1))
+        assert p.shape == (24, 3) and (name == "constant rate" or (p[0].argmax(), p[1].argmax()) == (1, 2))
+    code["labels"] = ["awful", "good"]
     with pytest.raises(DataError, match="fewer than 2 kinds"):
-        task.rivals(told, asked._replace(facts=(*asked.facts[:2], ["awful", "good"])))
+        task.told(log, log.last_day, code)
 
 
 @pytest.fixture(scope="module")
