@@ -193,7 +193,9 @@ def _names(argument: str, given: object) -> list[str]:
 def _require_names(columns: Mapping[str, Any]) -> None:
     """ContractError unless a customer, a time or a text is named, and every name is text."""
     if not {"customer", "time", parsing.TEXT} & set(columns):
-        advice = "name it; of one series name time alone, of texts that stand by themselves text"
+        advice = (
+            "name it; of one series the column time alone will do, of texts that stand by themselves the column text"
+        )
         raise ContractError("customer", "the name of a column", "None", advice)
     for role in columns:
         if not isinstance(columns.get(role), str):
