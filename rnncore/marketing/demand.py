@@ -3,7 +3,7 @@
     history       series.py: a window of periods, the last of which lie ahead; a customer of the log is a series
     head, loss    GRU, a dense layer on every step, quantiles of the value; pinball loss in the periods ahead
     decoding      bands.py: widened or narrowed by the errors in the latest windows, and back in units of the series
-    must beat     last value, seasonal naive and with drift, moving average, ridge and boosting with all columns
+    must beat     last value, seasonal naive and with drift, moving average, a line, ridge and boosting with all columns
 
 Judged at rolling origins: in the last `horizon` days `ahead` periods at a time are forecast, each time from all values
 before. "direct" says them at once; "recursive" one at a time, reading its own medians as if they had come. Losses are

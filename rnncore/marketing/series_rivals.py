@@ -2,6 +2,7 @@
 
     last value, seasonal naive, moving average     of the window, the average over the last season
     seasonal drift          the value a season ago, moved by what the last value is above that of its own season ago
+    linear trend            the line of least squares through the window, drawn on
     ridge, boosting         (Hoerl and Kennard 1970; scikit-learn) from the latest values, the value a season ago, and
                             all that is known of the period: dates, calendar, static columns; boosting by quantile loss
 
@@ -103,4 +104,21 @@ def _average(x: Floats, steps: int, season: int) -> Floats:
     return np.zeros((len(x), steps))
 
 
-_NAIVE = {"last value": _last, "seasonal naive": _seasonal, "seasonal drift": _drift, "moving average": _average}
+def _trend(x: Floats, steps: int, season: int) -> Floats:
+    """The line through the values of the window that are known, (N, K); level where there are fewer than two."""
+    time, y, known = np.arange(x.shape[1], dtype=np.float64), x[:, :-steps, Y], x[:, :-steps, KNOWN]
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1.0)
+    middle, mean = ((known * row).sum(axis=1, keepdims=True) / count for row in (time[:-steps], y))
+    away = known * (time[:-steps] - middle)
+    square = (away**2).sum(axis=1, keepdims=True)
+    slope = (away * y).sum(axis=1, keepdims=True) / np.where(square > 0, square, 1.0)
+    return np.asarray(mean + slope * (time[-steps:] - middle), np.float64)
+
+
+_NAIVE = {
+    "last value": _last,
+    "seasonal naive": _seasonal,
+    "seasonal drift": _drift,
+    "moving average": _average,
+    "linear trend": _trend,
+}

@@ -10,7 +10,7 @@ from made_up import MADE_UP, SMALL, holidays
 from sklearn.base import clone
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import Demand, EventLog, bands, demand, series
+from rnncore.marketing import Demand, EventLog, bands, demand, series, series_rivals
 from rnncore.marketing.learning import Examples
 from rnncore.marketing.periods import Clock
 from rnncore.marketing.series_effects import ordinary
@@ -90,6 +90,13 @@ def test_simple_methods_make_the_errors_on_air_passengers_that_are_known():
     found = {name: task.table_[name].measures["RMSSE"] * scale for name in ("last value", "seasonal drift")}
     assert found == pytest.approx({"last value": 48.04, "seasonal drift": 15.62}, abs=0.01)
     assert len(task.held_out_.target) == 48 and task.table_.of == "block"
+
+
+def test_a_line_goes_on_through_gaps_and_one_value_alone_is_level():
+    x = np.zeros((3, 7, 5))
+    x[:, :5, series.KNOWN] = [[1, 1, 0, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    x[:2, :5, series.Y] = [[3, 5, 0, 9, 11], [4, 0, 0, 0, 0]]
+    assert series_rivals._trend(x, 2, 7) == pytest.approx(np.array([[13, 15], [4, 4], [0, 0]]))
 
 
 def test_an_error_of_one_is_a_change_over_a_season():
