@@ -155,6 +155,15 @@ def test_the_report_names_the_dtype_that_was_checked():
     assert str(report).startswith("RNN(D=2, H=3, activation='tanh', backend='numpy', dtype='float64'): pass")
 
 
+def test_a_layer_that_is_not_made_from_its_description_is_checked():
+    class Fixed(rc.RNN):
+        def __init__(self):
+            super().__init__(2, 3, backend="numpy")
+
+    p = random_problem(rc.RNN(2, 3, backend="numpy"), seed=0)
+    assert check(Fixed(), p.params, p.x, p.state_0).verdict == "pass"
+
+
 def test_with_entries_no_more_than_that_many_are_looked_at():
     layer = rc.RNN(2, 3, backend="numpy")
     report = check(layer, layer.init(0), np.ones((4, 2, 2), np.float32), entries=4)

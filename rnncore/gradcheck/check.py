@@ -88,7 +88,7 @@ def check(
     params, x = {name: in_double(a) for name, a in params.items()}, in_double(x)
     state_0 = None if state_0 is None else tuple(in_double(s) for s in state_0)
     layer.forward(params, x, state_0, lengths)  # raises where the contract is broken
-    shown = repr(layer.using(dtype="float64"))  # what is computed here, whatever the dtype of the layer
+    shown = repr(layer).replace("dtype='float32'", "dtype='float64'")  # what is computed here, of any Layer whatever
     rows = checks.lengths(lengths, x)
     rng = np.random.default_rng([seed, 1])
     N = x.shape[1] if x.ndim > 1 else len(x)
