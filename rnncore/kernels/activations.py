@@ -8,7 +8,8 @@
     tanh(x)    = -sign(x) E / (E + 2)       E = expm1(-2|x|), no cancellation near zero
     sigmoid(x) = 1 / (1 + e),  e / (1 + e)  for x >= 0, x < 0;  e = exp(-|x|), relatively exact for x << 0 too
 
-Largest error found: tanh 2.50, sigmoid 2.33 ULP (float32, every 97th number); tanh 2.58, sigmoid 2.25 ULP (float64).
+Largest error: tanh 2.50, sigmoid 2.41 ULP (every float32 from 1/128 on; below 2.6 for all of them); found among 700,000
+float64: tanh 2.58, sigmoid 2.25 ULP.
 NaN gives NaN, tanh is odd and reaches 1, a sigmoid below the smallest normal number is 0.
 """
 

@@ -71,6 +71,17 @@ def test_sigmoid_is_within_the_stated_ulp(numbers, exact, _, limit, sign):
     assert ulp(apply("sigmoid", x), 1 / (1 + np.exp(-x.astype(exact)))) < limit
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", range(0, 0x42AE0000, 2**26))
+def test_every_float32_is_within_the_stated_ulp(part):
+    for first in range(part, min(part + 2**26, 0x42AE0000), 2**21):  # from 0 to 87
+        x = np.arange(first, min(first + 2**21, 0x42AE0000), dtype=np.uint32).view(np.float32)
+        wide = x.astype(np.float64)
+        assert ulp(apply("tanh", x), np.tanh(wide)) < 2.6
+        assert ulp(apply("sigmoid", x), 1 / (1 + np.exp(-wide))) < 2.6
+        assert ulp(apply("sigmoid", -x), 1 / (1 + np.exp(wide))) < 2.6
+
+
 @BOTH
 def test_tanh_is_odd(dtype):
     x = np.random.default_rng(0).normal(scale=4, size=10_001).astype(dtype)
