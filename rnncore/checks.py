@@ -182,8 +182,25 @@ def generator(rng: object) -> np.random.Generator | None:
     raise ContractError("rng", "a numpy.random.Generator (training) or None (inference)", came, advice)
 
 
+_RETURNED = "pass what forward of this layer returned"
+
+
 def cache(value: object, kind: type) -> None:
     """Require the cache type that this layer's own forward returns."""
     if not isinstance(value, kind):
-        advice = "pass what forward of this layer returned"
-        raise ContractError("cache", f"a {kind.__name__}", f"a {type(value).__name__}", advice)
+        raise ContractError("cache", f"a {kind.__name__}", f"a {type(value).__name__}", _RETURNED)
+
+
+def widths(found: tuple[int, ...], own: tuple[int | None, ...], owner: object) -> None:
+    """Require that arrays of a cache are as wide as those of its owner: kernels believe it."""
+    if found != own:
+        came = f"one whose arrays are {' and '.join(map(str, found))} wide, not {' and '.join(map(str, own))}"
+        raise ContractError("cache", f"one for {owner}", came, _RETURNED)
+
+
+def cached_dtype(value: object, dtype: np.dtype[Any]) -> None:
+    """Require a cache of this dtype, where it begins with numbers; all its arrays have one."""
+    first = value[0] if isinstance(value, tuple) and value else None
+    if isinstance(first, np.ndarray) and first.dtype != dtype and first.dtype.kind in "fc":
+        advice = f"pass what forward of this layer returned in {dtype}"
+        raise ContractError("cache", f"one of dtype {dtype}", f"one of dtype {first.dtype}", advice)

@@ -161,6 +161,7 @@ class Layer(ABC):
         shape = self._output_shape(cache)
         if not checks.is_array(dy, shape, dtype):  # the message is made only where it is needed
             checks.array("dy", dy, shape, dtype, "it has the shape and dtype of y")
+        checks.cached_dtype(cache, dy.dtype)
         dstate = checks.state("dstate_T", dstate_T, self.state_sizes, shape[-2], dy.dtype)
         return self._backward(params, cache, dy, dstate)
 

@@ -102,6 +102,7 @@ class Dense(Beside, _EveryStep):
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, dense.DenseCache)
+        checks.widths(cache.x.shape[-1:], (self.D,), self)
         return (*cache.x.shape[:-1], self.H)
 
 
@@ -141,6 +142,7 @@ class LayerNorm(_EveryStep):
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, layer_norm.LayerNormCache)
+        checks.widths(cache.z.shape[-1:], (self.D,), self)
         return tuple(cache.z.shape)
 
 
@@ -180,6 +182,7 @@ class Prototypes(_EveryStep):
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, prototypes.PrototypesCache)
+        checks.widths((cache.x.shape[-1], cache.d.shape[-1]), (self.D, self.K), self)
         return tuple(cache.d.shape)
 
 

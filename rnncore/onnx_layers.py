@@ -88,9 +88,7 @@ class _Operator(Layer):
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, getattr(self._twin(), f"{type(self).__name__}Cache"))
         T, N, D = cache.x.shape
-        if (D, cache.h.shape[2]) != (self.D, self.H):
-            came = f"one for {D} features and {cache.h.shape[2]} units"
-            raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
+        checks.widths((D, cache.h.shape[2]), (self.D, self.H), self)
         return T, N, self.H
 
     def _twin(self) -> Any:

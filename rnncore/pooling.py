@@ -115,6 +115,7 @@ class Attention(Beside, Pooling):
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, attention.AttentionCache)
+        checks.widths((cache.x.shape[-1], cache.keys.shape[-1]), (self.D, self.A), self)
         return tuple(cache.x.shape[1:])
 
     def _forward(

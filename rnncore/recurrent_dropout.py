@@ -96,11 +96,9 @@ class RecurrentDropout(Layer):
 
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, textbook.RecurrentDropoutCache)
-        widths = tuple(s.shape[2] for s in cache.states)
-        if (cache.x.shape[2], widths) != (self.sizes[0], self.state_sizes):
-            came = f"one for {cache.x.shape[2]} features and {' and '.join(map(str, widths))} units"
-            raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
-        return (*cache.x.shape[:2], widths[0])
+        found = (cache.x.shape[2], *(s.shape[2] for s in cache.states))
+        checks.widths(found, (self.sizes[0], *self.state_sizes), self)
+        return (*cache.x.shape[:2], self.state_sizes[0])
 
     def _twins(self) -> tuple[ModuleType, ModuleType]:
         """The twin of these equations that belongs to the backend, and that of the cell."""

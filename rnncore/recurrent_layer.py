@@ -152,11 +152,9 @@ class Recurrent(Layer):
     def _output_shape(self, cache: Any) -> tuple[int, ...]:
         checks.cache(cache, self._kept)
         T, N, D = cache.x.shape
-        widths = tuple([getattr(cache, name).shape[2] for name in self.cell.states])
-        if self._columns != D or widths != self._state_sizes:
-            came = f"one for {D} features and {' and '.join(str(width) for width in dict.fromkeys(widths))} units"
-            raise ContractError("cache", f"one for {self}", came, "pass what forward of this layer returned")
-        return T, N, widths[0]
+        found = (D, *[getattr(cache, name).shape[2] for name in self.cell.states])
+        checks.widths(found, (self._columns, *self._state_sizes), self)
+        return T, N, self._state_sizes[0]
 
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None

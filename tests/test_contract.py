@@ -10,6 +10,7 @@ from conftest import MATRIX, make
 import rnncore as rc
 from rnncore.compose import LAYERS, from_description
 from rnncore.errors import ContractError
+from rnncore.onnx_layers import OnnxGRU
 from rnncore.recurrent import Recurrent
 
 X = np.zeros((5, 3, 2))
@@ -108,10 +109,38 @@ def test_no_rows_have_no_lengths():
     assert y.shape == (5, 0, 4)
 
 
-def test_backward_rejects_the_cache_of_a_layer_of_another_size():
-    _, _, cache = rc.GRU(2, 5, backend="numpy", dtype="float64").forward(rc.GRU(2, 5, dtype="float64").init(0), X)
-    with pytest.raises(ContractError, match=r"cache: expected one for GRU\(D=2, H=4"):
-        rc.GRU(2, 4, backend="numpy", dtype="float64").backward(PARAMS, cache, np.zeros((5, 3, 5)))
+OTHERS = {
+    "GRU": (rc.GRU(4, 6), rc.GRU(4, 5)),
+    "RecurrentDropout": (rc.RecurrentDropout(rc.GRU(4, 6)), rc.RecurrentDropout(rc.GRU(4, 5))),
+    "operator": (OnnxGRU(4, 6), OnnxGRU(4, 5)),
+    "Dense": (rc.Dense(4, 6), rc.Dense(8, 6)),
+    "LayerNorm": (rc.LayerNorm(4), rc.LayerNorm(8)),
+    "Prototypes": (rc.Prototypes(4, 6), rc.Prototypes(8, 6)),
+    "Attention": (rc.Attention(4, 6), rc.Attention(8, 6)),
+    "Attention of other keys": (rc.Attention(4, 6), rc.Attention(4, 5)),
+    "inside": (rc.Stack(rc.GRU(4, 6), rc.Dense(6, 2)), rc.Stack(rc.GRU(4, 5), rc.Dense(5, 2))),
+}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_backward_rejects_the_cache_of_a_layer_of_another_size(name, backend):
+    """Kernels believe the sizes: they would read and write beyond the arrays."""
+    layer, other = (each.using(backend=backend) for each in OTHERS[name])
+    y, _, cache = other.forward(other.init(0), np.ones((3, 4, other.sizes[0]), np.float32))
+    dy = np.ones((*y.shape[:-1], layer.sizes[1]), np.float32)
+    with pytest.raises(ContractError, match=r"cache: expected one for .*, received one whose arrays are"):
+        layer.backward(layer.init(0), cache, dy)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("layer", [rc.GRU(2, 3), rc.Dense(2, 3), rc.Attention(2, 3), rc.MeanPool()], ids=str)
+def test_backward_rejects_a_cache_of_another_dtype(layer, backend):
+    single = layer.using(backend=backend)
+    y, _, cache = single.forward(single.init(0), np.ones((3, 4, 2), np.float32))
+    double = single.using(dtype="float64")
+    with pytest.raises(ContractError, match="cache: expected one of dtype float64, received one of dtype float32"):
+        double.backward(double.init(0), cache, y.astype("float64"))
 
 
 @pytest.mark.parametrize(
