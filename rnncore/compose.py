@@ -59,7 +59,7 @@ class Stack(Composition):
     """Layers one after another; part k's parameters are called "k.<name>".
 
     Dropout between the layers is a layer between them, a connection past some of them is `Residual(Stack(...))`.
-    Beside a fast cell Dense and Attention are fast too: `parts` then holds copies of them, made by `using`.
+    Beside a fast cell Dense and Attention are fast too: `parts` then holds them with backend="numba".
 
     >>> model = Stack(GRU(3, 4, backend="numpy"), Last(), Dense(4, 1))
     >>> y, state, cache = model.forward(model.init(seed=0), np.ones((5, 2, 3), np.float32), lengths=[5, 2])
@@ -180,7 +180,7 @@ def from_description(description: Any) -> Layer:
     """Make the layer that `layer.describe()` described; nothing but the named layers can be made.
 
     >>> from_description({"layer": "Dense", "D": 3, "H": 2, "dtype": "float64"})
-    Dense(D=3, H=2, dtype='float64')
+    Dense(D=3, H=2, backend='numpy', dtype='float64')
     """
     words = dict(description) if isinstance(description, dict) else {}
     name = words.pop("layer", None)

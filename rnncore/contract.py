@@ -20,10 +20,10 @@ float32 or float64 in both twins, complex128 in the textbook. Whatever breaks th
 anything is computed; NaN among the numbers is no such breach: it comes out as NaN.
 
 Starting weights, fast twins, losses and training are the same bits on any number of threads, and so are imported ONNX
-graphs and all of `rnncore.marketing`, which lets the libraries use one. Fast are cells with backend="numba" and, beside
-such a cell in a `Stack` or `Tied`, Dense and Attention. The textbooks (backend="numpy"; Dense and Attention without a
-fast cell) multiply by NumPy's BLAS, which rounds large products otherwise where its threads share them, and so measure
-`diagnostics` and `gradcheck`. To have the same bits there too, set the number before Python starts:
+graphs and all of `rnncore.marketing`, which lets the libraries use one. Fast is what has backend="numba": cells, where
+nothing else is said, and Dense and Attention where that is said or a `Stack` or `Tied` holds a fast cell. The textbooks
+(backend="numpy") multiply by NumPy's BLAS, which rounds large products otherwise where its threads share them, and so
+measure `diagnostics` and `gradcheck`. To have the same bits there too, set the number before Python starts:
 OPENBLAS_NUM_THREADS=1 (for other BLAS libraries MKL_NUM_THREADS, VECLIB_MAXIMUM_THREADS).
 
 To add a cell: write `layers/<cell>.py` and `kernels/<cell>.py`, and add one row to `CELLS` (`rnncore/cells.py`); the

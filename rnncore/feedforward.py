@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -40,20 +39,14 @@ class _EveryStep(Layer):
 
 
 class Beside(Layer):
-    """A layer with two twins that takes that of the cells beside it: the fast one in a `Stack` with a fast cell.
+    """A layer with two twins, by default the textbook, that is made fast in a `Stack` with a fast cell."""
 
-    Alone it is the textbook, unless `using` says otherwise.
-    """
+    backend: str
 
-    backend = "numpy"
-
-    def using(self, **words: str) -> Layer:
-        """Return the same layer with another `backend` or `dtype`."""
-        layer = copy.copy(super().using(**words))
-        assert isinstance(layer, Beside)
-        layer.backend = words.get("backend", self.backend)
-        checks.one_of("backend", layer.backend, BACKENDS)
-        return layer
+    def __init__(self, backend: str, dtype: str) -> None:
+        checks.one_of("backend", backend, BACKENDS)
+        checks.one_of("dtype", dtype, checks.DTYPES)
+        self.backend, self.dtype = backend, dtype
 
     @property
     def backends(self) -> frozenset[str]:
@@ -67,7 +60,7 @@ class Beside(Layer):
 class Dense(Beside, _EveryStep):
     """Affine map y = x W + b of every step, or of a matrix (N, D); parameters W (D, H), b (H,).
 
-    In a `Stack` with a fast cell it computes by the fast twin, alone by the textbook.
+    In a `Stack` with a fast cell it computes by the fast twin, else by the one that `backend` says.
 
     >>> layer = Dense(3, 2)
     >>> layer.forward(layer.init(seed=0), np.ones((5, 4, 3), np.float32))[0].shape
@@ -79,14 +72,13 @@ class Dense(Beside, _EveryStep):
         """The twin that computes."""
         return twin("dense", self.backend)
 
-    def __init__(self, D: int, H: int, *, dtype: str = "float32") -> None:
+    def __init__(self, D: int, H: int, *, backend: str = "numpy", dtype: str = "float32") -> None:
+        super().__init__(backend, dtype)
         self.D, self.H = checks.size("D", D), checks.size("H", H)
-        checks.one_of("dtype", dtype, checks.DTYPES)
-        self.dtype = dtype
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        return {"layer": "Dense", "D": self.D, "H": self.H, "dtype": self.dtype}
+        return {"layer": "Dense", "D": self.D, "H": self.H, "backend": self.backend, "dtype": self.dtype}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter."""

@@ -67,9 +67,9 @@ class Attention(Beside, Pooling):
 
     `A` is the width of keys and query, `score` "additive" (Bahdanau et al. 2015) or "dot" (scaled dot product, Vaswani
     et al. 2017). `query`: "learned", one vector that asks the same of every row, or "last", the row's own last step,
-    for a question that depends on where the row has come to. The weights (T, N, 1) are in the cache. Beside a fast
-    cell, in a `Stack`, it computes by the fast twin, alone by the textbook. Parameters: Wk (D, A); q (A,) or Wq (D, A);
-    v (A,) for "additive".
+    for a question that depends on where the row has come to. The weights (T, N, 1) are in the cache. In a `Stack` with
+    a fast cell it computes by the fast twin, else by the one that `backend` says. Parameters: Wk (D, A); q (A,) or
+    Wq (D, A); v (A,) for "additive".
 
     >>> layer = Attention(3, 4)
     >>> y, _, cache = layer.forward(layer.init(seed=0), np.ones((4, 2, 3), np.float32), lengths=[4, 2])
@@ -78,18 +78,19 @@ class Attention(Beside, Pooling):
     """
 
     def __init__(
-        self, D: int, A: int, score: str = "additive", query: str = "learned", *, dtype: str = "float32"
-    ) -> None:
+        self, D: int, A: int, score: str = "additive", query: str = "learned", *, backend: str = "numpy",
+        dtype: str = "float32"
+    ) -> None:  # fmt: skip
+        super().__init__(backend, dtype)
         self.D, self.A = checks.size("D", D), checks.size("A", A)
         checks.one_of("score", score, SCORES)
         checks.one_of("query", query, QUERIES)
-        checks.one_of("dtype", dtype, checks.DTYPES)
-        self.score, self.query, self.dtype = score, query, dtype
+        self.score, self.query = score, query
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON-able description of this layer."""
-        words = {"D": self.D, "A": self.A, "score": self.score, "query": self.query, "dtype": self.dtype}
-        return {"layer": "Attention", **words}
+        words = {"D": self.D, "A": self.A, "score": self.score, "query": self.query}
+        return {"layer": "Attention", **words, "backend": self.backend, "dtype": self.dtype}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter."""

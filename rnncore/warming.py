@@ -27,11 +27,11 @@ def warmup(*models: Layer) -> dict[str, float]:
     takes longer than a second says so on stderr. ContractError as `forward`.
 
     >>> import rnncore as rc
-    >>> list(warmup(rc.Stack(rc.GRU(3, 8, backend="numpy"), rc.Last(), rc.Dense(8, 1))))  # nothing to compile
-    ["Stack(GRU(D=3, H=8, reset='after', backend='numpy', dtype='float32'), Last(), Dense(D=8, H=1, dtype='float32'))"]
+    >>> list(warmup(rc.RNN(3, 8, backend="numpy")))  # nothing to compile
+    ["RNN(D=3, H=8, activation='tanh', backend='numpy', dtype='float32')"]
     """
     seconds = {}
-    for model in models or (RNN(2, 2), LSTM(2, 2), GRU(2, 2), Dense(2, 2).using(backend="numba")):
+    for model in models or (RNN(2, 2), LSTM(2, 2), GRU(2, 2), Dense(2, 2, backend="numba")):
         told = threading.Timer(1.0, _tell, [model])
         told.daemon = True
         start = time.perf_counter()

@@ -98,7 +98,7 @@ def compile_all(dtype):
     layers += [
         OnnxLSTM(2, 2, dtype=dtype),
         RecurrentDropout(make("rnn", 2, 2, dtype)),
-        Dense(2, 2, dtype=dtype).using(backend="numba"),
+        Dense(2, 2, backend="numba", dtype=dtype),
     ]
     with (
         contextlib.redirect_stderr(io.StringIO()),

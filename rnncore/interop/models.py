@@ -64,9 +64,9 @@ def load_extra(path: str | os.PathLike[str]) -> dict[str, Any]:
 def describe(model: Layer, params: Params) -> dict[str, Any]:
     """Return the JSON-able description that `rebuild` makes the model from; ContractError where params are not its own.
 
-    >>> from rnncore.feedforward import Dense
-    >>> describe(Dense(3, 2), Dense(3, 2).init(seed=0))
-    {'layer': {'layer': 'Dense', 'D': 3, 'H': 2, 'dtype': 'float32'}, 'dtype': 'float32', 'state_sizes': []}
+    >>> from rnncore.feedforward import Embedding
+    >>> describe(Embedding(3, 2), Embedding(3, 2).init(seed=0))
+    {'layer': {'layer': 'Embedding', 'V': 3, 'D': 2, 'dtype': 'float32'}, 'dtype': 'float32', 'state_sizes': []}
     """
     if not isinstance(model, Layer):
         raise ContractError("model", "a layer", f"a {type(model).__name__}", "for instance rnncore.GRU(3, 4)")

@@ -46,7 +46,7 @@ class Tied(Wrapper):
         super().__init__(layer, needs="a layer with as many features out as in", fits=bool(D) and D == H)
         self.V = checks.size("V", V)
         self._embedding = Embedding(self.V, D or 1)
-        self._output = Dense(D or 1, self.V).using(backend="numba" if "numba" in layer.backends else "numpy")
+        self._output = Dense(D or 1, self.V, backend="numba" if "numba" in layer.backends else "numpy")
 
     def words(self) -> dict[str, Any]:
         """Return the options of the wrapper itself."""

@@ -66,7 +66,7 @@ def test_scores_too_large_for_exp_choose_the_largest(score, query):
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize(("score", "query"), KINDS)
 def test_every_derivative_by_forward_mode(score, query, ragged):
-    layer = rc.Attention(3, 4, score, query, dtype="float64").using(backend="numba")
+    layer = rc.Attention(3, 4, score, query, backend="numba", dtype="float64")
     p = random_problem(layer, seed=3, ragged=ragged)
     report = gradcheck.check(layer, p.params, p.x, lengths=p.lengths, method="forward-mode")
     assert report.ok, str(report)

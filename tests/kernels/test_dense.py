@@ -79,7 +79,7 @@ def test_steps_that_are_cut_where_a_block_of_256_rows_is_full(live):
 
 @pytest.mark.parametrize("ragged", [False, True])
 def test_every_derivative_by_forward_mode(ragged):
-    layer = rc.Dense(3, 5, dtype="float64").using(backend="numba")
+    layer = rc.Dense(3, 5, backend="numba", dtype="float64")
     p = random_problem(layer, seed=3, ragged=ragged)
     report = gradcheck.check(layer, p.params, p.x, lengths=p.lengths, method="forward-mode")
     assert report.ok, str(report)
@@ -157,8 +157,18 @@ def test_a_model_takes_the_same_twins_from_its_description():
     assert from_description(model.describe()) == model
 
 
+@pytest.mark.parametrize("kind", [rc.Dense, rc.Attention])
+def test_alone_it_is_saved_with_its_twin(kind, tmp_path):
+    fast = rc.Stack(rc.GRU(3, 40), kind(40, 300)).parts["1"]
+    for layer in (kind(40, 300), kind(40, 300, backend="numba"), kind(40, 300).using(backend="numba"), fast):
+        rc.save(tmp_path / "layer.safetensors", layer, layer.init(0))
+        loaded, _ = rc.load(tmp_path / "layer.safetensors")
+        assert loaded == layer and loaded.backends == layer.backends
+    assert fast == kind(40, 300, backend="numba") != kind(40, 300)
+
+
 def test_the_fast_twin_refuses_other_precisions():
-    layer = rc.Dense(2, 3, dtype="float64").using(backend="numba")
+    layer = rc.Dense(2, 3, backend="numba", dtype="float64")
     params = {name: a.astype(complex) for name, a in layer.init(0).items()}
     with pytest.raises(ContractError, match='say backend="numpy"'):
         layer.forward(params, np.ones((4, 2), complex))

@@ -130,8 +130,8 @@ def test_a_forked_child_computes_the_same():
         jit.set_num_threads(2)
         rng = np.random.default_rng(0)
         x, ids = rng.standard_normal((6, 130, 33)).astype("float32"), rng.integers(0, 40, (6, 130))
-        layers = [(rc.RNN(33, 33), x), (rc.Dense(33, 40).using(backend="numba"), x), (rc.Tied(rc.GRU(33, 33), 40), ids)]
-        layers += [(rc.Attention(33, 8, score).using(backend="numba"), x) for score in ("additive", "dot")]
+        layers = [(rc.RNN(33, 33), x), (rc.Dense(33, 40, backend="numba"), x), (rc.Tied(rc.GRU(33, 33), 40), ids)]
+        layers += [(rc.Attention(33, 8, score, backend="numba"), x) for score in ("additive", "dot")]
         before = [solved(*each) for each in layers]
         child = os.fork()
         for each, expected in zip(layers, before):
