@@ -15,8 +15,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from rnncore.datasets import cdnow
 from rnncore.marketing import EventLog, metrics
 from rnncore.marketing.churn import Churn
-from rnncore.marketing.encoding import summarise
-from rnncore.marketing.windows import windows
+from rnncore.marketing.learning.encoding import summarise
+from rnncore.marketing.learning.windows import windows
 
 HORIZON = 181
 COLUMNS = ("log_loss", "auroc", "pr_auc", "brier", "lift", "bias")

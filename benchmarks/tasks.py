@@ -31,8 +31,8 @@ from rnncore.marketing import (
     Sentiment,
     Subscriptions,
 )
-from rnncore.marketing.judgement import NETWORK
-from rnncore.marketing.wording import counted
+from rnncore.marketing.answers.wording import counted
+from rnncore.marketing.judging.judgement import NETWORK
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = r"""# Tasks on real data

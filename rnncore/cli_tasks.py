@@ -34,7 +34,7 @@ def demo(
     """Who comes back to CDNOW? Train, check and judge a GRU on the 69,659 purchases that come with the package."""
     from rnncore.datasets import cdnow
     from rnncore.marketing import EventLog
-    from rnncore.marketing.asking import asked_for
+    from rnncore.marketing.commands.asking import asked_for
 
     def read() -> EventLog:
         console.print(
@@ -49,7 +49,7 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="Say more of this one, with rows that it can read.")] = None,
 ) -> None:
     """List the tasks: what each answers, its arguments, and a command that works; of one, sample rows too."""
-    from rnncore.marketing import asking
+    from rnncore.marketing.commands import asking
 
     for line in asking.described(name):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -77,8 +77,9 @@ def fit(
 
     Messages count the rows of a file from 1, without the header.
     """
-    from rnncore.marketing import EventLog, asking
-    from rnncore.marketing import command as parts
+    from rnncore.marketing import EventLog
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
 
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
@@ -114,9 +115,9 @@ def predict(
 
     Messages count the rows of a file from 1, without the header.
     """
-    from rnncore.marketing import asking
-    from rnncore.marketing import command as parts
-    from rnncore.marketing.wording import counted
+    from rnncore.marketing.answers.wording import counted
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
 
     out = out or asking.beside(model, file, ".csv")
     asking.require_writable(out, force, model, file)
@@ -133,9 +134,9 @@ def evaluate(model: Model, file: Log, **log: Any) -> None:
     """Judge a saved model on the last horizon of a later log, against simple methods that learn now; of texts without
     times, on all of a new file.
     """
-    from rnncore.marketing import asking
-    from rnncore.marketing import command as parts
-    from rnncore.marketing.days import span
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
+    from rnncore.marketing.log.days import span
 
     task, events = asking.again(model, file, words_of(log))
     with parts.at_work("judging the network; the simple methods learn"):
@@ -155,8 +156,8 @@ def explain(
     **log: Any,
 ) -> None:
     """Why this answer: what each event of one customer adds to it, by gradients, by removal, and by attention."""
-    from rnncore.marketing import asking
-    from rnncore.marketing import command as parts
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
 
     if plot is not None:
         asking.require_writable(plot, force, model, file, "--plot")
@@ -180,8 +181,9 @@ def report(
     **log: Any,
 ) -> None:
     """Write one HTML page that holds everything: verdict, rivals, answers, one of them taken apart, and the log."""
-    from rnncore.marketing import asking, page
-    from rnncore.marketing import command as parts
+    from rnncore.marketing.answers import page
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
 
     out = out or asking.beside(model, file, ".html")
     asking.require_writable(out, force, model, file)
@@ -206,8 +208,8 @@ def shift(
     **log: Any,
 ) -> None:
     """When did the mood turn? Watch the texts that a saved sentiment model has not read, and raise alarms."""
-    from rnncore.marketing import asking
-    from rnncore.marketing import command as parts
+    from rnncore.marketing.commands import asking
+    from rnncore.marketing.commands import command as parts
     from rnncore.marketing.shift import watch
 
     if plot is not None:
@@ -231,8 +233,8 @@ def leaks(
     decimal: Annotated[Literal[".", ","], typer.Option(help=LOG["decimal"][1])] = ".",
 ) -> None:
     """Look for columns that know the outcome: too good alone, or with times after it."""
-    from rnncore.marketing.command import at_work
-    from rnncore.marketing.leaks import find_leaks
+    from rnncore.marketing.commands.command import at_work
+    from rnncore.marketing.judging.leaks import find_leaks
 
     words = words_of({"separator": separator, "decimal": decimal})
     with at_work("each column by itself"):
@@ -242,8 +244,8 @@ def leaks(
 
 def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> None:
     """Train, check, judge and write; an interrupted run goes on from the folder `<out>.unfinished`."""
-    from rnncore.marketing import command as parts
-    from rnncore.marketing import unfinished
+    from rnncore.marketing.commands import command as parts
+    from rnncore.marketing.commands import unfinished
 
     start = clock.monotonic()
     folder, checkpoints = unfinished.places(out, force)

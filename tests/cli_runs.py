@@ -7,7 +7,8 @@ import polars as pl
 from typer.testing import CliRunner
 
 from rnncore.cli import app
-from rnncore.marketing import command, page
+from rnncore.marketing.answers import page
+from rnncore.marketing.commands import command
 
 CUSTOMERS = 300
 NAMES = ["--customer", "who", "--time", "when", "--value", "paid"]

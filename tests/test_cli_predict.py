@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 from cli_runs import NAMES, purchases, run, unchecked
 
-from rnncore.marketing import Churn, ChurnHazard, EventLog, command
-from rnncore.marketing.asking import beside
-from rnncore.marketing.command import whose_probabilities
+from rnncore.marketing import Churn, ChurnHazard, EventLog
+from rnncore.marketing.commands import command
+from rnncore.marketing.commands.asking import beside
+from rnncore.marketing.commands.command import whose_probabilities
 
 
 @pytest.fixture(scope="module")

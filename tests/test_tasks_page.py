@@ -13,7 +13,7 @@ from conftest import data_folder
 from rnncore.cli import app
 from rnncore.cli_log import LOG, words_of
 from rnncore.marketing import EventLog
-from rnncore.marketing.asking import asked_for, settings
+from rnncore.marketing.commands.asking import asked_for, settings
 from rnncore.marketing.tasks import TASKS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -21,9 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnncore.errors import DataError
-from rnncore.marketing.encoding import Summary
-from rnncore.marketing.features import signed_log
-from rnncore.marketing.likelihood import customers, maximise
+from rnncore.marketing.customers.likelihood import customers, maximise
+from rnncore.marketing.learning.encoding import Summary
+from rnncore.marketing.learning.features import signed_log
 
 Floats = NDArray[np.float64]
 

@@ -21,18 +21,19 @@ from numpy.typing import NDArray
 
 import rnncore as rc
 from rnncore.contract import Layer
-from rnncore.marketing import beside, features, leaks
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.baselines import simple_methods
-from rnncore.marketing.columns import Columns
-from rnncore.marketing.days import span
-from rnncore.marketing.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, Judgement
-from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.judging import leaks
+from rnncore.marketing.judging.judgement import CONSTANT, Judgement
+from rnncore.marketing.learning import beside, features
+from rnncore.marketing.learning.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names
+from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.windows import asked_at, require_both_outcomes, stayed, windows
+from rnncore.marketing.log.columns import Columns
+from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.windows import asked_at, require_both_outcomes, stayed, windows
-from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -24,15 +24,17 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import features, futures, measures, spend, weeks
-from rnncore.marketing.encoding import Summary, summarise
+from rnncore.marketing.answers.wording import counted, in_columns
+from rnncore.marketing.customers import futures, spend, weeks
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, tenth
+from rnncore.marketing.judging import measures
+from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.learning import features
+from rnncore.marketing.learning.encoding import Summary, summarise
+from rnncore.marketing.learning.examples import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.wording import counted, in_columns
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

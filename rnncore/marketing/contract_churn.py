@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import cases
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
-from rnncore.marketing.learning import Examples
-from rnncore.marketing.windows import ENDED
+from rnncore.marketing.learning import cases
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.windows import ENDED
 
 Array = NDArray[Any]
 

@@ -1,6 +1,6 @@
 """Demand: the next values of many series, as quantiles, from their past and from what is known in advance.
 
-    history       series.py: a window of periods, the last of which lie ahead; a customer of the log is a series
+    history       series_windows.py: a window of periods, the last of which lie ahead; a customer of the log is a series
     head, loss    GRU, a dense layer on every step, quantiles of the value; pinball loss in the periods ahead
     decoding      bands.py: widened or narrowed by the errors in the latest windows, and back in units of the series
     must beat     last value, seasonal naive and with drift, moving average, a line, ridge and boosting with all columns
@@ -26,20 +26,23 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import bands, features, measures, rolling, series, series_effects, series_views
-from rnncore.marketing import explain as explaining
-from rnncore.marketing.calibration import Calibration
-from rnncore.marketing.days import Day
+from rnncore.marketing.answers import explain as explaining
+from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned
-from rnncore.marketing.periods import Clock
-from rnncore.marketing.series_effects import Effect
-from rnncore.marketing.series_rivals import simple_methods
+from rnncore.marketing.judging import measures
+from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.learning import features
+from rnncore.marketing.learning.calibration import Calibration
+from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log.days import Day
+from rnncore.marketing.series import bands, rolling, series_effects, series_views
+from rnncore.marketing.series import series_windows as series
+from rnncore.marketing.series.periods import Clock
+from rnncore.marketing.series.series_effects import Effect
+from rnncore.marketing.series.series_rivals import simple_methods
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.threads import one_thread
-from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)

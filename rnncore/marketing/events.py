@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rnncore.marketing import making
-from rnncore.marketing.quality import Quality
-from rnncore.marketing.selection import Events
-from rnncore.marketing.wording import counted
+from rnncore.marketing.answers.wording import counted
+from rnncore.marketing.log import making
+from rnncore.marketing.log.quality import Quality
+from rnncore.marketing.log.selection import Events
 
 Array = npt.NDArray[Any]
 

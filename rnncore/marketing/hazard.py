@@ -24,16 +24,16 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.losses import discrete_hazard
-from rnncore.marketing.calibration import Calibration
+from rnncore.marketing.answers.wording import in_columns
 from rnncore.marketing.churn import Churn
-from rnncore.marketing.days import Day, days_between, span
-from rnncore.marketing.encoding import apply_scale, encode, fit_scale, ladder
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.learning import Examples, outputs, tenth
+from rnncore.marketing.learning.calibration import Calibration
+from rnncore.marketing.learning.encoding import apply_scale, encode, fit_scale, ladder
+from rnncore.marketing.learning.examples import Examples, outputs, tenth
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.learning.windows import ENDED, asked_at
+from rnncore.marketing.log.days import Day, days_between, span
 from rnncore.marketing.task import Code, Told
-from rnncore.marketing.threads import one_thread
-from rnncore.marketing.windows import ENDED, asked_at
-from rnncore.marketing.wording import in_columns
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

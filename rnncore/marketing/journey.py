@@ -28,18 +28,20 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import explain as explaining
-from rnncore.marketing import features, journey_views, journeys
-from rnncore.marketing.days import span
+from rnncore.marketing.answers import explain as explaining
+from rnncore.marketing.customers.items import cut
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.items import cut
-from rnncore.marketing.journey_head import FIRST, converts_and_next
-from rnncore.marketing.journeys import Credit, Facts, Moment
-from rnncore.marketing.judgement import Judgement
-from rnncore.marketing.learning import Examples, Learned, drawn, outputs, tenth
+from rnncore.marketing.journeys import journey_views
+from rnncore.marketing.journeys import touches as journeys
+from rnncore.marketing.journeys.journey_head import FIRST, converts_and_next
+from rnncore.marketing.journeys.touches import Credit, Facts, Moment
+from rnncore.marketing.judging.judgement import Judgement
+from rnncore.marketing.learning import features
+from rnncore.marketing.learning.examples import Examples, Learned, drawn, outputs, tenth
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.learning.windows import require_both_outcomes
+from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.marketing.threads import one_thread
-from rnncore.marketing.windows import require_both_outcomes
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

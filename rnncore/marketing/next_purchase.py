@@ -27,14 +27,15 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import calibration, measures
-from rnncore.marketing.columns import OTHER
-from rnncore.marketing.days import span
+from rnncore.marketing.answers.wording import counted
+from rnncore.marketing.customers.items import Ints, Items, cut, items_of, rank, simple_scores
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.items import Ints, Items, cut, items_of, rank, simple_scores
-from rnncore.marketing.learning import Examples, Learned, drawn, learn
+from rnncore.marketing.judging import measures
+from rnncore.marketing.learning import calibration
+from rnncore.marketing.learning.examples import Examples, Learned, drawn, learn
+from rnncore.marketing.log.columns import OTHER
+from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, Task, Told
-from rnncore.marketing.wording import counted
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

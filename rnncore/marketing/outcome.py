@@ -25,11 +25,12 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import cases, features, leaks
-from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, drawn, tenth
+from rnncore.marketing.judging import leaks
+from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, Judgement
+from rnncore.marketing.learning import cases, features
+from rnncore.marketing.learning.examples import Examples, Learned, drawn, tenth
+from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
 from rnncore.marketing.verdict import compare

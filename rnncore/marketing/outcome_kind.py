@@ -20,10 +20,11 @@ from sklearn.metrics import precision_recall_fscore_support
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
-from rnncore.marketing import calibration, cases, labels, measures
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import NETWORK
-from rnncore.marketing.learning import Examples
+from rnncore.marketing.judging import measures
+from rnncore.marketing.judging.judgement import NETWORK
+from rnncore.marketing.learning import calibration, cases, labels
+from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.outcome import Outcome
 from rnncore.marketing.task import Code, HeldOut, Task
 from rnncore.marketing.task_parts import Rival

@@ -29,17 +29,18 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import beside, clusters, encoding, features, segment_learning, segment_profiles
-from rnncore.marketing import segment_sources as sources
-from rnncore.marketing.calibration import Calibration
-from rnncore.marketing.days import Day, span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import Judgement
-from rnncore.marketing.learning import Examples, Learned, outputs
-from rnncore.marketing.segment_profiles import Standing
+from rnncore.marketing.judging.judgement import Judgement
+from rnncore.marketing.learning import beside, encoding, features
+from rnncore.marketing.learning.calibration import Calibration
+from rnncore.marketing.learning.examples import Examples, Learned, outputs
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log.days import Day, span
+from rnncore.marketing.segmenting import clusters, segment_learning, segment_profiles
+from rnncore.marketing.segmenting import segment_sources as sources
+from rnncore.marketing.segmenting.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.threads import one_thread
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

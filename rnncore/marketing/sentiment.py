@@ -26,15 +26,17 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing import calibration, labels, measures, text
-from rnncore.marketing.days import span
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, Judgement
-from rnncore.marketing.learning import FEW, Examples, Learned, tenth
+from rnncore.marketing.judging import measures
+from rnncore.marketing.judging.judgement import CONSTANT, Judgement
+from rnncore.marketing.learning import calibration, labels
+from rnncore.marketing.learning.examples import FEW, Examples, Learned, tenth
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import ASIDE, set_aside
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.threads import one_thread
+from rnncore.marketing.texts import text
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]

@@ -26,16 +26,17 @@ from scipy.stats import t as student
 from rnncore import checks
 from rnncore.errors import ContractError, DataError
 from rnncore.interop.atomic import replacing
-from rnncore.marketing import control, labels, shift_views
-from rnncore.marketing.control import Found
-from rnncore.marketing.days import Day, span, to_day
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import Estimate
+from rnncore.marketing.judging.judgement import Estimate
+from rnncore.marketing.learning import labels
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log.days import Day, span, to_day
 from rnncore.marketing.sentiment import Sentiment
-from rnncore.marketing.shift_words import driving
 from rnncore.marketing.task import Task
-from rnncore.marketing.threads import one_thread
-from rnncore.marketing.wording import counted
+from rnncore.marketing.texts import control, shift_views
+from rnncore.marketing.texts.control import Found
+from rnncore.marketing.texts.shift_words import driving
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

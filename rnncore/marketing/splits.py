@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing.days import Day, days_between, span, to_day
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.wording import counted
+from rnncore.marketing.log.days import Day, days_between, span, to_day
 
 ASIDE = 5  # of a table, one customer in so many is set aside
 

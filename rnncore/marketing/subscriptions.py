@@ -25,18 +25,19 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import features, renewals
-from rnncore.marketing.days import Day, span
+from rnncore.marketing.answers.wording import counted, in_columns
+from rnncore.marketing.customers import renewals
+from rnncore.marketing.customers.renewals import Payments
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import NETWORK, Judgement
-from rnncore.marketing.learning import Examples, Learned, tenth
-from rnncore.marketing.renewals import Payments
+from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.learning import features
+from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.learning.windows import ENDED, require_both_outcomes
+from rnncore.marketing.log.days import Day, span
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.marketing.threads import one_thread
-from rnncore.marketing.windows import ENDED, require_both_outcomes
-from rnncore.marketing.wording import counted, in_columns
 
 Array = NDArray[Any]
 BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"

@@ -19,16 +19,17 @@ from sklearn.base import clone
 
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
-from rnncore.marketing import explain as explaining
-from rnncore.marketing import features, saved
-from rnncore.marketing.days import Day, span, to_day
+from rnncore.marketing.answers import explain as explaining
+from rnncore.marketing.answers import saved
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT, NETWORK, HeldOut, Judgement
-from rnncore.marketing.learning import Examples, Learned, outputs
+from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, HeldOut, Judgement
+from rnncore.marketing.learning import features
+from rnncore.marketing.learning.examples import Examples, Learned, outputs
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log.days import Day, span, to_day
 from rnncore.marketing.task_parts import Code, Parts, Rival, Told
-from rnncore.marketing.threads import one_thread
 from rnncore.marketing.verdict import compare
-from rnncore.marketing.wording import counted
 
 __all__ = ["Code", "HeldOut", "Task", "Told"]
 

@@ -49,12 +49,13 @@ from sklearn.base import BaseEstimator
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
-from rnncore.marketing import calibration, features, measures
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import Examples, Learned, learn
+from rnncore.marketing.judging import measures
+from rnncore.marketing.judging.judgement import CONSTANT
+from rnncore.marketing.learning import calibration, features
+from rnncore.marketing.learning.examples import Examples, Learned, learn
 from rnncore.marketing.splits import require_horizon, time_split
-from rnncore.marketing.wording import counted
 
 Array = NDArray[Any]
 Code = dict[str, Any]

@@ -7,7 +7,7 @@ import os
 from rnncore import checks
 from rnncore.errors import ContractError
 from rnncore.interop import safetensors
-from rnncore.marketing import saved
+from rnncore.marketing.answers import saved
 from rnncore.marketing.churn import Churn
 from rnncore.marketing.clv import CLV
 from rnncore.marketing.contract_churn import ContractChurn

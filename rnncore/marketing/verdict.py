@@ -26,9 +26,9 @@ from scipy.stats import norm, t
 
 from rnncore import checks
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing.bootstrap import bootstrap
-from rnncore.marketing.judgement import CONSTANT, NETWORK, Estimate, Judgement, Rival, shown
-from rnncore.marketing.measures import BINARY, Measure
+from rnncore.marketing.judging.bootstrap import bootstrap
+from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, Estimate, Judgement, Rival, shown
+from rnncore.marketing.judging.measures import BINARY, Measure
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def compare(
 
     ContractError where predictions are missing or not finite, DataError where all rows are of one customer.
 
-    >>> from rnncore.marketing.measures import ABSOLUTE
+    >>> from rnncore.marketing.judging.measures import ABSOLUTE
     >>> y = np.random.default_rng(0).gamma(2.0, size=500)
     >>> compare(y, {"rnn": y + 0.1, "half": y / 2, "mean": np.full(500, 2.0)}, ABSOLUTE, reference="mean").verdict
     'rnn'

@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from rnncore.errors import ContractError
-from rnncore.marketing import EventLog, asking
+from rnncore.marketing import EventLog
+from rnncore.marketing.commands import asking
 from rnncore.marketing.tasks import TASKS
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import attribution
-from rnncore.marketing.attribution import RULES, intervals, markov, paths, removal_effects, shapley
+from rnncore.marketing.journeys import attribution
+from rnncore.marketing.journeys.attribution import RULES, intervals, markov, paths, removal_effects, shapley
 
 journey = st.tuples(st.lists(st.sampled_from("abcd"), min_size=1, max_size=6), st.integers(0, 5), st.integers(0, 5))
 logs = st.lists(journey, min_size=1, max_size=8).filter(lambda rows: sum(won for _, won, _ in rows) > 0)

@@ -15,7 +15,7 @@ from rnncore.marketing.baselines import (
     _log_likelihood,
     simple_methods,
 )
-from rnncore.marketing.encoding import Summary, summarise
+from rnncore.marketing.learning.encoding import Summary, summarise
 from rnncore.marketing.splits import cut
 
 PUBLISHED = BGNBDParameters(0.2426, 4.4136, 0.7929, 2.4259)

@@ -8,9 +8,10 @@ import pytest
 from made_up import SMALL, WITH_EVENTS, contracts, holidays, purchases
 
 from rnncore.errors import DataError
-from rnncore.marketing import Churn, ChurnHazard, EventLog, beside, metrics
+from rnncore.marketing import Churn, ChurnHazard, EventLog, metrics
 from rnncore.marketing.contract_churn import ContractChurn
-from rnncore.marketing.encoding import COLUMNS, Scale, apply_scale, encode, names, standing
+from rnncore.marketing.learning import beside
+from rnncore.marketing.learning.encoding import COLUMNS, Scale, apply_scale, encode, names, standing
 
 START = datetime.date(2024, 1, 1)
 KINDS = {"customer": "who", "time": "when"}

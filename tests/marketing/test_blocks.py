@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import DataError
-from rnncore.marketing import EventLog, blocks
+from rnncore.marketing import EventLog
+from rnncore.marketing.log import blocks
 
 CELL = st.text(st.sampled_from('ab ",\n\u00e9'), max_size=5)
 NOON = "2024-01-05 12:00:00"

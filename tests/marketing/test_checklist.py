@@ -12,8 +12,9 @@ from sklearn.base import clone
 
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, learning
-from rnncore.marketing.days import span
+from rnncore.marketing import EventLog
+from rnncore.marketing.learning import examples as learning
+from rnncore.marketing.log.days import span
 from rnncore.marketing.tasks import TASKS, load
 
 

@@ -10,13 +10,14 @@ from sklearn.base import clone
 from rnncore import ModelFileError
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
-from rnncore.marketing import EventLog, metrics, saved
+from rnncore.marketing import EventLog, metrics
+from rnncore.marketing.answers import saved
 from rnncore.marketing.churn import Churn
-from rnncore.marketing.days import span
-from rnncore.marketing.learning import learn
+from rnncore.marketing.learning.examples import learn
+from rnncore.marketing.learning.windows import windows
+from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import cut
 from rnncore.marketing.tasks import load
-from rnncore.marketing.windows import windows
 
 START = datetime.date(2024, 1, 1)
 SMALL = {"horizon": 40, "units": 4, "epochs": 3, "seeds": 1, "backend": "numpy"}

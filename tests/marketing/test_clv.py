@@ -11,12 +11,13 @@ from scipy.stats import kstest
 import rnncore as rc
 from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import CLV, EventLog, spend, weeks
-from rnncore.marketing import futures as sampled
+from rnncore.marketing import CLV, EventLog
 from rnncore.marketing.baselines import BGNBD, BGNBDParameters
-from rnncore.marketing.days import span
-from rnncore.marketing.encoding import summarise
-from rnncore.marketing.learning import Learned
+from rnncore.marketing.customers import futures as sampled
+from rnncore.marketing.customers import spend, weeks
+from rnncore.marketing.learning.encoding import summarise
+from rnncore.marketing.learning.examples import Learned
+from rnncore.marketing.log.days import span
 from rnncore.sequences import Histories
 
 END = np.datetime64("2024-03-01")

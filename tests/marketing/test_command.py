@@ -8,7 +8,8 @@ from cli_runs import run
 from made_up import MADE_UP, SMALL
 from rich.console import Console
 
-from rnncore.marketing import EventLog, command
+from rnncore.marketing import EventLog
+from rnncore.marketing.commands import command
 from rnncore.marketing.tasks import TASKS
 
 

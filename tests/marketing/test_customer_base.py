@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.customer_base import (
+from rnncore.marketing.customers.customer_base import (
     GammaGamma,
     GammaGammaParameters,
     ParetoNBD,
@@ -16,8 +16,8 @@ from rnncore.marketing.customer_base import (
     _log_integral,
     _pareto_nbd,
 )
-from rnncore.marketing.encoding import summarise
-from rnncore.marketing.retention import ShiftedBetaGeometric
+from rnncore.marketing.customers.retention import ShiftedBetaGeometric
+from rnncore.marketing.learning.encoding import summarise
 from rnncore.marketing.splits import cut
 
 PUBLISHED = ParetoNBDParameters(0.553, 10.578, 0.606, 11.669)

@@ -10,10 +10,12 @@ from made_up import MADE_UP, SMALL, holidays
 from sklearn.base import clone
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import Demand, EventLog, bands, demand, series, series_rivals
-from rnncore.marketing.learning import Examples
-from rnncore.marketing.periods import Clock
-from rnncore.marketing.series_effects import ordinary
+from rnncore.marketing import Demand, EventLog, demand
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.series import bands, series_rivals
+from rnncore.marketing.series import series_windows as series
+from rnncore.marketing.series.periods import Clock
+from rnncore.marketing.series.series_effects import ordinary
 from rnncore.sequences import Histories
 
 START = datetime.date(2024, 1, 1)

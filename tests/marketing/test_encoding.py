@@ -5,8 +5,17 @@ import polars as pl
 import pytest
 
 from rnncore.marketing import EventLog
-from rnncore.marketing.days import span
-from rnncore.marketing.encoding import COLUMNS, Scale, apply_scale, encode, fit_scale, ladder, standing, summarise
+from rnncore.marketing.learning.encoding import (
+    COLUMNS,
+    Scale,
+    apply_scale,
+    encode,
+    fit_scale,
+    ladder,
+    standing,
+    summarise,
+)
+from rnncore.marketing.log.days import span
 
 ORIGIN = np.datetime64("2024-03-01")
 

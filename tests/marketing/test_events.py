@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, parts
-from rnncore.marketing.columns import EMPTY, OTHER
-from rnncore.marketing.datetimes import forms_of
-from rnncore.marketing.days import to_day
-from rnncore.marketing.reading import require_columns
+from rnncore.marketing import EventLog
+from rnncore.marketing.log import parts
+from rnncore.marketing.log.columns import EMPTY, OTHER
+from rnncore.marketing.log.datetimes import forms_of
+from rnncore.marketing.log.days import to_day
+from rnncore.marketing.log.reading import require_columns
 
 NAMES = {"customer": "id", "time": "t", "value": "v"}
 

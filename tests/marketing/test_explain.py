@@ -10,7 +10,7 @@ from made_up import MADE_UP, NAMES, SMALL, purchases
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import Churn, EventLog
-from rnncore.marketing.calibration import NONE
+from rnncore.marketing.learning.calibration import NONE
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.columns import EMPTY, Category, Columns
-from rnncore.marketing.features import called, encode, gaps, latest, measure, names, of_events
+from rnncore.marketing.learning.features import called, encode, gaps, latest, measure, names, of_events
+from rnncore.marketing.log.columns import EMPTY, Category, Columns
 
 
 def columns(numbers, words=None):

@@ -10,8 +10,8 @@ from scipy.integrate import trapezoid
 
 from rnncore.errors import ContractError
 from rnncore.marketing import ChurnHazard, EventLog
-from rnncore.marketing.days import span
 from rnncore.marketing.hazard import HAZARDS
+from rnncore.marketing.log.days import span
 
 START = datetime.date(2024, 1, 1)
 

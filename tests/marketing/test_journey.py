@@ -11,10 +11,12 @@ from made_up import MADE_UP
 
 from rnncore.datasets import journeys as simulator
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Journey, attribution, journeys
-from rnncore.marketing.attribution import RULES
-from rnncore.marketing.days import span
+from rnncore.marketing import EventLog, Journey
 from rnncore.marketing.journey import converts_and_next
+from rnncore.marketing.journeys import attribution
+from rnncore.marketing.journeys import touches as journeys
+from rnncore.marketing.journeys.attribution import RULES
+from rnncore.marketing.log.days import span
 
 START = datetime.date(2024, 1, 1)
 WORDS = {"customer": "who", "time": "day", "event": "event", "channel": "channel"}

@@ -9,9 +9,9 @@ from cli_runs import run
 from conftest import data_folder
 
 from rnncore.errors import DataError
-from rnncore.marketing.columns import Columns
-from rnncore.marketing.leaks import find_leaks
-from rnncore.marketing.purity import settled
+from rnncore.marketing.judging.leaks import find_leaks
+from rnncore.marketing.judging.purity import settled
+from rnncore.marketing.log.columns import Columns
 
 
 def cases(n=900, seed=0):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnncore as rc
-from rnncore.marketing.learning import FEW, Examples, tenth, train
+from rnncore.marketing.learning.examples import FEW, Examples, tenth, train
 from rnncore.sequences import Histories
 
 CUSTOMERS, WINDOWS = 3 * FEW, 4

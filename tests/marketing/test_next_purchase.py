@@ -15,9 +15,9 @@ from sklearn.base import clone
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, NextPurchase, next_purchase
-from rnncore.marketing.days import span
-from rnncore.marketing.items import cut, items_of, rank, simple_scores
-from rnncore.marketing.learning import outputs
+from rnncore.marketing.customers.items import cut, items_of, rank, simple_scores
+from rnncore.marketing.learning.examples import outputs
+from rnncore.marketing.log.days import span
 from rnncore.sequences import Histories
 
 WORDS = {"customer": "who", "time": "when", "item": "what"}

@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 import rnncore as rc
 from rnncore.marketing import EventLog
-from rnncore.marketing.features import encode, latest, measure, of_events
-from rnncore.marketing.judgement import CONSTANT
-from rnncore.marketing.learning import Examples, tenth
+from rnncore.marketing.judging.judgement import CONSTANT
+from rnncore.marketing.learning.examples import Examples, tenth
+from rnncore.marketing.learning.features import encode, latest, measure, of_events
 from rnncore.marketing.task import Task
 
 START = datetime.date(2024, 1, 1)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from rnncore.marketing import Churn, EventLog, Subscriptions
-from rnncore.marketing.threads import one_thread
+from rnncore.marketing.learning.threads import one_thread
 
 
 def test_a_fit_has_the_same_bits_on_one_thread_of_blas_and_two():

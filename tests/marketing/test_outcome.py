@@ -9,8 +9,9 @@ import pytest
 from made_up import MADE_UP, SMALL
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Outcome, OutcomeKind, cases
-from rnncore.marketing.days import span
+from rnncore.marketing import EventLog, Outcome, OutcomeKind
+from rnncore.marketing.learning import cases
+from rnncore.marketing.log.days import span
 
 START = datetime.date(2024, 1, 1)
 

@@ -10,8 +10,8 @@ from cli_runs import run, unchecked
 from made_up import MADE_UP, NAMES, SMALL, purchases
 
 from rnncore.marketing import Churn, EventLog
-from rnncore.marketing.page import page
-from rnncore.marketing.report import drawn
+from rnncore.marketing.answers.page import page
+from rnncore.marketing.answers.report import drawn
 from rnncore.marketing.tasks import TASKS
 
 

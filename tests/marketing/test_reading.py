@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncore.errors import DataError
-from rnncore.marketing.reading import read
+from rnncore.marketing.log.reading import read
 
 HEAD = "who,when,said\n"
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnncore.marketing import metrics, report
-from rnncore.marketing.judgement import CONSTANT
+from rnncore.marketing import metrics
+from rnncore.marketing.answers import report
+from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.verdict import judge
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rnncore.marketing import Churn, EventLog, learning
+from rnncore.marketing import Churn, EventLog
+from rnncore.marketing.learning import examples as learning
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are not part of the package
 from benchmarks import processes, rows
@@ -17,7 +18,8 @@ READ = """
 import json, sys
 from pathlib import Path
 from benchmarks import rows
-from rnncore.marketing import blocks, parts
+from rnncore.marketing.log import blocks
+from rnncore.marketing.log import parts
 parts.PART, blocks.SIZE = 20_000, 2**20
 print(json.dumps(rows.reading(Path(sys.argv[1]))))
 """

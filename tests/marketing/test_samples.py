@@ -6,8 +6,8 @@ import pytest
 
 from rnncore.cli_log import LOG
 from rnncore.marketing import EventLog
-from rnncore.marketing.asking import asked_for, settings
-from rnncore.marketing.samples import SAMPLES
+from rnncore.marketing.commands.asking import asked_for, settings
+from rnncore.marketing.commands.samples import SAMPLES
 from rnncore.marketing.tasks import TASKS
 
 

@@ -8,8 +8,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import Churn, EventLog, Segments, clusters, splits
-from rnncore.marketing import segment_sources as sources
+from rnncore.marketing import Churn, EventLog, Segments, splits
+from rnncore.marketing.segmenting import clusters
+from rnncore.marketing.segmenting import segment_sources as sources
 
 START = datetime.date(2024, 1, 1)
 TINY = {"units": 8, "code": 3, "epochs": 4, "seeds": 1, "batch_size": 64, "learning_rate": 1e-2, "backend": "numpy"}

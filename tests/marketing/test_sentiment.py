@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from made_up import MADE_UP
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Sentiment, labels, text
-from rnncore.marketing.days import span
+from rnncore.marketing import EventLog, Sentiment
+from rnncore.marketing.learning import labels
+from rnncore.marketing.log.days import span
 from rnncore.marketing.shift import watch
 from rnncore.marketing.tasks import load
+from rnncore.marketing.texts import text
 
 
 def log_of(rows):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Sentiment, control
+from rnncore.marketing import EventLog, Sentiment
 from rnncore.marketing.shift import driving, watch
+from rnncore.marketing.texts import control
 
 
 @pytest.mark.parametrize(("h", "length"), [(4.0, 335.4), (5.0, 930.9)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnncore.datasets import cdnow
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.days import span
+from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import TimeSplit, cut, rolling_origins, time_split
 
 FIRST = datetime.date(2024, 1, 1)

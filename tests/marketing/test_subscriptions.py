@@ -9,10 +9,11 @@ from made_up import SMALL
 
 from rnncore.datasets import subscriptions
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing import EventLog, Subscriptions, renewals
-from rnncore.marketing.calibration import PLATT
-from rnncore.marketing.learning import outputs
-from rnncore.marketing.retention import ShiftedBetaGeometric
+from rnncore.marketing import EventLog, Subscriptions
+from rnncore.marketing.customers import renewals
+from rnncore.marketing.customers.retention import ShiftedBetaGeometric
+from rnncore.marketing.learning.calibration import PLATT
+from rnncore.marketing.learning.examples import outputs
 
 START = datetime.date(2020, 1, 1)
 WORDS = {"customer": "customer", "time": "date", "event": "event", "value": "price", "item": "plan"}

@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import metrics
-from rnncore.marketing.judgement import CONSTANT, Judgement
-from rnncore.marketing.measures import ABSOLUTE, BINARY, CLASSES, RANK, SQUARED, pinball
+from rnncore.marketing.judging.judgement import CONSTANT, Judgement
+from rnncore.marketing.judging.measures import ABSOLUTE, BINARY, CLASSES, RANK, SQUARED, pinball
 from rnncore.marketing.verdict import compare, judge
 
 

@@ -1,0 +1,1 @@
+"""What stands between the command line and the tasks: words to arguments, printing, interrupted work."""

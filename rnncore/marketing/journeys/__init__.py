@@ -1,0 +1,1 @@
+"""Touches and conversions, for journey: what comes next, paths, credit."""

@@ -1,0 +1,237 @@
+"""Leaks: columns that know the outcome because they were filled in after it.
+
+    too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, and better than all columns that
+                are weaker alone do together. In honest data the best column is beaten by the others joined
+    too pure    one value of it settles the outcome, however few have it: purity.py
+    too late    cells hold times after the time of the outcome
+
+Both AUROCs are out of fold, of trees, so that any form of dependence counts. A column that says nearly the same as a
+suspect (rank correlation TWIN or more) does not count among the others. What is found is a suspicion: whoever knows how
+the column comes about decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.tree import DecisionTreeClassifier
+
+from rnncore import checks
+from rnncore.errors import DataError
+from rnncore.marketing.answers.wording import counted
+from rnncore.marketing.judging import purity
+from rnncore.marketing.judging.purity import Settled
+from rnncore.marketing.learning.examples import drawn
+from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.log import parsing
+from rnncore.marketing.log.columns import EMPTY, Columns, gather
+from rnncore.marketing.log.datetimes import parse_time
+from rnncore.marketing.log.quality import first_row
+from rnncore.marketing.log.reading import Raw, read, require_columns
+
+Floats = NDArray[np.float64]
+ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
+LEAF = 20  # cells that a leaf of a tree needs
+SEARCHED = 5_000  # rows, at most, that a warning rests on
+
+
+class Suspect(NamedTuple):
+    """What was found about one column."""
+
+    name: str
+    alone: float
+    """AUROC of the column alone, out of fold."""
+    others: float | None
+    """AUROC of all weaker columns together; None where `alone` is below ABSURD and it was not asked."""
+    later: float = 0.0
+    """Share of its times that lie after the outcome, where that has a time; 0 for columns that hold no times."""
+    settled: Settled | None = None
+    """A value that settles the outcome, if there is one."""
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it is suspected."""
+        return self.later > 0 or self.settled is not None or (self.others is not None and self.alone > self.others)
+
+    @property
+    def why(self) -> str:
+        """What was measured, in words."""
+        said = f"alone {self.alone:.3f}" + (
+            "" if self.others is None else f", the weaker ones together {self.others:.3f}"
+        )
+        if self.settled is not None:
+            value, cases, share, others = self.settled
+            said += f"; of the {cases:,} cases with {self.name} {value}, {share:.1%} have the same outcome"
+            said += f", of the others {others:.1%}"
+        return said + (f"; {self.later:.1%} of its times are after the outcome" if self.later else "")
+
+
+class Leaks(NamedTuple):
+    """The columns, the most telling first; prints as a table."""
+
+    source: str
+    columns: tuple[Suspect, ...]
+
+    @property
+    def suspected(self) -> list[str]:
+        """Names of the columns that are suspected."""
+        return [suspect.name for suspect in self.columns if suspect.leaks]
+
+    def __str__(self) -> str:
+        width = max(len(suspect.name) for suspect in self.columns)
+        lines = []
+        for s in self.columns:
+            lines.append(f"  {'LEAK?' if s.leaks else '     '} {s.name:<{width}}  {s.why}")
+        found = ", ".join(self.suspected) or "none"
+        return "\n".join([self.source, *lines, f"suspected: {found}"])
+
+
+def find_leaks(
+    source: Any,
+    outcome: str,
+    *,
+    time: str | None = None,
+    ignore: Sequence[str] = (),
+    missing: str = "error",
+    separator: str = ",",
+    decimal: str = ".",
+) -> Leaks:
+    """Look for leaks in a table with a row per case.
+
+    source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
+    two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
+    to pass over, for example ids. missing: "error", or "drop" for leaving out rows whose outcome is empty. separator,
+    decimal: of a CSV file, as of `EventLog`.
+
+    DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
+
+    >>> import polars as pl
+    >>> rng = np.random.default_rng(0)
+    >>> y, age = rng.integers(0, 2, 400), rng.normal(size=400)
+    >>> frame = pl.DataFrame({"bought": y, "age": age, "paid": y * rng.gamma(2, size=400)})
+    >>> find_leaks(frame, "bought").suspected
+    ['paid']
+    """
+    checks.one_of("missing", missing, ("error", "drop"))
+    checks.one_of("decimal", decimal, (".", ","))
+    raw = read(source, None, separator)._replace(decimal=decimal)
+    require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
+    known, target = _two(raw, outcome, missing == "drop")
+    rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
+    late = _late(raw, rest, time, known)
+    if not rest:
+        raise DataError(f"{raw.label} has no column beside the outcome")
+    texts = [column.cast(pl.String) if column.dtype.is_temporal() else column for column in rest.values()]
+    parsed = [parsing.parse_any(column, raw.label, decimal).filter(known) for column in texts]  # times in their order
+    found = search(gather(pl.DataFrame(parsed)), target)
+    suspects = [suspect._replace(later=late.get(suspect.name, 0.0)) for suspect in found]
+    return Leaks(raw.label, tuple(sorted(suspects, key=lambda s: (not s.leaks, -s.alone))))
+
+
+def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
+    """What each column says of the outcomes (n,) of 0 and 1, alone and against the others."""
+    x: dict[str, Floats] = {**columns.numbers}
+    for name, category in columns.categories.items():
+        x[name] = np.where(category.codes == EMPTY, np.nan, category.codes).astype(np.float64)
+    alone = {name: _alone(values, outcome, name in columns.categories) for name, values in x.items()}
+    pure, found = purity.settled(columns, outcome), []
+    for name, score in alone.items():
+        others = None
+        if score >= ABSURD:
+            weaker = [v for other, v in x.items() if alone[other] < score and not _twins(v, x[name])]
+            weaker = [v for v in weaker if np.isfinite(v).sum() >= LEAF]  # trees cannot bin a column without cells
+            others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
+        found.append(Suspect(name, score, others, settled=pure.get(name)))
+    return found
+
+
+def warning(columns: Columns, beside: Columns, outcome: NDArray[Any], question: str, seed: int = 0) -> str:
+    """A sentence that names the columns that are suspected, or nothing; of at most SEARCHED rows, drawn by the seed.
+
+    beside: further columns, which are never suspected. question: what whoever knows the columns should ask.
+    """
+    some = drawn(np.arange(len(outcome)), SEARCHED, seed)
+    came = np.asarray(outcome)[some].astype(np.int64)
+    if not columns.names or min(came.sum(), len(came) - came.sum()) < FOLDS:
+        return ""
+    both = Columns({**beside.numbers, **columns.numbers}, {**beside.categories, **columns.categories}).take(some)
+    names = [f"{s.name} ({s.why})" for s in search(both, came) if s.leaks and s.name in columns]
+    return f"Leak? {question}: {', '.join(names)}; if not, leave it out." if names else ""
+
+
+def _trees() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0)
+
+
+def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
+    """AUROC of one column; of words, by the rate of each word, which a tree with a leaf for each reads."""
+    empty = np.isnan(values)
+    x = np.column_stack([np.where(empty, 0.0, values), empty])
+    leaves = min(1000, int(np.nanmax(values, initial=0)) + 2) if words else 32
+    return _auroc(
+        DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=LEAF, random_state=0), x, outcome
+    )
+
+
+@one_thread
+def _auroc(model: Any, x: Floats, outcome: NDArray[Any]) -> float:
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    p = cross_val_predict(model, x, outcome, cv=folds, method="predict_proba")[:, 1]
+    return float(roc_auc_score(outcome, p))
+
+
+def _twins(one: Floats, other: Floats) -> bool:
+    both = ~(np.isnan(one) | np.isnan(other))
+    if both.sum() < 3 or np.ptp(one[both]) == 0 or np.ptp(other[both]) == 0:
+        return False
+    return bool(abs(spearmanr(one[both], other[both]).statistic) >= TWIN)
+
+
+def _two(raw: Raw, outcome: str, drop: bool) -> tuple[pl.Series, NDArray[np.int64]]:
+    """In which rows the outcome is known, and there 0 or 1: of two words the second in the alphabet is 1."""
+    cells = parsing.parse_any(raw.columns[outcome], raw.label, raw.decimal)
+    known = cells.is_not_null()
+    if cells.null_count() and not drop:
+        where = f"{counted(cells.null_count(), 'row')}, the first of them row {first_row(~known)}"
+        raise DataError(f'{raw.label}: {outcome!r} is empty in {where}; missing="drop" leaves such rows out')
+    cells = cells.filter(known)
+    values = cells.unique().sort()
+    counts = [int((cells == value).sum()) for value in values.head(3)]
+    if len(values) != 2 or min(counts) < FOLDS:
+        raise DataError(
+            f"{raw.label}: {outcome!r} must have two values, each {FOLDS} times or more; it has {len(values)}"
+            + (f", one of them {min(counts)} times" if len(values) == 2 else "")
+        )
+    return known, np.asarray((cells == values[1]).to_numpy(), np.int64)
+
+
+def _late(raw: Raw, columns: Mapping[str, Any], time: str | None, known: pl.Series) -> dict[str, float]:
+    """The share of each column of times that is after the outcome's, where that is known."""
+    shares = {}
+    at = None if time is None else parse_time(raw.columns[time], raw.label, None)
+    for name, column in columns.items():
+        if column.dtype.is_temporal() or _is_time(raw, name):
+            times = parse_time(column, raw.label, None)
+            after = None if at is None else (times > at).filter(known).drop_nulls()
+            shares[name] = float(after.mean() or 0.0) if after is not None and len(after) else 0.0  # type: ignore[arg-type]
+    return shares
+
+
+def _is_time(raw: Raw, name: str) -> bool:
+    """Whether a column of text holds ISO dates, and nothing else."""
+    column = raw.columns[name]
+    if column.dtype != pl.String or column.drop_nulls().len() == 0:
+        return False
+    try:
+        parse_time(column, raw.label, None)
+    except DataError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Outcomes of any number of kinds: their names, and which each event has.
+
+>>> import polars as pl
+>>> rows = {"id": [1, 1, 2], "t": ["2024-01-01", "2024-01-04", "2024-01-02"], "said": ["good", None, "bad"]}
+>>> log = EventLog(pl.DataFrame(rows), customer="id", time="t", outcome="said")
+>>> labels(log), coded(log, labels(log))
+(['bad', 'good'], array([ 1, -1,  0]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncore.errors import DataError
+from rnncore.marketing.events import EventLog
+from rnncore.marketing.log.columns import EMPTY
+
+Ints = NDArray[np.int64]
+MOST = 50  # kinds of outcomes; more are no kinds but numbers
+
+
+def labels(log: EventLog) -> list[str]:
+    """The kinds of outcomes that occur, sorted: words, or whole numbers as text.
+
+    DataError unless there are 2 to 50 of them.
+    """
+    kinds, codes = _kinds(log)
+    found = [str(kind) for kind in kinds[np.unique(codes[codes >= 0])]]
+    if not 2 <= len(found) <= MOST:
+        shown = ", ".join(found[:5]) or "none"
+        raise DataError(f"outcome has {len(found)} kinds ({shown}); there must be 2 to {MOST} to be told apart")
+    return found
+
+
+def coded(log: EventLog, known: Sequence[str]) -> Ints:
+    """The position of each event's outcome in `known`, (n,); EMPTY = -1 where it is empty or of another kind."""
+    kinds, codes = _kinds(log)
+    place = {label: k for k, label in enumerate(known)}
+    table = np.array([*(place.get(str(kind), EMPTY) for kind in kinds), EMPTY], np.int64)
+    return np.asarray(table[codes])  # EMPTY is the last entry
+
+
+def _kinds(log: EventLog) -> tuple[NDArray[Any], Ints]:
+    """All kinds of the column, sorted, and the position of each event's among them."""
+    if "outcome" not in log.cells.numbers:
+        category = log.category("outcome")
+        return category.levels, category.codes.astype(np.int64)
+    numbers = log.number("outcome")
+    known = ~np.isnan(numbers)
+    if not np.array_equal(numbers[known], np.round(numbers[known])):
+        raise DataError("an outcome is no whole number; kinds are words or whole numbers: name it as a category")
+    kinds, codes = np.unique(numbers[known].astype(np.int64), return_inverse=True)
+    full = np.full(len(numbers), EMPTY, np.int64)
+    full[known] = codes
+    return kinds.astype(str).astype(object), full

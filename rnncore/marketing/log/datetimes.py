@@ -1,0 +1,180 @@
+"""Columns of dates and times, for `parsing.py`: ISO 8601 or in a form that is told, on the clock as written."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import polars as pl
+
+from rnncore.errors import DataError
+from rnncore.marketing.log.quality import first_row
+
+FIRST, LAST = datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
+_FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?$"
+_OFFSET = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
+_ISO_OFFSET = r"(:\d{2}(?:\.\d+)?) ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"  # after a clock: a date ends with -31 too
+_ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+EPOCH = {"%s": (1, "seconds"), "%s%3f": (10**3, "milliseconds"), "%s%6f": (10**6, "microseconds")}  # since 1970
+# forms that are looked through for the one that a column is written in
+_DATES: tuple[str, ...] = (
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m/%d/%Y",
+    "%m-%d-%Y",
+    "%Y/%m/%d",
+    "%Y-%m-%d",
+    "%Y.%m.%d",
+    "%Y%m%d",
+)
+_DATES += ("%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%m/%d/%y", "%m-%d-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y")
+_DATES += ("%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%Y %b", "%b-%y", "%Y-%b", "%Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p")
+_LIKELY = datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1)
+
+
+def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:
+    """Datetime in microseconds, on the clock as written. Dates are midnight; text is ISO 8601 or in `time_format`.
+
+    DataError: a text that is no such date (row and text), whole numbers without `time_format`, other types.
+    """
+    if column.dtype in (pl.Date, pl.Datetime):
+        if time_format is not None:
+            raise DataError(
+                f"{label}: column {column.name!r} holds {column.dtype}; time_format is for text and numbers"
+            )
+        return _within_years(column.cast(pl.Datetime("us")), label)
+    if column.dtype == pl.Null:
+        return column.cast(pl.Datetime("us"))
+    if column.dtype.is_integer() and time_format is None:
+        raise DataError(
+            f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
+            f"are dates, say how they are written, for example {_form(str(column.drop_nulls()[0]), '%Y%m%d')}"
+        )
+    if not column.dtype.is_integer() and column.dtype != pl.String:
+        raise DataError(
+            f"{label}: column {column.name!r} holds {column.dtype}; times must be dates, or text that is one"
+        )
+    text = column.cast(pl.String).str.strip_chars().replace("", None)
+    if time_format is None:
+        require_one_way(text, column.name, label)
+    parsed = _parse_iso(text) if time_format is None else _parse_format(text, time_format)
+    broken = parsed.is_null() & text.is_not_null()
+    if broken.any():
+        row = first_row(broken)
+        wanted = f"a date in the form {time_format!r}"
+        if time_format is None:
+            wanted = "an ISO date (2010-12-31, or 2010-12-31 08:26:00)"
+        advice = _advice(text, row, time_format)
+        raise DataError(f"{label}: {str(column[row - 1])!r} in row {row} of {column.name!r} is not {wanted}{advice}")
+    return _within_years(parsed, label)
+
+
+def _advice(text: pl.Series, row: int, told: str | None) -> str:
+    """What to say of times one of which, in this row, is not in the form that was told, or in ISO 8601."""
+    forms = forms_of(text, text[row - 1])
+    if forms:
+        other = (
+            f', or time_format="{forms[1]}", which reads them all too: you know which comes first' if forms[1:] else ""
+        )
+        return f'; time_format="{forms[0]}" reads them all{other}'
+    if told is not None:
+        return ""
+    return "; if all are written in another way, say so, for example " + _form(text[row - 1], "%d/%m/%Y %H:%M")
+
+
+def forms_of(text: pl.Series, shown: str) -> list[str]:
+    """The forms, two at most, in which all times can be read; shown: one of them, which is tried first.
+
+    >>> forms_of(pl.Series(["7/4/2024 9:30", "7/16/2024 18:05"]), "7/4/2024 9:30")
+    ['%m/%d/%Y %H:%M']
+    """
+    found: list[str] = []
+    for form in (date + clock for clock in _CLOCKS for date in _DATES):
+        if len(found) < 2 and all(_read_by(cells, form) for cells in (pl.Series([shown]), text)):
+            found.append(form)
+    return found
+
+
+def _read_by(text: pl.Series, form: str) -> bool:
+    """Whether these times can all be read in a form, as times that are likely."""
+    times = _parse_format(text.drop_nulls(), form)
+    return bool(times.is_between(*_LIKELY).all()) and not times.has_nulls()
+
+
+def _form(shown: str, usual: str) -> str:
+    """How a time that looks like this may be written, in the words of a message."""
+    for form, (parts, words) in EPOCH.items():
+        if re.fullmatch(rf"\d{{{len(str(parts)) + 8},{len(str(parts)) + 9}}}", shown):
+            return f'time_format="{form}" ({words} since 1970)'
+    return f'time_format="{usual}"'
+
+
+def _within_years(times: pl.Series, label: str) -> pl.Series:
+    """The times; DataError for one that no calendar of four digits has."""
+    odd = ((times < FIRST) | (times > LAST)).fill_null(False)
+    if odd.any():
+        row = first_row(odd)
+        raise DataError(f"{label}: the time in row {row} of {times.name!r} is outside the years 1 to 9999; correct it")
+    return times
+
+
+def require_one_way(text: pl.Series, name: str, label: str) -> None:
+    """DataError where some times have an offset from UTC and others have none: no clock is common to them."""
+    zoned, bare = clocks(text)
+    if zoned.any() and bare.any():
+        raise DataError(
+            f"{label}: {text[first_row(bare) - 1]!r} in row {first_row(bare)} of {name!r} has no offset from UTC, "
+            "others have one; write all of them in one way"
+        )
+
+
+def clocks(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Which ISO times have an offset from UTC, and which have a clock without one."""
+    clock = text.str.contains(_ISO) & text.str.contains(r"\d:\d")
+    zoned = clock & text.str.contains(_ISO_OFFSET)
+    return zoned, (clock & ~zoned).fill_null(False)
+
+
+def _parse_iso(text: pl.Series) -> pl.Series:
+    """ISO 8601 dates and times; an offset from UTC is left off. Null where the text is something else."""
+    t = pl.col("t")
+    plain = pl.when(t.str.contains(_ISO)).then(t.str.replace(_ISO_OFFSET, "$1").str.replace(" ", "T", literal=True))
+    readings = [plain.str.to_datetime(form, strict=False, time_unit="us") for form in _ISO_FORMATS]
+    return pl.DataFrame({"t": text}).select(pl.coalesce(readings)).to_series()
+
+
+def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
+    """Dates and times in this format; an offset from UTC at its end is left off. Null where the text is another.
+
+    EPOCH: whole numbers of seconds, or parts of one, since 1970.
+    """
+    if time_format in EPOCH:
+        parts = EPOCH[time_format][0]
+        number = text.cast(pl.Int64, strict=False)
+        number = number.set((number.abs() > 10**11 * parts).fill_null(False), None)  # beyond the year 5000
+        return (number * (10**6 // parts)).cast(pl.Datetime("us"))
+    if time_format.endswith("%z"):
+        text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
+        time_format = time_format.removesuffix("%z").rstrip()
+    return text.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)
+
+
+def finer(column: pl.Series) -> int:
+    """How many times are finer than a microsecond."""
+    if column.dtype == pl.String:
+        return int(column.str.contains(_FINER).sum())
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "ns":
+        return int((column.dt.nanosecond() % 1000 != 0).sum())
+    return 0
+
+
+def with_offset(column: pl.Series, time_format: str | None) -> int:
+    """How many times, as text, have an offset from UTC that is left off."""
+    if column.dtype != pl.String or not (time_format is None or time_format.endswith("%z")):
+        return 0
+    if time_format is None:
+        return int((column.str.contains(_ISO) & column.str.contains(_ISO_OFFSET)).sum())
+    return int(column.str.contains(_OFFSET).sum())

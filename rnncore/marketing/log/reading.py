@@ -1,0 +1,259 @@
+"""From a dataframe or a file to the named columns as polars series, unchanged; and back to the caller's kind of
+dataframe.
+
+A CSV file is read as text, so that a message about a cell can show what stands there and ids keep leading zeros. Named
+columns are read one by one, each when it is asked for: no more than one is in memory as it came, and of a CSV file no
+more than a part of one, where the parts will do. A log of ten million rows, of which 24 bytes a row are kept, needs 66
+bytes a row at most while it is read from Parquet, 58 from CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from rnncore import checks
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing.log import blocks
+
+T = TypeVar("T")
+_MARKS = {"\t": ("a tab", r"\t")}
+
+
+class Raw(NamedTuple):
+    """The columns as they came, and what is needed to give an answer in the same kind of dataframe."""
+
+    columns: Mapping[str, pl.Series]  # by the caller's names
+    label: str  # how messages call the source
+    implementation: nw.Implementation
+    dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
+    decimal: str = "."  # mark of numbers that are text
+    text: Callable[[str], Iterator[pl.Series]] | None = None  # of a CSV file: the cells of a column, some at a time
+
+    def to_native(self, name: str, ids: Any, columns: Mapping[str, Any]) -> Any:
+        """A dataframe of the caller's kind: `ids` under `name` with the type they came with, then `columns`."""
+        backend: Any = self.implementation
+        table = {name: ids.tolist() if ids.dtype == object else ids, **columns}
+        frame = nw.from_dict(table, backend=backend)
+        dtype = self.dtypes.get(name, nw.String() if ids.dtype == object else nw.Int64())
+        return frame.with_columns(nw.col(name).cast(dtype)).to_native()
+
+
+class OneByOne(Mapping[str, pl.Series]):
+    """Columns that are read when they are asked for, and every time that they are."""
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], pl.Series]) -> None:
+        self._names, self._load = list(names), load
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def read(source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source") -> Raw:
+    """Read the columns `names` (None: all) of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet
+    path.
+
+    DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing; a line of a CSV file has more
+        or fewer cells than its header.
+    ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path.
+    """
+    wanted = None if names is None else list(dict.fromkeys(names))
+    if len(separator.encode()) != 1:
+        raise ContractError("separator", "one ASCII character", repr(separator), r'for example ";" or "\t"')
+    if isinstance(source, (str, PathLike)):
+        path = Path(fspath(source))
+        file, label = _File.opened(path, separator), path.name
+        require_columns(wanted or [], file.names, label, separator)
+        file.require_single(file.names if wanted is None else wanted)
+        file.require_cells()
+        eager = nw.from_native(file.rows(wanted, 0 if wanted else None), eager_only=True)
+    else:
+        file, label = None, "the dataframe" if argument == "source" else f"the dataframe {argument}"
+        eager = _select(source, wanted, label, argument)
+
+    def load(name: str) -> pl.Series:
+        frame = eager if file is None else nw.from_native(file.rows([name]), eager_only=True)
+        return to_polars(frame[name], label)
+
+    columns: Mapping[str, pl.Series] = OneByOne(eager.columns, load)
+    if wanted is None:
+        columns = {name: to_polars(eager[name], label) for name in eager.columns}
+    text = None if file is None or file.kind == "Parquet" else file.text
+    return Raw(columns, label, eager.implementation, dict(eager.schema), text=text)
+
+
+def _select(source: Any, wanted: list[str] | None, label: str, argument: str) -> nw.DataFrame[Any]:
+    """The wanted columns of a dataframe of any kind; a lazy one is collected."""
+    try:
+        table = nw.from_native(source)
+        present = table.collect_schema().names()
+    except TypeError:
+        kind = type(source).__name__
+        advice = "pass a pandas, polars or pyarrow dataframe, or the path of a CSV or Parquet file"
+        raise ContractError(argument, "a dataframe or a path", kind, advice) from None
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"{label} has columns of the same name: {' '.join(str(error).split())}") from None
+    if wanted is not None:
+        require_columns(wanted, present, label)
+        table = table.select(wanted)
+    return table.collect() if isinstance(table, nw.LazyFrame) else table
+
+
+def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, separator: str = ",") -> None:
+    """DataError unless every wanted column is present; the message lists those there are and suggests the closest."""
+    for name in wanted:
+        if name in present:
+            continue
+        near = checks.nearest(name, [str(p) for p in present])
+        advice = f"; did you mean {near!r}?" if near else ""
+        marks = [mark for mark in ",;\t|" if len(present) == 1 and mark != separator and mark in str(present[0])]
+        if marks:
+            mark = max(marks, key=str(present[0]).count)
+            advice = '; if its cells are separated by {}, say separator="{}"'.format(*_MARKS.get(mark, (mark, mark)))
+        shown = ", ".join(repr(p if len(str(p)) <= 60 else str(p)[:60] + "...") for p in present[:30])
+        more = f" and {len(present) - 30} more" if len(present) > 30 else ""
+        raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
+
+
+def header(path: Path, separator: str = ",") -> list[str]:
+    """The names of a file's columns; DataError as in `read`."""
+    return _File.opened(path, separator).names
+
+
+class _File(NamedTuple):
+    """A CSV or Parquet file."""
+
+    path: Path
+    kind: str
+    lazy: pl.LazyFrame
+    names: list[str]
+    separator: str
+    zipped: bool
+
+    @classmethod
+    def opened(cls, path: Path, separator: str) -> _File:
+        """Parquet is known by its first bytes; DataError for other bytes that are no text."""
+        try:
+            with path.open("rb") as file:
+                start = file.read(4096)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        if not start:
+            raise DataError(f"{path} is empty")
+        parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
+        if b"\0" in start and not (parquet or zipped):
+            raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
+        if b"\r" in start and b"\n" not in start and not (parquet or zipped):
+            raise DataError(f"{path} ends its lines with a carriage return alone; save it with line feeds")
+        if path.suffix.lower() in (".parquet", ".pq") and not parquet:
+            raise DataError(
+                f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv"
+            )
+        kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
+
+        def scanned() -> _File:
+            if parquet:
+                lazy = pl.scan_parquet(path, glob=False)
+            else:
+                lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
+            return cls(path, kind, lazy, lazy.collect_schema().names(), separator, zipped)
+
+        return _asked(path, kind, scanned)
+
+    def require_cells(self) -> None:
+        """DataError unless each line of a CSV file has as many cells as its header."""
+        if self.kind != "Parquet":
+            many = len(self.names)
+            _asked(self.path, self.kind, lambda: blocks.require_cells(self.path, self.separator, many, self.zipped))
+
+    def require_single(self, names: Sequence[str]) -> None:
+        """DataError where the header of a CSV file has one of these names twice."""
+        if self.kind == "Parquet":
+            return
+        with blocks.lines(self.path, self.zipped, errors="replace") as file:
+            written = next(csv.reader(file, delimiter=self.separator), [])
+        twice = next((name for name in names if written.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{self.path.name} has {written.count(twice)} columns called {twice!r}; rename all but one")
+
+    def rows(self, names: Sequence[str] | None, most: int | None = None) -> pl.DataFrame:
+        """These columns (None: all), `most` rows of them (None: all)."""
+        lazy = self.lazy if names is None else self.lazy.select(names)
+        return _asked(self.path, self.kind, lambda: (lazy if most is None else lazy.head(most)).collect())
+
+    def text(self, name: str) -> Iterator[pl.Series]:
+        """The cells of a column of a CSV file, a part after the other."""
+        parts = blocks.column(self.path, self.zipped, self.names, self.separator, name)
+        while (part := _asked(self.path, self.kind, lambda: next(parts, None))) is not None:
+            yield part
+
+
+def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
+    """The answer; DataError where the file cannot give it."""
+    try:
+        return question()
+    except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
+        why = str(error).splitlines()[0]
+        advice = ""
+        if "utf-8" in why.lower():
+            new = path.with_stem(f"{path.stem}-utf8").name
+            advice = (
+                "; its letters are written in another way: save it as UTF-8, as a spreadsheet does (CSV UTF-8), or "
+            )
+            advice += f"with iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {new}"
+        raise DataError(f"{path} cannot be read as {kind}: {why}{advice}") from None
+
+
+def to_polars(series: Any, label: str) -> pl.Series:
+    """One narwhals series as a polars series: categories as text, times with a zone by the clock of that zone."""
+    if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
+        series = series.cast(nw.String)
+    if isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone is not None:
+        series = series.dt.replace_time_zone(None)
+    if series.implementation.is_polars() or series.implementation.is_pyarrow():
+        return pl.Series(series.name, series.to_native())
+    missing = series.is_null().to_numpy()
+    if series.dtype.is_integer():
+        values = series.fill_null(0).to_numpy() if missing.any() else series.to_numpy()
+    else:
+        values = series.to_numpy()
+    if values.dtype == object:
+        values = np.where(missing, None, values)
+        _require_one_zone(values, series.name, label)
+    if values.dtype.kind == "M" and not values.dtype.str.endswith(("[D]", "[ms]", "[us]", "[ns]")):
+        finer = values.astype("datetime64[us]")
+        if not np.array_equal(finer.astype(values.dtype)[~missing], values[~missing]):
+            raise DataError(f"column {series.name!r} of {label} holds a time too far away to be counted; correct it")
+        values = finer
+    try:
+        result = pl.Series(series.name, values.tolist() if values.dtype == object else values, strict=True)
+    except TypeError:
+        raise DataError(f"column {series.name!r} of {label} holds values of several types; convert it to one") from None
+    if isinstance(result.dtype, pl.Datetime) and result.dtype.time_zone is not None:
+        result = result.dt.replace_time_zone(None)
+    return result.set(pl.Series(missing), None) if missing.any() and values.dtype != object else result
+
+
+def _require_one_zone(values: Any, name: str, label: str) -> None:
+    """DataError where times, one by one, are of several zones: no clock is common to them."""
+    zones = {str(value.tzinfo) for value in values if isinstance(value, datetime.datetime)}
+    if len(zones) > 1:
+        shown = ", ".join(sorted(zones)[:3])
+        raise DataError(f"column {name!r} of {label} holds times of several zones ({shown}); convert them to one")
