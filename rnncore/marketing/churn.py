@@ -13,7 +13,6 @@ nine customers in ten and stops by the newest windows of the tenth; all windows 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.baselines import simple_methods
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import leaks
-from rnncore.marketing.judging.judgement import CONSTANT, Judgement
+from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning import beside, features
 from rnncore.marketing.learning.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
@@ -161,15 +160,11 @@ class Churn(Task):
         rate = float(facts.returned[facts.latest].mean())
         return {**methods, CONSTANT: np.full(len(asked.group), rate)}
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
-        warning = self._leaks(asked, origin, log)
-        return (replace(table, reason=f"{table.reason} {warning}") if warning else table), held
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """A warning of static columns that know what came after the origin."""
+        return [self._leaks(asked, held.origin, log)]
 
     def _leaks(self, asked: Examples, origin: np.datetime64, log: EventLog) -> str:
-        """A warning of static columns that know what came after the origin, or nothing."""
         own, summary = beside.static(log).take(asked.group), asked.facts.summary
         done = {f"{name} until then": column.copy() for name, column in zip(Summary._fields, summary, strict=True)}
         question = f"Was this column of the customers known on {origin}"

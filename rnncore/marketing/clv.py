@@ -13,8 +13,8 @@ The season is not told to the network: a log of a year holds each week of it onc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -28,7 +28,7 @@ from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.customers import futures, spend, weeks
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
-from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.encoding import Summary, summarise
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     """Whose futures are drawn, where it is not their own: of the same customers with other events."""
 
 
+@dataclass(eq=False, repr=False)
 class CLV(Task):
     """Expected purchases, spend and discounted value of customers; arguments beside those of `Task`:
 
@@ -73,6 +74,17 @@ class CLV(Task):
     ['decile', 'customers', 'expected', 'came']
     """
 
+    horizon: int = 180
+    _: KW_ONLY
+    of: str = "spend"
+    discount: float = 0.1
+    futures: int = 30
+    interval: float = 0.8
+    epochs: int = 20
+    batch_size: int | None = 128
+    learning_rate: float = 5e-3
+    latest: int = 104
+
     name = "clv"
     example = "rnncore fit clv shop.csv --customer client_id --time bought_at --value amount --horizon 180 --out value"
     question = "What do customers bring in the {horizon} after {origin}?"
@@ -83,35 +95,13 @@ class CLV(Task):
     printed = (DECILES,)
     loss = staticmethod(weeks.likelihood)
 
-    def __init__(
-        self,
-        horizon: int = 180,
-        *,
-        of: str = "spend",
-        discount: float = 0.1,
-        futures: int = 30,
-        interval: float = 0.8,
-        units: int = 32,
-        epochs: int = 20,
-        patience: int = 2,
-        batch_size: int | None = 128,
-        learning_rate: float = 5e-3,
-        latest: int = 104,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.of, self.discount, self.futures, self.interval = of, discount, futures, interval
-
-    def check(self) -> CLV:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         checks.one_of("of", self.of, ("spend", "purchases"))
         checks.number("discount", self.discount)
         checks.size("futures", self.futures)
         checks.number("interval", self.interval, open_left=True, below=1.0)
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """One event per customer and day, whose amount is at least 0."""
@@ -227,22 +217,16 @@ class CLV(Task):
         judged = found.spend if self._money else found.purchases
         return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
-        return replace(table, reason=f"{table.reason} {self._intervals(held)}"), held
-
-    def _intervals(self, held: HeldOut) -> str:
-        """How many intervals held what came, and what the first tenth brought, in words."""
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """How many intervals held what came, and what the best customers brought."""
         said, y = held.prediction[NETWORK], np.asarray(held.target)
         inside = (said[:, -2] <= y) & (y <= said[:, -1])
         best = _deciles(said[:, 0]) == 1
-        return (
+        return [
             f"Intervals of {self.interval:.0%} held what came for {inside.mean():.1%} of the customers, and for "
             f"{inside[best].mean():.1%} of the tenth with the highest expectation, who brought "
             f"{y[best].sum() / y.sum():.1%} of all."
-        )
+        ]
 
 
 def _deciles(expected: Array) -> Array:

@@ -8,7 +8,8 @@ the simple methods BG/NBD does not fit: it knows no end that is seen.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from rnncore.marketing.learning.windows import ENDED
 Array = NDArray[Any]
 
 
+@dataclass(eq=False, repr=False)
 class ContractChurn(ChurnHazard):
     """Probability that a contract is cancelled in any time to come.
 
@@ -46,6 +48,9 @@ class ContractChurn(ChurnHazard):
     ['who', 'churn_probability', 'stay_probability']
     """
 
+    _: KW_ONLY
+    cancel: str = "cancel"
+
     name = "contract-churn"
     example = (
         "rnncore fit contract-churn contracts.csv --customer id --time day --event what --set cancel=cancelled "
@@ -60,30 +65,11 @@ class ContractChurn(ChurnHazard):
     uses = (*cases.ROLES, "extras")
     unfit = ("bg/nbd",)
 
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        cancel: str = "cancel",
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.cancel = cancel
-
-    def check(self) -> ContractChurn:
+    def check(self) -> Self:
         """As in `Task`, and the word is text."""
         if not isinstance(self.cancel, str) or not self.cancel:
             raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """One event per customer and day, and the day on which each contract ended."""

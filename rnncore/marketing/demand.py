@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from rnncore.marketing.answers import explain as explaining
 from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
-from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.calibration import Calibration
 from rnncore.marketing.learning.examples import Examples, Learned
@@ -49,6 +49,7 @@ LEVELS = (0.1, 0.5, 0.9)
 EFFECTS = "What the calendar changes in the forecasts"
 
 
+@dataclass(eq=False, repr=False)
 class Demand(Task):
     """Quantiles (10 %, 50 %, 90 %) of the next values of each series; the customer column says which series.
 
@@ -69,6 +70,16 @@ class Demand(Task):
     ['shop', 'day', 'low', 'median', 'high']
     """
 
+    horizon: int = 28
+    _: KW_ONLY
+    ahead: int = 7
+    strategy: str = "direct"
+    scale: str = "linear"
+    season: int | None = None
+    epochs: int = 30
+    patience: int = 5
+    latest: int = 28
+
     name = "demand"
     example = (
         "rnncore fit demand sales.csv --customer shop --time day --value sold --calendar holidays.csv --horizon 28 "
@@ -86,36 +97,14 @@ class Demand(Task):
     printed = (series_views.FORECASTS,)
     loss = staticmethod(rc.losses.quantile)
 
-    def __init__(
-        self,
-        horizon: int = 28,
-        *,
-        ahead: int = 7,
-        strategy: str = "direct",
-        scale: str = "linear",
-        season: int | None = None,
-        units: int = 32,
-        epochs: int = 30,
-        patience: int = 5,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 28,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.ahead, self.strategy, self.scale, self.season = ahead, strategy, scale, season
-
-    def check(self) -> Demand:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         checks.size("ahead", self.ahead)
         checks.one_of("strategy", self.strategy, ("direct", "recursive"))
         checks.one_of("scale", self.scale, ("linear", "log"))
         if self.season is not None:
             checks.size("season", self.season)
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """One event per series and day, with a value."""
@@ -262,16 +251,14 @@ class Demand(Task):
         """Quantiles at each step; those of the past are 0."""
         return self.decode(bands.said(self, learned, asked, LEVELS), asked)
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """What was forecast, how many values lay in between, and what the calendar changes."""
         said = held.prediction[NETWORK]
         inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
         words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
         added = int(log.count.sum()) - len(log)
         words += [f"The values of {counted(added, 'row')} were added to others of their day."] if added else []
         words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
-        effects = series_effects.of_calendar(self, learned, log.until(origin))
+        effects = series_effects.of_calendar(self, learned, log.until(held.origin))
         words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
-        return replace(table, reason=" ".join([table.reason, *words])), held
+        return words

@@ -17,8 +17,8 @@ the best rule 28 %.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ from rnncore.marketing.journeys import journey_views
 from rnncore.marketing.journeys import touches as journeys
 from rnncore.marketing.journeys.journey_head import FIRST, converts_and_next
 from rnncore.marketing.journeys.touches import Credit, Facts, Moment
-from rnncore.marketing.judging.judgement import Judgement
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples, Learned, drawn, outputs, tenth
 from rnncore.marketing.learning.threads import one_thread
@@ -49,6 +48,7 @@ JUDGED, TAUGHT = 20_000, 50_000  # moments, at most
 CREDIT = "Credit for the conversions, by method"
 
 
+@dataclass(eq=False, repr=False)
 class Journey(Task):
     """Probability that a conversion follows within the horizon of a customer's last event, and credit for conversions.
 
@@ -65,6 +65,13 @@ class Journey(Task):
     >>> task.predict(log).columns
     ['customer', 'conversion_probability']
     """
+
+    horizon: int = 30
+    _: KW_ONLY
+    convert: str = "conversion"
+    window: int | None = None
+    learning_rate: float = 5e-3
+    latest: int = 20
 
     name = "journey"
     example = (
@@ -83,26 +90,7 @@ class Journey(Task):
     calibration = FIRST
     loss = staticmethod(converts_and_next)
 
-    def __init__(
-        self,
-        horizon: int = 30,
-        *,
-        convert: str = "conversion",
-        window: int | None = None,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 5e-3,
-        latest: int = 20,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.convert, self.window = convert, window
-
-    def check(self) -> Journey:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         if not isinstance(self.convert, str) or not self.convert:
             raise ContractError(
@@ -110,8 +98,7 @@ class Journey(Task):
             )
         if self.window is not None:
             checks.size("window", self.window)
-        super().check()
-        return self
+        return super().check()
 
     def origin(self, log: EventLog) -> np.datetime64:
         """Two horizons before the log ends: moments of the first judge, and what comes of the last is then known."""
@@ -251,15 +238,13 @@ class Journey(Task):
         both = None if facts.next is None else np.column_stack([target, facts.next]).astype(np.float32)
         return Examples(histories, group=log.codes[at], target=both, facts=facts)
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """How likely the network, and chains, held what came next to be."""
         facts: Facts = asked.facts
         said = outputs(self.network(learned.code), learned.params, asked.histories)[:, 1:]
         assert facts.next is not None
         own = -float(np.take_along_axis(log_softmax(said, axis=1), facts.next[:, None], axis=1).mean())
-        told = self.told(log, origin, learned.code)[1].facts
+        told = self.told(log, held.origin, learned.code)[1].facts
         chains = journeys.next_losses(told, facts, self._classes(learned.code))
         others = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in chains.items())
-        return replace(table, reason=f"{table.reason} What comes next: log-loss rnn {own:.4f}, {others}."), held
+        return [f"What comes next: log-loss rnn {own:.4f}, {others}."]

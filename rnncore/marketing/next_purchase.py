@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class Choice(NamedTuple):
         return self._replace(had=self.had.select(rows))
 
 
+@dataclass(eq=False, repr=False)
 class NextPurchase(Task):
     """The items that come next, ranked, with probabilities; arguments beside those of `Task`:
 
@@ -85,6 +87,17 @@ class NextPurchase(Task):
     ['who', 'item_1', 'probability_1']
     """
 
+    horizon: int = 30
+    _: KW_ONLY
+    k: int = 10
+    least: int = 5
+    session: float | None = None
+    exclude: str = "none"
+    available: Sequence[str] | None = None
+    candidates: int | None = None
+    learning_rate: float = 5e-3
+    latest: int = 20
+
     name = "next-purchase"
     example = "rnncore fit next-purchase shop.csv --customer client_id --time bought_at --item product --horizon 30"
     question = "Which item comes next, in the {horizon} after {origin}?"
@@ -98,31 +111,7 @@ class NextPurchase(Task):
     reference = "popularity"
     loss = staticmethod(rc.losses.softmax_cross_entropy)
 
-    def __init__(
-        self,
-        horizon: int = 30,
-        *,
-        k: int = 10,
-        least: int = 5,
-        session: float | None = None,
-        exclude: str = "none",
-        available: Sequence[str] | None = None,
-        candidates: int | None = None,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 5e-3,
-        latest: int = 20,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.k, self.least, self.session, self.exclude, self.available = k, least, session, exclude, available
-        self.candidates = candidates
-
-    def check(self) -> NextPurchase:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         checks.size("k", self.k)
         checks.size("least", self.least)
@@ -133,8 +122,7 @@ class NextPurchase(Task):
             checks.number("session", self.session, open_left=True)
         if self.available is not None and (isinstance(self.available, str) or not len(self.available)):
             raise ContractError("available", "a list of items, or None", repr(self.available), "name those on offer")
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """The events whose item is known."""

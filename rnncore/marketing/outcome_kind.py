@@ -5,7 +5,7 @@
     decoding      probabilities at the temperature of the cases of the latest horizon
     must beat     the customer's own past shares, logistic regression, gradient boosting, and the shares of all
 
-All else is as in `outcome.py`, whose question has two answers.
+Which events are cases, and when they judge: `case_outcomes.py`.
 """
 
 from __future__ import annotations
@@ -18,21 +18,19 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
 import rnncore as rc
-from rnncore import checks
-from rnncore.contract import Layer
+from rnncore.marketing.case_outcomes import CaseOutcomes
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import calibration, cases, labels
 from rnncore.marketing.learning.examples import Examples
-from rnncore.marketing.outcome import Outcome
-from rnncore.marketing.task import Code, HeldOut, Task
+from rnncore.marketing.task import Code, HeldOut
 from rnncore.marketing.task_parts import Rival
 
 Array = NDArray[Any]
 
 
-class OutcomeKind(Outcome):
+class OutcomeKind(CaseOutcomes):
     """Probability of each kind of outcome of a case, of 2 to 50 kinds; words or whole numbers.
 
     known_after: days until the outcome of an event is known. The other arguments are those of `Task`. `predict` answers
@@ -61,37 +59,8 @@ class OutcomeKind(Outcome):
     calibration = calibration.TEMPERATURE
     loss = staticmethod(rc.losses.softmax_cross_entropy)
 
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        known_after: int = 0,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.known_after = known_after
-
-    def check(self) -> OutcomeKind:
-        """As in `Task`, and the argument of its own."""
-        checks.size("known_after", self.known_after, least=0)
-        Task.check(self)
-        return self
-
-    def network(self, code: Code) -> Layer:
-        """A GRU over the history and the case, its last output, a logit per kind."""
-        gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
-        return rc.Stack(gru, rc.Last(), rc.Dense(self.units, len(code["kinds"])))
-
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
-        """As in `Outcome`, with the names of the kinds."""
+        """As in `CaseOutcomes`, with the names of the kinds."""
         asked = super().asked(log, at, code)
         return asked._replace(facts=(asked.facts, code["kinds"]))
 
@@ -124,6 +93,9 @@ class OutcomeKind(Outcome):
     def _outcomes(self, log: EventLog, code: Code) -> Array:
         y = labels.coded(log, code["kinds"])
         return np.where(y < 0, np.nan, y)
+
+    def _logits(self, code: Code) -> int:
+        return len(code["kinds"])
 
     def _target(self, y: Array) -> Array:
         return y.astype(np.int64)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +30,6 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import Judgement
 from rnncore.marketing.learning import beside, encoding, features
 from rnncore.marketing.learning.calibration import Calibration
 from rnncore.marketing.learning.examples import Examples, Learned, outputs
@@ -50,6 +49,7 @@ DONE = ("origin", "judged", "judged_when", "asked", "blank", "steps")
 PROFILES = "The segments, each with the customer nearest its centre"
 
 
+@dataclass(eq=False, repr=False)
 class Segments(Task):
     """Customers in groups that are alike; arguments beside those of `Task`:
 
@@ -69,44 +69,25 @@ class Segments(Task):
     ['customer', 'segment', 'membership', 'return_rate']
     """
 
+    _: KW_ONLY
+    by: str = "history"
+    groups: int = 5
+    code: int = 8
+    rounds: int = 3
+
     name = "segments"
     example = "rnncore fit segments shop.csv --customer client_id --time bought_at --value amount --horizon 90"
     unit = "membership of the segment"
     undated = True
     printed = (PROFILES,)
 
-    source: sources.LogWindows | sources.Table
-    """What is read and asked, what judges, and what that is called; from `prepare` on."""
-
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        by: str = "history",
-        groups: int = 5,
-        code: int = 8,
-        rounds: int = 3,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.by, self.groups, self.code, self.rounds = by, groups, code, rounds
-
-    def check(self) -> Segments:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         checks.one_of("by", self.by, WAYS)
         checks.size("groups", self.groups, 2)
         checks.size("code", self.code)
         checks.size("rounds", self.rounds, least=0)
-        super().check()
-        return self
+        return super().check()
 
     @property
     def calibration(self) -> Calibration:  # type: ignore[override]
@@ -124,9 +105,10 @@ class Segments(Task):
         """What is grouped, by the columns that a log has; it says most of what a task says."""
         if "time" in reading:
             kind = sources.ColumnWindows if self.by == "static" else sources.LogWindows
-            self.source = kind(self.horizon, latest=self.latest, seed=self.seed)
+            found: sources.LogWindows | sources.Table = kind(self.horizon, latest=self.latest, seed=self.seed)
         else:
-            self.source = sources.Table("outcome" in reading, self.seed)
+            found = sources.Table("outcome" in reading, self.seed)
+        self.source = found  # what is read and asked, what judges, and what that is called
         for name in (*SAID, *DONE):
             setattr(self, name, getattr(self.source, name))
 
@@ -205,17 +187,14 @@ class Segments(Task):
         """The membership of that segment."""
         return np.asarray(said[:, 1 + asked.target[0]])
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """How steady the segments are and how far apart, and a warning of columns that know what judges."""
         z = segment_learning.codes(self, learned.code, learned.params, asked.histories)
         own = outputs(self.network(learned.code), learned.params, asked.histories).argmax(axis=1)
         steady = clusters.stability(z, own, self.groups, self.seed)
         apart = clusters.silhouette(z, own, self.seed)
         words = f"Of the segments: stability {steady:.3f} (1: the same for other customers), silhouette {apart:.3f}."
-        said = [table.reason, *filter(None, [self.source.leaks(asked, origin, log, learned.code)]), words]
-        return replace(table, reason=" ".join(said)), held
+        return [self.source.leaks(asked, held.origin, log, learned.code), words]
 
     def _says(self, learned: Learned, asked: Examples) -> Array:
         if self.source.rated or asked.target is None:

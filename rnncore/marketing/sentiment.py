@@ -16,7 +16,7 @@ Reasons are tokens: `explain` says what each adds to the probability of what was
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +48,7 @@ CROSSED = (
 MANY = 20  # customers, from which on they are a sample of all there might be, and drawn anew with all their texts
 
 
+@dataclass(eq=False, repr=False)
 class Sentiment(Task):
     """Probability of each kind of sentiment, from a text and nothing else; arguments beside those of `Task`:
 
@@ -68,6 +69,14 @@ class Sentiment(Task):
     ['shop', 'time', 'label', 'probability_cross', 'probability_glad']
     """
 
+    horizon: int = 30
+    _: KW_ONLY
+    words: int = 5_000
+    least: int = 2
+    dropout: float = 0.5
+    learning_rate: float = 3e-3
+    latest: int = 100
+
     name = "sentiment"
     example = (
         "rnncore fit sentiment tweets.csv --customer airline --time created --text text --outcome sentiment --horizon 1"
@@ -84,33 +93,12 @@ class Sentiment(Task):
     calibration = calibration.TEMPERATURE
     loss = staticmethod(rc.losses.softmax_cross_entropy)
 
-    def __init__(
-        self,
-        horizon: int = 30,
-        *,
-        words: int = 5_000,
-        least: int = 2,
-        dropout: float = 0.5,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 3e-3,
-        latest: int = 100,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.words, self.least, self.dropout = words, least, dropout
-
-    def check(self) -> Sentiment:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         checks.size("words", self.words)
         checks.size("least", self.least)
         checks.number("dropout", self.dropout, below=1)
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """The log; without times with those texts a day later than the others that are set aside."""
@@ -222,13 +210,9 @@ class Sentiment(Task):
                 found.setdefault(name, np.empty((len(texts), len(kinds))))[own] = said() if callable(said) else said
         return found
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
-        if not log.dated:
-            table = replace(table, reason=f"{table.reason} {CROSSED if origin < log.first_day else CHANCE}")
-        return table, held
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """Without times, what a verdict by chance does not say."""
+        return [] if log.dated else [CROSSED if held.origin < log.first_day else CHANCE]
 
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
         if log.dated:

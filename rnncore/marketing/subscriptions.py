@@ -14,8 +14,8 @@ ago are missing from the file, its retention by tenure is too good.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,7 @@ from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.customers import renewals
 from rnncore.marketing.customers.renewals import Payments
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
 from rnncore.marketing.learning.threads import one_thread
@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     """Of the latest payment, 0 where it is not known, (N,)."""
 
 
+@dataclass(eq=False, repr=False)
 class Subscriptions(Task):
     """Renewals, cancellations and revenue at risk of subscribers; arguments beside those of `Task`:
 
@@ -72,6 +73,11 @@ class Subscriptions(Task):
     ['month', 'cohort', 'subscribers', 'renewals', 'cancellations', 'revenue', 'at_risk']
     """
 
+    _: KW_ONLY
+    cancel: str = "cancel"
+    period: int = 30
+    silent: int | None = None
+
     name = "subscriptions"
     example = (
         "rnncore fit subscriptions payments.csv --customer id --time day --event what --value price --item plan "
@@ -86,35 +92,14 @@ class Subscriptions(Task):
     uses = (*renewals.ROLES, "extras")
     printed = (BY_MONTH,)
 
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        cancel: str = "cancel",
-        period: int = 30,
-        silent: int | None = None,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self._share(locals())
-        self.cancel, self.period, self.silent = cancel, period, silent
-
-    def check(self) -> Subscriptions:
+    def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
         if not isinstance(self.cancel, str) or not self.cancel:
             raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
         checks.size("period", self.period)
         if self.silent is not None:
             checks.size("silent", self.silent)
-        super().check()
-        return self
+        return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """The payments until each subscription ended, and the day on which it did."""
@@ -250,10 +235,8 @@ class Subscriptions(Task):
         of = facts.log, facts.asked
         return self.decode(renewals.keep(model, learned, asked.histories, *of, self.period, self.months), asked)
 
-    def _compare(
-        self, learned: Learned, asked: Examples, rivals: dict[str, Array], origin: np.datetime64, log: EventLog
-    ) -> tuple[Judgement, HeldOut]:
-        table, held = super()._compare(learned, asked, rivals, origin, log)
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """How far the retention of a cohort was from what came."""
         facts, counts = asked.facts, asked.judged()[2]
         cohort = np.unique(facts.payments.cohort[facts.asked][counts], return_inverse=True)[1]
         errors = {
@@ -261,4 +244,4 @@ class Subscriptions(Task):
             for name, p in held.prediction.items()
         }
         words = ", ".join(f"{name} {errors[name]:.4f}" for name in (NETWORK, "sbg", "cohort average"))
-        return replace(table, reason=f"{table.reason} Mean error of a cohort's retention: {words}."), held
+        return [f"Mean error of a cohort's retention: {words}."]

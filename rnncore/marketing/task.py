@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -191,7 +192,9 @@ class Task(Parts):
             seed=self.seed,
         )
         shown = {name: p for name, p in predictions.items() if name != CONSTANT}
-        return table, HeldOut(origin, log.customers[group], np.asarray(target), shown)
+        held = HeldOut(origin, log.customers[group], np.asarray(target), shown)
+        said = [table.reason, *self.remarks(learned, asked, held, log)]
+        return replace(table, reason=" ".join(filter(None, said))), held
 
     def _says(self, learned: Learned, asked: Examples) -> Array:
         """The prediction of the network for each row asked."""

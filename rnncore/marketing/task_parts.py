@@ -31,15 +31,15 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 
 `features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
 use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
-their own: do not learn from it. The rest is in `task.py`. A task with arguments of its own writes an `__init__` that
-stores them unchanged, the shared ones by `_share`, and adds to `check`.
+their own: do not learn from it. The rest is in `task.py`. Arguments are fields of a dataclass; a task with some of its
+own, or with other defaults, is one too, and adds to `check`.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -52,7 +52,7 @@ from rnncore.contract import Layer
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
-from rnncore.marketing.judging.judgement import CONSTANT
+from rnncore.marketing.judging.judgement import CONSTANT, HeldOut
 from rnncore.marketing.learning import calibration, features
 from rnncore.marketing.learning.examples import Examples, Learned, learn
 from rnncore.marketing.splits import require_horizon, time_split
@@ -63,7 +63,24 @@ Told = tuple[Code, Examples]
 Rival = Array | Callable[[], Array]
 
 
-class Parts(BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class Arguments:
+    """What every task can be given; `task.Task` says what each is."""
+
+    horizon: int = 90
+    _: KW_ONLY
+    units: int = 32
+    epochs: int = 10
+    patience: int = 2
+    batch_size: int | None = None
+    learning_rate: float = 2e-3
+    latest: int = 50
+    seed: int = 0
+    seeds: int = 3
+    backend: str = "numba"
+
+
+class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
     """What a task says, with what holds for most of them; `task.Task` does the rest."""
 
     name: ClassVar[str]
@@ -84,36 +101,6 @@ class Parts(BaseEstimator):  # type: ignore[misc]
     judged_over: ClassVar[int] = 1
     printed: ClassVar[tuple[str, ...]] = ()
     loss: Callable[..., Any] = staticmethod(rc.losses.binary_cross_entropy)
-
-    def __init__(
-        self,
-        horizon: int = 90,
-        *,
-        units: int = 32,
-        epochs: int = 10,
-        patience: int = 2,
-        batch_size: int | None = None,
-        learning_rate: float = 2e-3,
-        latest: int = 50,
-        seed: int = 0,
-        seeds: int = 3,
-        backend: str = "numba",
-    ) -> None:
-        self.horizon = horizon
-        self.units = units
-        self.epochs = epochs
-        self.patience = patience
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.latest = latest
-        self.seed = seed
-        self.seeds = seeds
-        self.backend = backend
-
-    def _share(self, given: Mapping[str, Any]) -> None:
-        """Keep those of the arguments given, the `locals()` of an `__init__`, that all tasks have."""
-        for name in list(inspect.signature(Parts.__init__).parameters)[1:]:
-            setattr(self, name, given[name])
 
     # what a task file says
 
@@ -185,6 +172,10 @@ class Parts(BaseEstimator):  # type: ignore[misc]
         checks.number("learning_rate", self.learning_rate, open_left=True)
         checks.one_of("backend", self.backend, ("numba", "numpy"))
         return self
+
+    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
+        """Sentences that follow the reason of the verdict, empty ones left out; here none."""
+        return []
 
     # what a task may say about its explanations
 
