@@ -8,7 +8,7 @@ import numpy as np
 
 from rnncore.kernels.gemm import add_kept, groups, keep_rows, pack, room
 from rnncore.kernels.jit import part
-from rnncore.kernels.rows import FIRST, as_rows
+from rnncore.kernels.rows import FIRST, as_rows, plain
 from rnncore.typing import Array, Grads, Params
 
 
@@ -35,7 +35,7 @@ def in_order(params: Params, after: bool) -> tuple[Array, Array, Array]:
     """
     H, width = params["Wh"].shape
     Wx, Wh = params["Wx"], as_rows(params["Wh"], width)
-    Wx = np.concatenate((Wx[:, 2 * H :], Wx[:, : 2 * H]), axis=1)
+    Wx = plain(np.concatenate((Wx[:, 2 * H :], Wx[:, : 2 * H]), axis=1))  # of W.T NumPy joins a transpose again
     return (Wx, Wh, Wh) if after else (Wx, Wh[:, : 2 * H].copy(), Wh[:, 2 * H :].copy())
 
 

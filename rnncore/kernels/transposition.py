@@ -30,6 +30,7 @@ def turn(
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         def places(kind: Any, matrix: Any, i: Any, j: Any) -> list[Any]:
+            assert kind.layout != "F", "a transposed matrix would be read as another one: see rows.plain"
             array = context.make_array(kind)(context, builder, matrix)
             width = cgutils.unpack_tuple(builder, array.shape)[1]
             start = builder.add(builder.mul(i, width), j)

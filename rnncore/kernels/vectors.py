@@ -179,6 +179,7 @@ def line(typing_context: Any, matrix: Any) -> Any:
 
 def _place(context: Any, builder: Any, type_: Any, values: Any, vector: Vector) -> Any:
     """Address of the vector that begins at matrix[row, column], the first three values."""
+    assert type_.layout != "F", "a transposed matrix would be read as another one: see rows.plain"
     matrix, row, column = values[:3]
     array = context.make_array(type_)(context, builder, matrix)
     width = cgutils.unpack_tuple(builder, array.shape)[1]

@@ -102,24 +102,31 @@ def test_results_share_no_memory(cell):
     assert not any(np.shares_memory(a, b) for a, b in pairs)
 
 
-def test_any_memory_layout_is_accepted(cell):
+LAYOUTS = {
+    "a stride of -2": lambda a: np.repeat(a, 2, axis=-1)[..., ::-1].copy()[..., ::-2],
+    "transposed": np.asfortranarray,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_memory_layout_is_accepted(cell, layout):
     name, options = cell
-    p = problem(name, 5, 3, 2, 4)
+    p = problem(name, 5, 3, 17, 18)  # wider than a register: weights are then packed in squares
 
     def odd(a):
-        """The same numbers, read-only, with a stride of -2 in the last dimension."""
-        wide = np.repeat(a, 2, axis=-1)[..., ::-1].copy()[..., ::-2]
-        wide.flags.writeable = False
-        return wide
+        """The same numbers, read-only, in another layout."""
+        same = LAYOUTS[layout](a)
+        same.flags.writeable = False
+        return same
 
     params, x, state_0, lengths, dy, dstate_T = p
     q = (
-        {k: odd(v) for k, v in params.items()},
-        odd(x),
-        tuple(map(odd, state_0)),
+        {k: odd(v.copy()) for k, v in params.items()},
+        odd(x.copy()),
+        tuple(odd(s.copy()) for s in state_0),
         lengths,
-        odd(dy),
-        tuple(map(odd, dstate_T)),
+        odd(dy.copy()),
+        tuple(odd(d.copy()) for d in dstate_T),
     )
     fast = twins(name)[1]
     assert_same_bits(solve(fast, q, options), solve(fast, p, options))
