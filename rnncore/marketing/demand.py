@@ -54,12 +54,12 @@ class Demand(Task):
     """Quantiles (10 %, 50 %, 90 %) of the next values of each series; the customer column says which series.
 
     horizon: the last so many days judge; they must hold the periods ahead twice, of 20 series or more once: for monthly
-    values 365 days and `ahead` 6, for instance. ahead: so many periods (days, weeks or months, whichever the log has)
-    are forecast at a time. strategy: "direct" or "recursive". scale: "linear", or "log" where ups and downs are in
-    proportion. season: periods in one; None: 7 days, 52 weeks, 12 months. The other arguments are those of `Task`;
-    `latest` periods are read. Without a customer column the log is one series. Rows of one day are added up; a day
-    without a row is unknown, not 0. Extra columns are read of the past, the calendar of the future too. `predict`
-    gives a row per series and period ahead.
+    values 365 days and `ahead` 6, for instance. ahead: so many periods (days, weeks, months, quarters or years, as the
+    log has them) are forecast at a time. strategy: "direct" or "recursive". scale: "linear", or "log" where ups and
+    downs are in proportion. season: periods in one; None: 7 days, 52 weeks, 12 months, 4 quarters, 1 year. The other
+    arguments are those of `Task`; `latest` periods are read. Without a customer column the log is one series. Rows of
+    one day are added up; a day without a row is unknown, not 0. Extra columns are read of the past, the calendar of the
+    future too. `predict` gives a row per series and period ahead.
 
     >>> import polars as pl
     >>> days = np.datetime64("2024-01-01") + np.arange(120)

@@ -71,6 +71,9 @@ def test_a_gap_is_masked_and_not_judged():
         ("week", ["2023-12-27", "2024-01-03", "2024-01-17"]),
         ("month", ["2023-12-01", "2024-01-01", "2024-03-01"]),
         ("month", ["2023-12-31", "2024-01-31", "2024-02-29"]),
+        ("quarter", ["2023-11-15", "2024-02-15", "2024-08-15"]),
+        ("quarter", ["2023-12-31", "2024-03-31", "2024-06-30"]),
+        ("year", ["2021-07-01", "2023-07-01", "2024-07-01"]),
     ],
 )
 def test_a_period_begins_on_its_day(every, days):
@@ -79,6 +82,40 @@ def test_a_period_begins_on_its_day(every, days):
     assert clock.every == every
     assert np.array_equal(clock.day(clock.at(days)), days)
     assert np.array_equal(clock.at(days - 1), clock.at(days) - 1)
+
+
+@pytest.mark.parametrize(("every", "step"), [("month", "M"), ("week", "W")])
+def test_days_that_differ_make_calendar_periods_where_nearly_each_has_one(every, step):
+    begin = np.datetime64("2020-01-02").astype(f"datetime64[{step}]") + np.arange(40)
+    days = begin.astype("datetime64[D]") + np.arange(40) % 3
+    clock = Clock.of(log_of(np.arange(40.0), days))
+    assert clock.every == every
+    assert np.array_equal(np.diff(clock.at(days)), np.ones(39))
+    twice = np.append(days, days[-1] + 1)
+    assert Clock.of(log_of(np.arange(41.0), twice)).every == "day"
+    assert Clock.of(log_of(np.arange(20.0), days[::2])).every == "day"
+
+
+def test_quarters_and_years_are_forecast_as_such():
+    for every, many, step in (("quarter", 48, 3), ("year", 30, 12)):
+        days = (np.datetime64("1990-01") + step * np.arange(many)).astype("datetime64[D]")
+        log = log_of(10 + np.arange(float(many)) % 4, days)
+        task = Demand(horizon=5 * 365, ahead=2, latest=8, **SMALL).fit(log)
+        assert f"Forecast 2 {every}s at a time." in task.table_.reason
+        assert ("seasonal naive" in {rival.name for rival in task.table_}) == (every == "quarter")
+        ahead = (np.datetime64("1990-01") + step * (many + np.arange(2))).astype("datetime64[D]")
+        assert task.predict(log)["day"].to_list() == ahead.tolist()
+
+
+def test_a_log_of_other_periods_than_the_models_is_refused():
+    task = Demand(horizon=365, ahead=6, latest=13, **SMALL).fit(monthly())
+    assert "seasonal naive" in {rival.name for rival in task.table_}
+    days = np.datetime64("2023-01-01") + np.arange(60)
+    with pytest.raises(DataError, match="a value per month, and 'a' has several of that of 2023-01-01: add them up"):
+        task.predict(log_of(np.arange(60.0), days))
+    quarters = (np.datetime64("2018-01") + 3 * np.arange(20)).astype("datetime64[D]")
+    with pytest.raises(DataError, match="a value per month, and the log has one per quarter: fit a model"):
+        task.predict(log_of(np.arange(20.0), quarters))
 
 
 def test_simple_methods_make_the_errors_on_air_passengers_that_are_known():
@@ -241,7 +278,7 @@ def monthly(months=72):
             monthly(),
             28,
             7,
-            r"a value per month: .* 28 days judges 1 month, and 7 .* say horizon=426 or more \(--horizon 426\)",
+            "a value per month: .* 28 days judges 1 month, and 7 .* say horizon=426 or more, or a smaller ahead",
         ),
         (monthly(), 300, 6, "judges 10 months, and 6 are forecast at a time, which must come twice"),
         (log_of(np.arange(60.0)), 5, 7, "a value per day: a horizon of 5 days judges 5 days"),

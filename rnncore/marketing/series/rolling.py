@@ -18,7 +18,7 @@ from rnncore.marketing.learning.examples import Examples, drawn
 from rnncore.marketing.log.days import span
 from rnncore.marketing.series import bands
 from rnncore.marketing.series import series_windows as series
-from rnncore.marketing.series.periods import Clock
+from rnncore.marketing.series.periods import REGULAR, SEASON, Clock
 from rnncore.sequences import Histories
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def origin(task: Demand, log: EventLog) -> np.datetime64:
         raise DataError(
             f"the log has a value per {clock.every}: a horizon of {counted(task.horizon, 'day')} judges "
             f"{counted(held, clock.every)}, and {task.ahead} are forecast at a time, which must come "
-            f"{'once' if often == 1 else 'twice'}: say horizon={days} or more (--horizon {days}), "
-            "or a smaller ahead"
+            f"{'once' if often == 1 else 'twice'}: say horizon={days} or more, or a smaller "
+            "ahead"
         )
     if test - span(task.horizon) < log.first_day:
         raise DataError(
@@ -97,6 +97,11 @@ def judged(task: Demand, log: EventLog, origin: np.datetime64, code: Code) -> Ex
 
 def asked(task: Demand, log: EventLog, at: np.datetime64, code: Code) -> Examples:
     """What `Demand.asked` gives."""
+    own, asked = Clock.of(log).every, code["every"]
+    if list(SEASON).index(own) > list(SEASON).index(asked) and len(np.unique(log.day)) >= REGULAR:
+        raise DataError(
+            f"the model is of a value per {asked}, and the log has one per {own}: fit a model on such a log"
+        )
     index, log = log.population(at), log.until(at)
     begin = np.full(len(index), Clock(code["every"], code["anchor"]).at(np.array(at)))
     who, scale = np.arange(len(index)), np.ones(len(index))

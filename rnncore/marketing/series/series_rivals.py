@@ -2,7 +2,8 @@
 
     last value, seasonal naive, moving average     of the window, the average over the last season
     seasonal drift          the value a season ago, moved by what the last value is above that of its own season ago
-    linear trend            the line of least squares through the window, drawn on
+    linear trend            the line of least squares through the window, drawn on; with it, the last value stands for
+                            all others where a season is one period long
     ridge, boosting         (Hoerl and Kennard 1970; scikit-learn) from the latest values, the value a season ago, and
                             all that is known of the period: dates, calendar, static columns; boosting by quantile loss
 
@@ -67,7 +68,8 @@ def simple_methods(
         said = {k: np.stack([m.predict(own) for m in fitted], axis=-1) for k, own in columns.items()}
         return calibrated({k: own.reshape(len(x[k]), facts.steps, -1) for k, own in said.items()})
 
-    simple = {name: partial(naive, method) for name, method in _NAIVE.items()}
+    several = {name: method for name, method in _NAIVE.items() if facts.season > 1 or method in (_last, _trend)}
+    simple = {name: partial(naive, method) for name, method in several.items()}
     return {**simple, "ridge": partial(learned, ridge), "boosting": partial(learned, boosting)}
 
 

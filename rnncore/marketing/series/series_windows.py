@@ -1,11 +1,11 @@
 """Series as windows, for `demand.py`: so many periods of the past and the next ones, with all that is known of each.
 
-A window at an origin o has the periods o - L + 1 to o + K (days, weeks or months: periods.py). Columns of each:
+A window at an origin o has the periods o - L + 1 to o + K (of periods.py). Columns of each:
 
     y, known              the value, where it lies in the past and is there; else 0 and 0
     season ago, its mask  the value so many whole seasons before, the fewest that reach into the past
     ahead                 0 in the past, then 1/K, 2/K ... 1
-    day, month, year      of the week, of the year, and two waves over the year: those that the period has
+    day, month, year      of the week, the month or quarter, and two waves over the year: those that the period has
     calendar              known in advance, features.py
     past columns          extra columns of the log, 0 after the origin, features.py
     static                of the series, features.py
@@ -28,7 +28,7 @@ from rnncore.marketing.learning import features
 from rnncore.marketing.learning.beside import calendar
 from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.log.columns import Columns
-from rnncore.marketing.series.periods import SEASON, Clock
+from rnncore.marketing.series.periods import MONTHS, SEASON, Clock
 from rnncore.sequences import Histories
 
 Array = NDArray[Any]
@@ -104,7 +104,7 @@ def date_names(every: str) -> list[str]:
     """What the columns of the date are called."""
     waves = [f"{wave} {k} of the year" for k in (1, 2) for wave in ("sine", "cosine")]
     of_day = {"day": [f"weekday {k}" for k in range(7)] + waves, "week": waves}
-    return of_day.get(every, [f"month {k + 1}" for k in range(12)])
+    return of_day.get(every) or [f"{every} {k + 1}" for k in range(12 // MONTHS[every]) if every != "year"]
 
 
 def past(log: EventLog) -> Columns:
@@ -186,6 +186,13 @@ def _finder(log: EventLog, clock: Clock) -> Any:
     low = int(own.min())
     width = int(own.max()) - low + 1
     key = log.codes * width + own - low
+    twice = np.flatnonzero(key[1:] == key[:-1])
+    if len(twice):
+        who, day = log.customers[log.codes[twice[0]]], log.day[twice[0]]
+        raise DataError(
+            f"the model is of a value per {clock.every}, and {who!r} has several of that of {day}: add them up to one, "
+            "or fit a model on such a log"
+        )
 
     def find(who: Ints, period: Ints) -> Ints:
         inside = (period >= low) & (period < low + width)
@@ -228,9 +235,9 @@ def _within(z: Floats, codes: Ints, many: int) -> float:
 
 def _dates(days: NDArray[np.datetime64], every: str) -> Floats:
     """What the date alone says, (N, T, W)."""
-    if every == "month":
-        month = days.astype("datetime64[M]").astype(np.int64) % 12
-        return np.asarray(month[..., None] == np.arange(12), np.float64)
+    if every in MONTHS:
+        part = days.astype("datetime64[M]").astype(np.int64) % 12 // MONTHS[every]
+        return np.asarray(part[..., None] == np.arange(len(date_names(every))), np.float64)
     year = days.astype("datetime64[Y]").astype("datetime64[D]")
     angle = 2 * np.pi * (days - year).astype(np.int64) / 365.25
     waves = np.stack([f(k * angle) for k in (1, 2) for f in (np.sin, np.cos)], axis=-1)
