@@ -73,7 +73,7 @@ BAD_LOGS = {
     "a negative amount": (lambda f: f.with_columns(paid=-pl.col("paid")), "negative numbers"),
     "a missing amount": (
         lambda f: f.with_columns(paid=pl.when(pl.arange(pl.len()) == 2).then(None).otherwise("paid")),
-        "missing cells (empty or NaN): 1 in 'paid', the first in row 3",
+        "missing cells (empty, NaN, NULL or the like): 1 in 'paid', the first in row 3",
     ),
     "amounts that are no numbers": (lambda f: f.with_columns(paid=pl.lit("much")), "'much' in row 1 of 'paid'"),
 }

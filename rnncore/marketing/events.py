@@ -47,7 +47,8 @@ class EventLog(Events):
         then NaN. Other empty cells are always kept.
     negative: "error", "drop" to leave out rows with a negative value or a negative number of items (returns,
         cancellations), or "keep".
-    separator: between the fields of a CSV file. decimal: "." or ",", what stands before the tenths of numbers in text.
+    separator: between the fields of a CSV file. decimal: "." or ",", what stands before the tenths of numbers in text;
+        these may have marks between thousands and one sign of currency (`$1,234.50`), see `numerals.py`.
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
     `reading` holds the words of this call, so that another source of the same form can be read alike.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from rnncore.errors import DataError
+from rnncore.marketing.log import numerals
 from rnncore.marketing.log.datetimes import clocks, finer, parse_time, require_one_way, with_offset
 from rnncore.marketing.log.parts import Parted, in_parts, words
 from rnncore.marketing.log.quality import NUMBERS, Check, first_row
@@ -88,7 +89,8 @@ def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_for
         checks.append(Check("customers as floats", len(cells), f"{name!r}: whole, so taken as integers"))
     elif role not in ("customer", "time") and (column.dtype == pl.String) == (cells.dtype == pl.Float64):
         kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
-        checks.append(Check(kind, len(cells), repr(name)))
+        how = numerals.adorned(next(column.parts()).str.strip_chars(), raw.decimal) if kind == "text as numbers" else ""
+        checks.append(Check(kind, len(cells), f"{name!r}: {how}" if how else repr(name)))
     elif role == "time" and not column.dtype.is_temporal():
         checks.append(Check("text as dates", len(cells), f"{name!r}: {time_format or 'ISO 8601'}"))
     checks += _alike(role, cells)
@@ -135,9 +137,9 @@ def _written(column: Parted, label: str, time_format: str | None) -> tuple[int, 
 
 
 def parse_customer(column: pl.Series, label: str) -> pl.Series:
-    """Text or whole numbers; empty text is missing. Floats must be whole (beside a gap pandas has 7.0 for 7)."""
+    """Text or whole numbers; empty text is missing, and so is what programs write for it. Floats must be whole (beside a gap pandas has 7.0 for 7)."""
     if column.dtype == pl.String:
-        return _without_blanks(column)
+        return column.set(numerals.absent(column.str.strip_chars()), None)
     if column.dtype.is_integer():
         return column
     if column.dtype.is_float():
@@ -158,12 +160,14 @@ def parse_customer(column: pl.Series, label: str) -> pl.Series:
 
 
 def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series:
-    """Float64; text is read as numbers with this decimal mark, NaN is missing. DataError for other text, for infinity,
-    numbers beyond LARGEST and other types.
+    """Float64; text is read as numbers with this decimal mark, as `numerals` says; what shows none for being absent, and
+    NaN, is missing. DataError for other text, for infinity, numbers beyond LARGEST and other types.
     """
     if column.dtype == pl.String:
-        numbers = _numbers(column.str.strip_chars().replace("", None), decimal)
-        broken = numbers.is_null() & column.is_not_null() & (column.str.strip_chars() != "")
+        text = column.str.strip_chars()
+        text = text.set(numerals.absent(text), None)
+        numbers = numerals.numbers(text, decimal)
+        broken = numbers.is_null() & text.is_not_null()
     elif column.dtype.is_numeric() or column.dtype == pl.Null:
         numbers = column.cast(pl.Float64)
         broken = numbers.is_infinite().fill_null(False)
@@ -172,13 +176,7 @@ def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series
     broken = broken | numbers.is_infinite().fill_null(False)
     if broken.any():
         row = first_row(broken)
-        shown = str(column[row - 1])
-        advice = "correct or remove it"
-        if re.search(r"\d", shown):
-            mark = "point" if decimal == "." else "comma"
-            advice = f"write a number alone: a decimal {mark}, no currency sign, nothing between thousands"
-        if decimal == "." and re.fullmatch(_COMMA, shown.strip()):
-            advice = 'if all numbers have a decimal comma, say decimal=",", otherwise write it with a decimal point'
+        advice = _advice(column.cast(pl.String), str(column[row - 1]).strip(), decimal)
         raise DataError(
             f"{label}: {column[row - 1]!r} in row {row} of {column.name!r} is not a finite number; {advice}"
         )
@@ -191,6 +189,20 @@ def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series
             "up; correct it, or count in larger units"
         )
     return numbers
+
+
+def _advice(text: pl.Series, shown: str, decimal: str) -> str:
+    """What to do about a column one of whose cells, as shown, is no number."""
+    if len(signs := numerals.currencies(text)) > 1:
+        return f"amounts in {signs[0]!r} and in {signs[1]!r} cannot be added up: convert them into one currency"
+    if decimal == "." and re.fullmatch(_COMMA, shown):
+        thousands = ", or without it where it stands between thousands" if re.fullmatch(r"\d+,\d{3}", shown) else ""
+        return (
+            f'if all numbers have a decimal comma, say decimal=",", otherwise write it with a decimal point{thousands}'
+        )
+    if re.search(r"\d", shown):
+        return f"write a number alone, with a decimal {'point' if decimal == '.' else 'comma'} and without words"
+    return "correct it, or empty the cell"
 
 
 def parse_category(column: pl.Series, label: str) -> pl.Series:
@@ -206,15 +218,10 @@ def parse_category(column: pl.Series, label: str) -> pl.Series:
     raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; categories must be text or numbers")
 
 
-def _numbers(text: pl.Series, decimal: str) -> pl.Series:
-    """Text without spaces around it as numbers, null where it shows none."""
-    if decimal == ",":
-        text = text.set(text.str.contains(".", literal=True).fill_null(False), None).str.replace(",", ".", literal=True)
-    return text.cast(pl.Float64, strict=False)
-
-
 def parse_any(column: pl.Series, label: str, decimal: str = ".") -> pl.Series:
-    """Numbers, where the type says so or all cells are numbers, or all are true or false (1 and 0); else categories."""
+    """Numbers, where the type says so or all cells are numbers, or all are true or false (1 and 0); else categories.
+    Cells that are empty, or hold what programs write for that, do not count.
+    """
     return _any(Parted.of(column), label, decimal)
 
 
@@ -228,14 +235,19 @@ def _any(column: Parted, label: str, decimal: str, coded: bool = False) -> pl.Se
             raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; {what}")
         return parse_number(column.whole(), label)
     truth = numbers = commas = True
-    shown = None
+    shown, every, empty = None, 0, True
     for part in column.parts():
         cells = part.unique().str.strip_chars().replace("", None).drop_nulls().unique()
+        every += len(cells)
+        cells = cells.filter(~numerals.absent(cells))
+        empty &= len(cells) == 0
         truth &= cells.str.to_lowercase().is_in(list(TRUTH)).all()
-        numbers &= _numbers(cells, decimal).is_not_null().all()
+        numbers &= numerals.numbers(cells, decimal).is_not_null().all()
         commas &= cells.str.contains(rf"^({_COMMA}|\d+)$").all()
         with_comma = cells.filter(cells.str.contains(",", literal=True))
         shown = with_comma[0] if shown is None and len(with_comma) else shown
+    if empty and every:
+        return _category(column, label, coded)  # "none" everywhere is a word
     if truth:
         return in_parts(_truth, column)
     if numbers:

@@ -174,7 +174,7 @@ def _refuse(
         row = int(mask.arg_max() or 0)
         shown = "" if argument == "missing" else f" ({frame[role][row]:g})"
         parts.append(f"{mask.sum():,} in {names[role]!r}, the first in row {frame['row'][row]}{shown}")
-    what = "missing cells (empty or NaN)" if argument == "missing" else "negative numbers"
+    what = "missing cells (empty, NaN, NULL or the like)" if argument == "missing" else "negative numbers"
     raise DataError(f'{label} has {what}: {"; ".join(parts)}. {argument}="drop" {effect}')
 
 
