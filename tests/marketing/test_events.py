@@ -656,6 +656,23 @@ def test_parts_of_time_since_1970_are_named_and_read_when_told(tmp_path, t, time
     assert str(log(path, time_format=time_format).time[0])[:19] == NOON
 
 
+@pytest.mark.parametrize("t", ["1704110400.0", 1704110400.0, 1704110400])
+def test_seconds_since_1970_may_be_floats(tmp_path, t):
+    assert str(log(frame(t=[t] * 3), time_format="%s").time[0])[:19] == NOON
+    with pytest.raises(DataError, match="seconds since 1970" if type(t) is not float else "Float64"):
+        log(frame(t=[t] * 3))
+
+
+def test_days_as_a_spreadsheet_counts_them_are_told_from_other_numbers():
+    with pytest.raises(DataError, match=r"'45292.5' .*counts days \(2024-01-01\), format the column as dates there"):
+        log(frame(t=["45292.5"] * 3))
+
+
+@pytest.mark.parametrize("word", ["NaT", "NULL", "nan"])
+def test_a_time_that_is_none_is_missing(word):
+    assert log(frame(t=["2024-01-03", word, "2024-01-01"]), missing="drop").quality()["missing time"] == 1
+
+
 def test_decimal_commas_are_read_where_they_are_told(tmp_path):
     text = "id;t;v;x;way\na;2024-01-01;-1,5;0,25;1,5\nb;2024-01-02;2;1;2.5\n"
     (tmp_path / "static.csv").write_text("id;age\na;30,5\nb;40\n")
@@ -698,6 +715,11 @@ def test_zones_of_exports_from_databases_are_offsets(tmp_path, zone):
         (["1/2/2020", "2020.2.1"], []),
         (["13/13/2020"], []),
         (["20"], []),
+        (["01-Dec-2010 14:42:00"], ["%d-%b-%Y %H:%M:%S"]),  # that it may have tenths too is no other reading
+        (["Wed, 01 Dec 2010 14:42:00 -0500"], ["%a, %d %b %Y %H:%M:%S %z"]),
+        (["Wednesday, December 01, 2010"], ["%A, %B %d, %Y"]),
+        (["14 Apr 2019, 08:32"], ["%d %b %Y, %H:%M"]),
+        (["10/Oct/2000:13:55:36 -0700"], ["%d/%b/%Y:%H:%M:%S %z"]),
     ],
 )
 def test_the_forms_that_read_every_time_are_found(cells, forms):

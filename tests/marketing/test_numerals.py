@@ -85,7 +85,7 @@ def test_what_is_refused_is_told_what_to_do(tmp_path, amounts, message):
 
 @pytest.mark.parametrize("word", ["NA", "NaN", "NULL", "None", "#N/A", r"\N", "n/a"])
 def test_what_programs_write_for_nothing_is_missing_from_numbers_and_ids(tmp_path, word):
-    with pytest.raises(DataError, match="missing cells.* 1 in 'paid', the first in row 2"):
+    with pytest.raises(DataError, match=r"missing cells.* 1 in 'paid', the first in row 2"):
         EventLog(sales(tmp_path, ["1", word]), **WORDS)
     assert parse_any(pl.Series(["1.5", word]), "log").to_list() == [1.5, None]
     assert parse_any(pl.Series(["TRUE", word, "false"]), "log").to_list() == [1.0, None, 0.0]

@@ -8,6 +8,7 @@ import re
 import polars as pl
 
 from rnncore.errors import DataError
+from rnncore.marketing.log.numerals import absent
 from rnncore.marketing.log.quality import first_row
 
 FIRST, LAST = datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
@@ -30,8 +31,19 @@ _DATES: tuple[str, ...] = (
     "%Y%m%d",
 )
 _DATES += ("%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%m/%d/%y", "%m-%d-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y")
+_DATES += ("%A, %B %d, %Y", "%a, %d %b %Y", "%a %b %d %Y", "%d/%b/%Y", "%d-%B-%Y")
 _DATES += ("%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%Y %b", "%b-%y", "%Y-%b", "%Y")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p")
+_CLOCKS: tuple[str, ...] = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S%.f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M",
+    ", %H:%M:%S",
+)
+_CLOCKS += (", %I:%M %p", ", %I:%M:%S %p", ":%H:%M:%S", " %H:%M:%S %z", ":%H:%M:%S %z")
 _LIKELY = datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1)
 
 
@@ -53,11 +65,13 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
             f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
             f"are dates, say how they are written, for example {_form(str(column.drop_nulls()[0]), '%Y%m%d')}"
         )
-    if not column.dtype.is_integer() and column.dtype != pl.String:
+    seconds = column.dtype.is_float() and time_format in EPOCH
+    if not (column.dtype.is_integer() or seconds) and column.dtype != pl.String:
         raise DataError(
             f"{label}: column {column.name!r} holds {column.dtype}; times must be dates, or text that is one"
         )
-    text = column.cast(pl.String).str.strip_chars().replace("", None)
+    text = column.cast(pl.String).str.strip_chars()
+    text = text.set(absent(text), None)
     if time_format is None:
         require_one_way(text, column.name, label)
     parsed = _parse_iso(text) if time_format is None else _parse_format(text, time_format)
@@ -82,6 +96,9 @@ def _advice(text: pl.Series, row: int, told: str | None) -> str:
         return f'; time_format="{forms[0]}" reads them all{other}'
     if told is not None:
         return ""
+    if re.fullmatch(r"[2-6]\d{4}(\.\d*)?", text[row - 1]):  # 1954 to 2091
+        day = datetime.date(1899, 12, 30) + datetime.timedelta(days=int(text[row - 1][:5]))
+        return f"; if it is how a spreadsheet counts days ({day}), format the column as dates there, and save it again"
     return "; if all are written in another way, say so, for example " + _form(text[row - 1], "%d/%m/%Y %H:%M")
 
 
@@ -91,23 +108,25 @@ def forms_of(text: pl.Series, shown: str) -> list[str]:
     >>> forms_of(pl.Series(["7/4/2024 9:30", "7/16/2024 18:05"]), "7/4/2024 9:30")
     ['%m/%d/%Y %H:%M']
     """
-    found: list[str] = []
+    found: dict[str, pl.Series] = {}
     for form in (date + clock for clock in _CLOCKS for date in _DATES):
-        if len(found) < 2 and all(_read_by(cells, form) for cells in (pl.Series([shown]), text)):
-            found.append(form)
-    return found
+        if len(found) < 2 and _read_by(pl.Series([shown]), form) is not None:
+            times = _read_by(text, form)
+            if times is not None and not any(times.equals(same) for same in found.values()):
+                found[form] = times
+    return list(found)
 
 
-def _read_by(text: pl.Series, form: str) -> bool:
-    """Whether these times can all be read in a form, as times that are likely."""
+def _read_by(text: pl.Series, form: str) -> pl.Series | None:
+    """These times where they can all be read in a form, as times that are likely."""
     times = _parse_format(text.drop_nulls(), form)
-    return bool(times.is_between(*_LIKELY).all()) and not times.has_nulls()
+    return times if times.is_between(*_LIKELY).all() and not times.has_nulls() else None
 
 
 def _form(shown: str, usual: str) -> str:
     """How a time that looks like this may be written, in the words of a message."""
     for form, (parts, words) in EPOCH.items():
-        if re.fullmatch(rf"\d{{{len(str(parts)) + 8},{len(str(parts)) + 9}}}", shown):
+        if re.fullmatch(rf"\d{{{len(str(parts)) + 8},{len(str(parts)) + 9}}}(\.\d*)?", shown):
             return f'time_format="{form}" ({words} since 1970)'
     return f'time_format="{usual}"'
 
@@ -149,13 +168,13 @@ def _parse_iso(text: pl.Series) -> pl.Series:
 def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
     """Dates and times in this format; an offset from UTC at its end is left off. Null where the text is another.
 
-    EPOCH: whole numbers of seconds, or parts of one, since 1970.
+    EPOCH: seconds, or parts of one, since 1970.
     """
     if time_format in EPOCH:
         parts = EPOCH[time_format][0]
-        number = text.cast(pl.Int64, strict=False)
-        number = number.set((number.abs() > 10**11 * parts).fill_null(False), None)  # beyond the year 5000
-        return (number * (10**6 // parts)).cast(pl.Datetime("us"))
+        number = text.cast(pl.Float64, strict=False)
+        number = number.set(~(number.abs() <= 10**11 * parts).fill_null(False), None)  # beyond the year 5000
+        return (number * (10**6 // parts)).round().cast(pl.Int64).cast(pl.Datetime("us"))
     if time_format.endswith("%z"):
         text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
         time_format = time_format.removesuffix("%z").rstrip()

@@ -137,7 +137,9 @@ def _written(column: Parted, label: str, time_format: str | None) -> tuple[int, 
 
 
 def parse_customer(column: pl.Series, label: str) -> pl.Series:
-    """Text or whole numbers; empty text is missing, and so is what programs write for it. Floats must be whole (beside a gap pandas has 7.0 for 7)."""
+    """Text or whole numbers; empty text is missing, and what programs write for it. Floats must be whole (beside a gap
+    pandas has 7.0 for 7).
+    """
     if column.dtype == pl.String:
         return column.set(numerals.absent(column.str.strip_chars()), None)
     if column.dtype.is_integer():
@@ -160,8 +162,8 @@ def parse_customer(column: pl.Series, label: str) -> pl.Series:
 
 
 def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series:
-    """Float64; text is read as numbers with this decimal mark, as `numerals` says; what shows none for being absent, and
-    NaN, is missing. DataError for other text, for infinity, numbers beyond LARGEST and other types.
+    """Float64; text is read as numbers with this decimal mark, as `numerals` says; NaN, and what programs write for an
+    empty cell, is missing. DataError for other text, for infinity, numbers beyond LARGEST and other types.
     """
     if column.dtype == pl.String:
         text = column.str.strip_chars()
