@@ -31,12 +31,13 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 
 `features.py` encodes columns of any kind, gaps and new levels included; a task with an encoding of its own need not
 use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
-their own: do not learn from it. The rest is in `task.py`. Arguments are fields of a dataclass; a task with some of its
-own, or with other defaults, is one too, and adds to `check`.
+their own: do not learn from it. The rest is in `task.py` and `answers/fitted.py`. Arguments are fields of a dataclass;
+a task with some of its own, or with other defaults, is one too, and adds to `check`.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -172,6 +173,11 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
         checks.number("learning_rate", self.learning_rate, open_left=True)
         checks.one_of("backend", self.backend, ("numba", "numpy"))
         return self
+
+    @classmethod
+    def arguments(cls) -> dict[str, inspect.Parameter]:
+        """The arguments of the class, by name."""
+        return {name: p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"}
 
     def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
         """Sentences that follow the reason of the verdict, empty ones left out; here none."""

@@ -34,7 +34,7 @@ from rnncore.typing import Params
 from rnncore.wrappers import Tied
 
 if TYPE_CHECKING:
-    from rnncore.marketing.task import Task
+    from rnncore.marketing.answers.fitted import Fitted
 
 __all__ = ["Explanation", "explain"]
 
@@ -43,7 +43,7 @@ Floats = NDArray[np.float64]
 NODES = 64  # of the Gauss-Legendre rule along the way
 
 
-def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.datetime64) -> Explanation:
+def explain(task: Fitted, learned: Learned, log: EventLog, customer: Any, at: np.datetime64) -> Explanation:
     """Take apart the answer for one customer at the day `at`; log: as the task reads it. See `Task.explain`."""
     own = log.of(customer).until(at)
     if len(own) == 0:
@@ -71,7 +71,7 @@ def explain(task: Task, learned: Learned, log: EventLog, customer: Any, at: np.d
     return Explanation(customer, unit, answer, start, names, inputs, gradient, removal, attention, whole, said)
 
 
-def _whole(task: Task, learned: Learned, asked: Examples) -> float:
+def _whole(task: Fitted, learned: Learned, asked: Examples) -> float:
     """The answer of the only customer asked about, where it is made of many steps."""
     return float(task.answer(task._says(learned, asked), asked)[task.whole[0]][-1])
 
@@ -82,7 +82,7 @@ def _last(asked: Examples) -> Examples:
     return asked.select(keep)._replace(facts=asked.facts)
 
 
-def _answer(task: Task, learned: Learned, asked: Examples, target: Any) -> float:
+def _answer(task: Fitted, learned: Learned, asked: Examples, target: Any) -> float:
     one = _last(asked)._replace(target=target)
     read = _read(task, learned, one.histories.values)
     return float(_value(task, learned, _said(read, [x[:, None] for x in read.steps])[0], one)[0])
@@ -101,7 +101,7 @@ class _Read(NamedTuple):
     """The steps of a history of which nothing is known; 0 in place of rows of a table."""
 
 
-def _read(task: Task, learned: Learned, x: Array) -> _Read:
+def _read(task: Fitted, learned: Learned, x: Array) -> _Read:
     model: Any = task.network(learned.code).using(dtype="float64")
     params: list[Params] = [{name: np.asarray(a, np.float64) for name, a in own.items()} for own in learned.params]
     if x.dtype.kind not in "iu":
@@ -138,13 +138,13 @@ def _said(read: _Read, x: list[Floats]) -> tuple[Floats, list[Any]]:
     return np.mean(last, axis=0), [cache for _, _, cache in passes]
 
 
-def _value(task: Task, learned: Learned, said: Floats, asked: Examples) -> Floats:
+def _value(task: Fitted, learned: Learned, said: Floats, asked: Examples) -> Floats:
     """The number that is explained, of M rows of outputs, (M,)."""
     return np.asarray(task.explained(task.calibration.apply(said, learned.calibration), asked), np.float64)
 
 
 def _integrate(
-    task: Task, learned: Learned, read: _Read, asked: Examples
+    task: Fitted, learned: Learned, read: _Read, asked: Examples
 ) -> tuple[float, float, Floats, Floats | None]:
     """Answer, answer of the blank history, (L, D) integrated gradients, and attention (L,) if there is any.
 
@@ -167,7 +167,7 @@ def _integrate(
     return float(value[-1]), float(value[0]), gradient, _attention(caches)
 
 
-def _slopes(task: Task, learned: Learned, said: Floats, asked: Examples) -> Floats:
+def _slopes(task: Fitted, learned: Learned, said: Floats, asked: Examples) -> Floats:
     """How the answer changes with each output, (M, K), by differences over a 1e-5th of its size."""
     slopes = np.empty_like(said)
     for k in range(said.shape[1]):

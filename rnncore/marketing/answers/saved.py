@@ -14,7 +14,7 @@ from rnncore.marketing.judging.judgement import HeldOut, Judgement
 from rnncore.marketing.log.days import to_day
 
 if TYPE_CHECKING:
-    from rnncore.marketing.task import Task
+    from rnncore.marketing.answers.fitted import Fitted
 
 KIND = "task"
 FORM = 1  # of what a file holds: one more whenever files written before could not be used, or would mean something else
@@ -22,7 +22,7 @@ PARTS = {"made", "task", "arguments", "code", "model", "reading", "trained_until
 FURTHER = {"held_out"}  # files written before have none
 
 
-def describe(fitted: Task, used: Task) -> dict[str, Any]:
+def describe(fitted: Fitted, used: Fitted) -> dict[str, Any]:
     """The description of a fitted task; used: the same task with the arguments of the fit."""
     return {
         "made": {"form": FORM, "rnncore": rc.__version__},
@@ -38,7 +38,7 @@ def describe(fitted: Task, used: Task) -> dict[str, Any]:
     }
 
 
-def expect(kind: type[Task], metadata: dict[str, Any]) -> safetensors.Expected:
+def expect(kind: type[Fitted], metadata: dict[str, Any]) -> safetensors.Expected:
     """The arrays of a saved task; anything wrong with the description raises."""
     require_form(metadata)
     if metadata.get("task") != kind.name or set(metadata) - FURTHER != PARTS:
