@@ -110,7 +110,7 @@ class CaseOutcomes(Task):
         """The columns of `cases`."""
         return cases.names(code)
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The latest events before the case, and the case."""
         before = int((own.time < own.time[-1]).sum())
         return [*((features.called(own, k), k) for k in range(before - number + 1, before)), ("the case", None)]

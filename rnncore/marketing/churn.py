@@ -148,9 +148,9 @@ class Churn(Task):
         """The columns of `encoding`."""
         return names(code["masks"], code["beside"])
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The latest days with events, and the closing step."""
-        days = super().steps(own, number - 1)
+        days = super().steps(own, at, code, number - 1)
         return [*((name[:10], event) for name, event in days), ("now", None)]
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:

@@ -172,7 +172,7 @@ class CLV(Task):
         """The columns of `weeks`."""
         return features.names(code)
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The weeks."""
         return [(f"{counted(number - 1 - k, 'week')} before the latest", None) for k in range(number)]
 

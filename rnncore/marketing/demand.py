@@ -202,20 +202,18 @@ class Demand(Task):
         dates = series.date_names(code["every"])
         return np.where(np.isin(self.inputs(code), [*dates, "ahead"]), values, 0.0)
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The periods of the window, and those ahead, by their days."""
-        clock, now = self._clock, self._now
-        period = now + np.arange(number) - number + self.ahead + 1
-        event = dict(zip(clock.at(own.day).tolist(), range(len(own)), strict=True))
-        return [(str(clock.day(p)), event.get(int(p)) if p <= now else None) for p in period]
+        clock = Clock(code["every"], code["anchor"])
+        period = clock.at(np.array(at)) + np.arange(number) - number + self.ahead + 1
+        event = {int(p): k for k, p in enumerate(clock.at(own.day))}
+        return [(str(day), event.get(p)) for p, day in zip(period.tolist(), clock.day(period), strict=True)]
 
     @one_thread
     def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
         """As in `Task`, of the last period ahead; of a recursive network, of the next."""
         task, work, origin = self._ready(log, at)
-        task = clone(task) if self.strategy == "direct" else clone(task).set_params(ahead=1)
-        task._clock = Clock(self.code_["every"], self.code_["anchor"])
-        task._now = int(task._clock.at(np.array(origin)))
+        task = task if task.strategy == "direct" else clone(task).set_params(ahead=1)
         return explaining.explain(task, self._learned, work, customer, origin)
 
     def named(self, asked: Examples, code: Code) -> str:

@@ -224,7 +224,7 @@ class Sentiment(Task):
         super()._keep(used, learned, until, reading)
         self.question = type(self).question if "time" in reading else "How do they feel?"
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The tokens of the customer's last text."""
         found = [*text.tokens(own.words()[-1]), "<end>"]
         return [(token, None) for token in found[-number:]]

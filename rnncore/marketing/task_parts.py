@@ -193,15 +193,15 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
         """What each of the D numbers of a step is called."""
         return features.names(code) if {"numbers", "levels"} <= set(code) else []
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
-        """What each of a customer's steps is called, and which of their events it is, if it is one: here the latest."""
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
+        """What each step of a customer is called on the day `at`, and which of their events it is; here the latest."""
         first = max(0, len(own) - number)
         events: list[tuple[str, int | None]] = [(features.called(own, k), k) for k in range(first, len(own))]
         return events + [("now", None)] * (number - len(events))
 
     def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
         """The place of each step that can be taken away, and the question without it: here each event of the log."""
-        for place, (_, event) in enumerate(self.steps(own, len(asked.histories.values))):
+        for place, (_, event) in enumerate(self.steps(own, at, code, len(asked.histories.values))):
             if event is not None and len(rest := own.without(event)):
                 yield place, self.asked(rest, at, code)
 

@@ -63,7 +63,7 @@ def explain(task: Fitted, learned: Learned, log: EventLog, customer: Any, at: np
         if len(rest.histories):  # else nobody is asked about without the event
             without = _whole(task, learned, rest) if column else _answer(task, learned, rest, asked.target)
             removal[place] = (said if column else answer) - without
-    unit, steps = task.named(asked, learned.code), task.steps(own, len(gradient))
+    unit, steps = task.named(asked, learned.code), task.steps(own, at, learned.code, len(gradient))
     names, inputs = [name for name, _ in steps], encoding.called(task.inputs(learned.code), own)
     if inputs and steps[0][1] is None and len(steps) == 1:  # no event to take away, but the customer's own numbers
         names, inputs, gradient, removal = inputs, [], gradient.T, np.full(len(inputs), np.nan)

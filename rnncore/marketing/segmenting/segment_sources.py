@@ -99,7 +99,7 @@ class OneStep:
         """An average customer."""
         return np.zeros_like(values)
 
-    def steps(self, own: EventLog, number: int) -> list[tuple[str, int | None]]:
+    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """One step, which is no event."""
         return [("own columns", None)]
 
