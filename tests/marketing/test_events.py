@@ -720,15 +720,51 @@ def test_zones_of_exports_from_databases_are_offsets(tmp_path, zone):
         (["Wednesday, December 01, 2010"], ["%A, %B %d, %Y"]),
         (["14 Apr 2019, 08:32"], ["%d %b %Y, %H:%M"]),
         (["10/Oct/2000:13:55:36 -0700"], ["%d/%b/%Y:%H:%M:%S %z"]),
+        (["1-01", "3-12"], ["%y-%m"]),
+        (["01 Nov 2003", "02 Nov 2003"], ["%d %b %Y"]),
+        (["Jan-1-1995"], ["%b-%d-%Y"]),
+        (["January 2019"], ["%B %Y"]),
+        (["1700", "1701"], ["%Y"]),
+        (["2019-W05", "2019-W06"], ["%G-W%V"]),
+        (["2019Q1", "2019Q4"], ["%YQ%q"]),
+        (["Q1 2019"], ["Q%q %Y"]),
+        (["Q5 2019"], []),
+        (["Fri Nov 30 06:25:02 +0000 2012"], ["%a %b %d %H:%M:%S %z %Y"]),
     ],
 )
 def test_the_forms_that_read_every_time_are_found(cells, forms):
     assert forms_of(pl.Series(cells), cells[0]) == forms
 
 
+@pytest.mark.parametrize(
+    ("cell", "form", "day"),
+    [
+        ("2020 Q2", "%Y Q%q", "2020-04-01"),
+        ("Q4 19", "Q%q %y", "2019-10-01"),
+        ("2019-W05", "%G-W%V", "2019-01-28"),
+        ("2-11", "%y-%m", "2002-11-01"),
+    ],
+)
+def test_a_quarter_is_its_first_day_and_a_week_its_monday(cell, form, day, tmp_path):
+    assert str(log(csv(tmp_path, f"id,t,v\n1,{cell},1\n"), time_format=form).day[0]) == day
+    with pytest.raises(DataError, match="'soon' in row 2"):
+        log(csv(tmp_path, f"id,t,v\n1,{cell},1\n1,soon,1\n"), time_format=form)
+
+
 def test_times_in_none_of_the_forms_get_the_general_advice(tmp_path):
     with pytest.raises(DataError, match=r'for example time_format="%d/%m/%Y %H:%M"$'):
-        log(csv(tmp_path, "id,t,v\n1,2020 Q1,1\n"))
+        log(csv(tmp_path, "id,t,v\n1,2020 spring,1\n"))
+
+
+def test_a_time_unlike_most_others_is_told_from_a_form_that_is_not_said(tmp_path):
+    with pytest.raises(
+        DataError, match=r"'Total' in row 3 of 't' is not an ISO date .* as 2 of 3 are; correct this one"
+    ):
+        log(csv(tmp_path, "id,t,v\n1,2020-01-01,1\n1,2020-01-02,1\n1,Total,2\n"))
+    with pytest.raises(DataError, match=r'"%d.%m.%Y" reads 2 of 3, but not \'Total\': correct or remove'):
+        log(csv(tmp_path, "id,t,v\n1,30.01.2020,1\n1,31.01.2020,1\n1,Total,2\n"))
+    with pytest.raises(DataError, match=r'%m/%d/%Y" too\), but not \'Total\''):
+        log(csv(tmp_path, "id,t,v\n1,01/02/2020,1\n1,02/02/2020,1\n1,Total,2\n"))
 
 
 def test_where_day_and_month_cannot_be_told_apart_both_forms_are_named(tmp_path):

@@ -33,6 +33,8 @@ _DATES: tuple[str, ...] = (
 _DATES += ("%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%m/%d/%y", "%m-%d-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y")
 _DATES += ("%A, %B %d, %Y", "%a, %d %b %Y", "%a %b %d %Y", "%d/%b/%Y", "%d-%B-%Y")
 _DATES += ("%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%Y %b", "%b-%y", "%Y-%b", "%Y")
+_DATES += ("%b-%Y", "%B %Y", "%B-%Y", "%b-%d-%Y", "%y-%m", "%y-%b", "%Y.%m", "%G-W%V", "%GW%V", "%Y-Q%q", "%YQ%q")
+_DATES += ("%Y Q%q", "Q%q %Y", "Q%q-%Y", "%qQ%Y", "%a %b %d %H:%M:%S %z %Y")
 _CLOCKS: tuple[str, ...] = (
     "",
     " %H:%M",
@@ -44,7 +46,11 @@ _CLOCKS: tuple[str, ...] = (
     ", %H:%M:%S",
 )
 _CLOCKS += (", %I:%M %p", ", %I:%M:%S %p", ":%H:%M:%S", " %H:%M:%S %z", ":%H:%M:%S %z")
-_LIKELY = datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1)
+_FORMS = [date + clock for clock in _CLOCKS for date in _DATES]
+_LIKELY = datetime.datetime(1600, 1, 1), datetime.datetime(2100, 1, 1)
+_MOST = 0.5  # of the times, from which on a form that does not read all of them is told
+_SAMPLE = 1000  # times, among which that form is looked for
+_PARTS = {"%q": "(?<q>[1-4])", "%Y": r"(?<y>\d{4})", "%y": r"(?<y>\d{2})"}  # of a quarter
 
 
 def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Series:
@@ -94,33 +100,46 @@ def _advice(text: pl.Series, row: int, told: str | None) -> str:
             f', or time_format="{forms[1]}", which reads them all too: you know which comes first' if forms[1:] else ""
         )
         return f'; time_format="{forms[0]}" reads them all{other}'
+    known = text.drop_nulls()
+    read = len(known) - (_parse_iso(known) if told is None else _parse_format(known, told)).null_count()
+    if read > _MOST * len(known):
+        return f", as {read:,} of {len(known):,} are; correct this one, or leave its row out"
     if told is not None:
         return ""
     if re.fullmatch(r"[2-6]\d{4}(\.\d*)?", text[row - 1]):  # 1954 to 2091
         day = datetime.date(1899, 12, 30) + datetime.timedelta(days=int(text[row - 1][:5]))
         return f"; if it is how a spreadsheet counts days ({day}), format the column as dates there, and save it again"
+    best = max(_FORMS, key=lambda form: _likely(known.head(_SAMPLE), form).sum())
+    likely = _likely(known, best)
+    if (read := int(likely.sum())) > _MOST * len(known):
+        forms = forms_of(known.filter(likely), known.filter(likely)[0])
+        other = f' (time_format="{forms[1]}" too)' if forms[1:] else ""
+        return (
+            f'; time_format="{best}" reads {read:,} of {len(known):,}{other}, but not {known.filter(~likely)[0]!r}: '
+            "correct or remove the others"
+        )
     return "; if all are written in another way, say so, for example " + _form(text[row - 1], "%d/%m/%Y %H:%M")
 
 
 def forms_of(text: pl.Series, shown: str) -> list[str]:
-    """The forms, two at most, in which all times can be read; shown: one of them, which is tried first.
+    """The forms, two at most, that read all times, and differ in what they read; shown: one, which is tried first.
 
     >>> forms_of(pl.Series(["7/4/2024 9:30", "7/16/2024 18:05"]), "7/4/2024 9:30")
     ['%m/%d/%Y %H:%M']
     """
     found: dict[str, pl.Series] = {}
-    for form in (date + clock for clock in _CLOCKS for date in _DATES):
-        if len(found) < 2 and _read_by(pl.Series([shown]), form) is not None:
-            times = _read_by(text, form)
-            if times is not None and not any(times.equals(same) for same in found.values()):
+    known = text.drop_nulls()
+    for form in _FORMS:
+        if len(found) < 2 and _likely(pl.Series([shown]), form).all() and _likely(known, form).all():
+            times = _parse_format(known, form)
+            if not any(times.equals(same) for same in found.values()):
                 found[form] = times
     return list(found)
 
 
-def _read_by(text: pl.Series, form: str) -> pl.Series | None:
-    """These times where they can all be read in a form, as times that are likely."""
-    times = _parse_format(text.drop_nulls(), form)
-    return times if times.is_between(*_LIKELY).all() and not times.has_nulls() else None
+def _likely(text: pl.Series, form: str) -> pl.Series:
+    """Which of these times can be read in a form, as times that are likely."""
+    return _parse_format(text, form).is_between(*_LIKELY).fill_null(False)
 
 
 def _form(shown: str, usual: str) -> str:
@@ -178,7 +197,25 @@ def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
     if time_format.endswith("%z"):
         text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
         time_format = time_format.removesuffix("%z").rstrip()
+    if "%q" in time_format:
+        return _parse_quarter(text, time_format)
+    if re.search("%[VUW]", time_format) and not re.search("%[uaAwdej]", time_format):
+        text, time_format = text + " 1", time_format + " %u"  # a week is its Monday
+    if time_format.startswith("%y"):
+        text = text.str.replace(r"^(\d)(\D)", "0$1$2")
     return text.str.to_datetime(time_format, strict=False, time_unit="us").dt.replace_time_zone(None)
+
+
+def _parse_quarter(text: pl.Series, time_format: str) -> pl.Series:
+    """The first day of quarters, as "%Y-Q%q"; null where the text is another."""
+    pattern = re.escape(time_format)
+    for part, group in _PARTS.items():
+        pattern = pattern.replace(part, group, 1)
+    if "(?<y>" not in pattern:
+        return pl.Series(text.name, [None] * len(text), pl.Datetime("us"))
+    found = text.str.extract_groups(f"^{pattern}$").struct.unnest().cast(pl.Int32)
+    year = pl.col("y") + pl.when(pl.col("y") < 100).then(2000).otherwise(0)
+    return found.select(pl.datetime(year, pl.col("q") * 3 - 2, 1).cast(pl.Datetime("us")).alias(text.name)).to_series()
 
 
 def finer(column: pl.Series) -> int:
