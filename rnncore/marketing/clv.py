@@ -12,50 +12,33 @@ The season is not told to the network: a log of a year holds each week of it onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.customers import futures, spend, weeks
+from rnncore.marketing.customers.clv_views import CLVViews, Facts, deciles
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
-from rnncore.marketing.judging.judgement import NETWORK
-from rnncore.marketing.learning import features
-from rnncore.marketing.learning.encoding import Summary, summarise
+from rnncore.marketing.learning.encoding import summarise
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
 from rnncore.marketing.splits import cut
-from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task import Code, Told
 from rnncore.marketing.task_parts import Rival
-from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 COLUMNS = ("purchases", "spend", "value", "low", "high")
-DECILES = "What is expected of each tenth of the customers"
-
-
-class Facts(NamedTuple):
-    """Of customers who are asked about."""
-
-    summary: Summary
-    standing: weeks.Standing
-    code: Code
-    money: bool
-    """Whether the log has amounts."""
-    like: Histories | None = None
-    """Whose futures are drawn, where it is not their own: of the same customers with other events."""
 
 
 @dataclass(eq=False, repr=False)
-class CLV(Task):
+class CLV(CLVViews):
     """Expected purchases, spend and discounted value of customers; arguments beside those of `Task`:
 
     of: what is judged, "spend" or "purchases" (days with one; a log without amounts has these only). discount: the rate
@@ -88,11 +71,9 @@ class CLV(Task):
     name = "clv"
     example = "rnncore fit clv shop.csv --customer client_id --time bought_at --value amount --horizon 180 --out value"
     question = "What do customers bring in the {horizon} after {origin}?"
-    unit = "expected spend of the next week"
     measure = measures.DEVIANCE
     calibration = weeks.LEVEL
     reference = spend.MEAN
-    printed = (DECILES,)
     loss = staticmethod(weeks.likelihood)
 
     def check(self) -> Self:
@@ -144,70 +125,6 @@ class CLV(Task):
         gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         return rc.Stack(gru, rc.Dense(self.units, weeks.OUTPUTS))
 
-    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
-        """What is expected, its interval, and the tenth the customer belongs to."""
-        wanted = dict(zip(COLUMNS, prediction[:, 1:].T, strict=True))
-        shown = COLUMNS if asked.facts.money else ("purchases", "low", "high")
-        return {**{name: wanted[name] for name in shown}, "decile": _deciles(prediction[:, 0])}
-
-    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
-        """The same by the simple methods."""
-        return spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money)
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """Expected purchases of the next week, times the expected amount of one; BG/NBD's part is of the customer."""
-        law = weeks.law(said, asked.facts.code, weeks.prior(asked.facts.standing, asked.facts.code))
-        return law.purchases * law.amount if self._money else law.purchases
-
-    def named(self, asked: Examples, code: Code) -> str:
-        """What that is."""
-        return f"expected {self.of} of the next week"
-
-    @property
-    def whole(self) -> tuple[str, str]:
-        """What is expected of all weeks ahead, of which the network says the next."""
-        return self.of, f"expected {self.of} of the next {counted(self.horizon, 'day')}"
-
-    def inputs(self, code: Code) -> list[str]:
-        """The columns of `weeks`."""
-        return features.names(code)
-
-    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
-        """The weeks."""
-        return [(f"{counted(number - 1 - k, 'week')} before the latest", None) for k in range(number)]
-
-    def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
-        """Each week with purchases, and the question without these, answered by the draws of the question with them."""
-        back, number = weeks.back(own, at), len(asked.histories.values)
-        for week in np.unique(back[back < number])[::-1]:
-            if len(rest := own.where(back != week)):
-                without = self.asked(rest, at, code)
-                facts = without.facts._replace(like=asked.histories)
-                yield number - 1 - int(week), without._replace(facts=facts)
-
-    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """What each tenth of the customers is expected to bring, and its share of all."""
-        by = "value" if self._money else "purchases"
-        tenths = pl.DataFrame(self.predict(log)).group_by("decile").agg(
-            pl.len().alias("customers"), pl.col(by).mean().alias(f"mean {by}"), pl.col(by).sum().alias("share of all")
-        )  # fmt: skip
-        shares = pl.col("share of all") / pl.col("share of all").sum()
-        return {DECILES: in_columns(tenths.sort("decile").with_columns(shares))}
-
-    @property
-    def deciles_(self) -> pl.DataFrame:
-        """Of the customers judged, from the tenth with the highest expectation down: means expected, and that came."""
-        held = self.held_out_
-        expected = held.prediction[NETWORK][:, 0]
-        decile = _deciles(expected)
-        frame = pl.DataFrame({"decile": decile, "expected": expected, "came": held.target})
-        means = pl.len().alias("customers"), pl.col("expected").mean(), pl.col("came").mean()
-        return frame.group_by("decile", maintain_order=True).agg(*means).sort("decile")
-
-    @property
-    def _money(self) -> bool:
-        return self.of == "spend"
-
     def _says(self, learned: Learned, asked: Examples) -> Array:
         """What is judged, and COLUMNS, (N, 6)."""
         plan = futures.Plan(self.horizon, self.futures, self.discount, self.seed)
@@ -217,19 +134,12 @@ class CLV(Task):
         judged = found.spend if self._money else found.purchases
         return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])
 
-    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
-        """How many intervals held what came, and what the best customers brought."""
-        said, y = held.prediction[NETWORK], np.asarray(held.target)
-        inside = (said[:, -2] <= y) & (y <= said[:, -1])
-        best = _deciles(said[:, 0]) == 1
-        return [
-            f"Intervals of {self.interval:.0%} held what came for {inside.mean():.1%} of the customers, and for "
-            f"{inside[best].mean():.1%} of the tenth with the highest expectation, who brought "
-            f"{y[best].sum() / y.sum():.1%} of all."
-        ]
+    def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
+        """What is expected, its interval, and the tenth the customer belongs to."""
+        wanted = dict(zip(COLUMNS, prediction[:, 1:].T, strict=True))
+        shown = COLUMNS if asked.facts.money else ("purchases", "low", "high")
+        return {**{name: wanted[name] for name in shown}, "decile": deciles(prediction[:, 0])}
 
-
-def _deciles(expected: Array) -> Array:
-    """1 for the tenth with the highest expectation, to 10, (N,)."""
-    rank = np.argsort(np.argsort(-expected, kind="stable"), kind="stable")
-    return rank * 10 // len(rank) + 1
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
+        """The same by the simple methods."""
+        return spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money)

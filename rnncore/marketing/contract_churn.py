@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rnncore.errors import ContractError, DataError
+from rnncore.errors import DataError
+from rnncore.marketing.customers import cancellations
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.learning import cases
@@ -67,18 +68,13 @@ class ContractChurn(ChurnHazard):
 
     def check(self) -> Self:
         """As in `Task`, and the word is text."""
-        if not isinstance(self.cancel, str) or not self.cancel:
-            raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
+        cancellations.require_word(self.cancel)
         return super().check()
 
     def prepare(self, log: EventLog) -> EventLog:
         """One event per customer and day, and the day on which each contract ended."""
-        word = log.category("event")
-        hits = np.flatnonzero(np.isin(word.codes, np.flatnonzero(word.levels == self.cancel)))
-        ended = np.full(len(log.customers), np.inf)
-        np.minimum.at(ended, log.codes[hits], log.day[hits].astype(np.int64))
         kept = [*cases.ROLES, *log.reading.get("extras", [])]
-        return log.per_day(kept).with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan))
+        return cancellations.marked(log, self.cancel).per_day(kept)
 
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no contract was cancelled at all."""

@@ -15,47 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
-from rnncore.errors import ContractError, DataError
-from rnncore.marketing.answers.wording import counted, in_columns
-from rnncore.marketing.customers import renewals
-from rnncore.marketing.customers.renewals import Payments
+from rnncore.errors import DataError
+from rnncore.marketing.customers import cancellations, renewals
+from rnncore.marketing.customers.subscription_views import SubscriptionViews
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
-from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.learning.windows import ENDED, require_both_outcomes
-from rnncore.marketing.log.days import Day, span
+from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import cut
-from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task import Code, Told
 from rnncore.marketing.task_parts import Rival
 
 Array = NDArray[Any]
-BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"
-
-
-class Facts(NamedTuple):
-    """Of the log that is asked about, and of those of its customers who are subscribers."""
-
-    log: EventLog
-    payments: Payments
-    asked: NDArray[np.int64]
-    """Positions among its customers, (N,)."""
-    price: Array
-    """Of the latest payment, 0 where it is not known, (N,)."""
 
 
 @dataclass(eq=False, repr=False)
-class Subscriptions(Task):
+class Subscriptions(SubscriptionViews):
     """Renewals, cancellations and revenue at risk of subscribers; arguments beside those of `Task`:
 
     cancel: the word in the column `event` that ends a subscription; every other event is a payment. period: days from
@@ -87,15 +71,12 @@ class Subscriptions(Task):
     came = "were"
     row = "subscriber"
     judged_row = "subscriber"
-    unit = "probability that the next renewal is taken"
     needs = ("event",)
     uses = (*renewals.ROLES, "extras")
-    printed = (BY_MONTH,)
 
     def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
-        if not isinstance(self.cancel, str) or not self.cancel:
-            raise ContractError("cancel", "a word of the column event", repr(self.cancel), 'for example "cancel"')
+        cancellations.require_word(self.cancel)
         checks.size("period", self.period)
         if self.silent is not None:
             checks.size("silent", self.silent)
@@ -103,23 +84,15 @@ class Subscriptions(Task):
 
     def prepare(self, log: EventLog) -> EventLog:
         """The payments until each subscription ended, and the day on which it did."""
-        word = log.category("event")
-        ends = np.isin(word.codes, np.flatnonzero(word.levels == self.cancel))
-        ended = np.full(len(log.customers), np.inf)
-        np.minimum.at(ended, log.codes[ends], log.day[ends].astype(np.int64))
-        paid = ~ends & (log.day.astype(np.int64) <= ended[log.codes])
+        log, ends = cancellations.marked(log, self.cancel), cancellations.among(log, self.cancel)
+        paid = ~ends & ~(log.day.astype(np.int64) > log.static.numbers[ENDED][log.codes])
         if not paid.any():
             raise DataError(f"every event of the log is {self.cancel!r}: there is no payment")
-        return log.with_static(ENDED, np.where(np.isfinite(ended), ended, np.nan)).where(paid)
+        return log.where(paid)
 
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no subscription has ended."""
-        if np.isnan(log.static.numbers[ENDED]).all():
-            there = log.category("event").listed()
-            raise DataError(
-                f"nobody has an event {self.cancel!r} after a payment (other events are {there}): say with cancel= how "
-                "a cancellation is called, and bring the payments of those who left too"
-            )
+        renewals.require_ended(log, self.cancel)
         return super().origin(log)
 
     def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
@@ -156,7 +129,7 @@ class Subscriptions(Task):
         asked = np.flatnonzero(np.isnan(found.taken[found.last]) & self._heard(past.day[found.last], at))
         whole = features.latest(found.rows, past.offsets, self.latest)
         price = np.zeros(len(past)) if past.value is None else np.nan_to_num(past.value)
-        facts = Facts(past, found, asked, price[found.last[asked]])
+        facts = renewals.Facts(past, found, asked, price[found.last[asked]])
         kept = Examples(whole, group=index).select(np.isin(np.arange(len(index)), asked))
         return kept._replace(facts=facts)
 
@@ -168,6 +141,11 @@ class Subscriptions(Task):
         """A GRU over the payments, and a logit after each."""
         gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         return rc.Stack(gru, rc.Dense(self.units, 1))
+
+    def _says(self, learned: Learned, asked: Examples) -> Array:
+        model, facts = self.network(learned.code), asked.facts
+        of = facts.log, facts.asked
+        return self.decode(renewals.keep(model, learned, asked.histories, *of, self.period, self.months), asked)
 
     def decode(self, outputs: Array, asked: Examples) -> Array:
         """P(still subscribed after the horizon), (N,); where that is not known, the chances (N, months) as they are."""
@@ -196,52 +174,3 @@ class Subscriptions(Task):
         """P(still subscribed after the horizon) by the simple methods."""
         (past, recent), now = told.facts, asked.facts
         return renewals.simple_methods(past, recent, now.payments, now.asked, self.ahead)
-
-    @property
-    def whole(self) -> tuple[str, str]:
-        """The chance of all renewals ahead, of which the network says the next."""
-        return "stay_probability", f"probability to be subscribed after {counted(self.horizon, 'day')}"
-
-    def inputs(self, code: Code) -> list[str]:
-        """The columns of `renewals`."""
-        return features.names(code)
-
-    @one_thread
-    def at_risk(self, log: EventLog, at: Day | None = None) -> pl.DataFrame:
-        """By month ahead and month in which subscribers began: what is expected of those subscribed at the day `at`.
-
-        month: 1, 2, ..., each a `period`. cancellations in it, renewals at its end, revenue from these, and at_risk:
-        what all subscribers would have paid, less that revenue. Without a column value the money is left out.
-        """
-        task, _, asked = self._asked(log, at)
-        chances, facts = task._says(self._learned, asked), asked.facts
-        cohort = facts.payments.cohort[facts.asked].astype("datetime64[D]")
-        return renewals.at_risk(chances, cohort, None if facts.log.value is None else facts.price)
-
-    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """What is at risk, by month ahead and by cohort."""
-        found = self.at_risk(log)
-        last = found.filter(pl.col("month") == 1).select("cohort", "subscribers")
-        months = found.group_by("month").agg(pl.exclude("month", "cohort").sum()).sort("month")
-        cohorts = found.group_by("cohort").agg(pl.exclude("month", "cohort", "subscribers").sum())
-        return {BY_MONTH: in_columns(months), BY_COHORT: in_columns(last.join(cohorts, on="cohort").sort("cohort"))}
-
-    def _asked(self, log: EventLog, at: Day | None) -> tuple[Subscriptions, EventLog, Examples]:
-        task, work, day = self._ready(log, at)
-        return task, work, task.asked(work, day, self._learned.code)
-
-    def _says(self, learned: Learned, asked: Examples) -> Array:
-        model, facts = self.network(learned.code), asked.facts
-        of = facts.log, facts.asked
-        return self.decode(renewals.keep(model, learned, asked.histories, *of, self.period, self.months), asked)
-
-    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
-        """How far the retention of a cohort was from what came."""
-        facts, counts = asked.facts, asked.judged()[2]
-        cohort = np.unique(facts.payments.cohort[facts.asked][counts], return_inverse=True)[1]
-        errors = {
-            name: np.abs(np.bincount(cohort, p - held.target)).sum() / len(cohort)
-            for name, p in held.prediction.items()
-        }
-        words = ", ".join(f"{name} {errors[name]:.4f}" for name in (NETWORK, "sbg", "cohort average"))
-        return [f"Mean error of a cohort's retention: {words}."]

@@ -68,6 +68,17 @@ class Payments(NamedTuple):
     """Level of the column `item` of the latest payment, 0 where it is not known, (C,)."""
 
 
+class Facts(NamedTuple):
+    """Of the log that is asked about, and of those of its customers who are subscribers."""
+
+    log: EventLog
+    payments: Payments
+    asked: Ints
+    """Positions among its customers, (N,)."""
+    price: Floats
+    """Of the latest payment, 0 where it is not known, (N,)."""
+
+
 def columns(log: EventLog) -> Columns:
     """What is known of each payment: the event's own columns, and those of the customer."""
     own = features.of_events(log, [*ROLES, *log.reading.get("extras", [])])
@@ -172,6 +183,16 @@ def require_both(taken: Floats, where: str) -> None:
     if not len(seen) or np.ptp(seen) == 0:
         what = "every renewal is taken" if len(seen) and seen[0] else "no renewal is taken"
         raise DataError(f"{what} {where}: there is nothing to tell apart; try another horizon")
+
+
+def require_ended(log: EventLog, cancel: str) -> None:
+    """DataError where no subscription of a log of payments has ended."""
+    if np.isnan(log.static.numbers[ENDED]).all():
+        there = log.category("event").listed()
+        raise DataError(
+            f"nobody has an event {cancel!r} after a payment (other events are {there}): say with cancel= how a "
+            "cancellation is called, and bring the payments of those who left too"
+        )
 
 
 def _classified(model: Any, columns: Floats, y: Floats, now: Floats, ahead: float) -> Floats:
