@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin, silhouette_score
@@ -24,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning.calibration import Calibration
 from rnncore.marketing.learning.encoding import Summary
 
 Floats = NDArray[np.float64]
@@ -116,3 +118,15 @@ def simple_groups(past: Floats, now: Floats, groups: int, seed: int, pca: bool =
 
 def _rfm(summary: Summary) -> Floats:
     return np.column_stack([np.sign(column) * np.log1p(np.abs(column)) for column in summary])
+
+
+def rates_and_memberships(groups: int) -> Calibration:
+    """From nearness to the centres (N, groups) to the rate of the nearest and all memberships, (N, 1 + groups)."""
+
+    def fit(nearness: Floats, returned: Floats) -> Floats:
+        return rates(nearness.argmax(axis=1), returned, groups)
+
+    def apply(nearness: Floats, own: Floats) -> Floats:
+        return np.column_stack([own[nearness.argmax(axis=1)], softmax(nearness, axis=1)])
+
+    return Calibration(fit, apply, groups)

@@ -18,6 +18,7 @@ from rnncore.sequences import Histories
 from rnncore.typing import Grads, Params
 
 if TYPE_CHECKING:
+    from rnncore.marketing.segmenting.segment_answers import SegmentAnswers
     from rnncore.marketing.segments import Segments
 
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ def learn(
     return Learned(tuple(params), calibration, code, history)
 
 
-def codes(task: Segments, code: dict[str, Any], params: Sequence[Params], histories: Histories) -> Floats:
+def codes(task: SegmentAnswers, code: dict[str, Any], params: Sequence[Params], histories: Histories) -> Floats:
     """What stands for each customer, by all networks, side by side: (N, Z per network)."""
     encoder = rc.Stack(*task.encoder(code))
     read = [{name: a for name, a in own.items() if name != "3.M"} for own in params]
