@@ -20,37 +20,28 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
-from rnncore.marketing.answers import explain as explaining
-from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
-from rnncore.marketing.judging.judgement import NETWORK
-from rnncore.marketing.learning import features
-from rnncore.marketing.learning.calibration import Calibration
+from rnncore.marketing.learning.calibration import NONE, Calibration
 from rnncore.marketing.learning.examples import Examples, Learned
-from rnncore.marketing.learning.threads import one_thread
-from rnncore.marketing.log.days import Day
-from rnncore.marketing.series import bands, rolling, series_effects, series_views
-from rnncore.marketing.series import series_windows as series
+from rnncore.marketing.series import bands, rolling
 from rnncore.marketing.series.periods import Clock
-from rnncore.marketing.series.series_effects import Effect
+from rnncore.marketing.series.series_answers import SeriesAnswers
 from rnncore.marketing.series.series_rivals import simple_methods
-from rnncore.marketing.task import Code, HeldOut, Task, Told
+from rnncore.marketing.task import Code, Told
 from rnncore.marketing.task_parts import Rival
 
 Array = NDArray[Any]
 LEVELS = (0.1, 0.5, 0.9)
-EFFECTS = "What the calendar changes in the forecasts"
 
 
 @dataclass(eq=False, repr=False)
-class Demand(Task):
+class Demand(SeriesAnswers):
     """Quantiles (10 %, 50 %, 90 %) of the next values of each series; the customer column says which series.
 
     horizon: the last so many days judge; they must hold the periods ahead twice, of 20 series or more once: for monthly
@@ -88,13 +79,11 @@ class Demand(Task):
     question = "How much in the {horizon} after {origin}?"
     row = "forecast"
     judged_row = "value"
-    unit = "median of the last period ahead"
     needs = ("value",)
     uses = ("value", "extras")
     fewest = 1
     measure = measures.SCALED_QUANTILES
     reference = "last value"
-    printed = (series_views.FORECASTS,)
     loss = staticmethod(rc.losses.quantile)
 
     def check(self) -> Self:
@@ -132,9 +121,6 @@ class Demand(Task):
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """The next periods of each series known at `at`."""
-        if features.names(code["calendar"]) and log.calendar is not None:
-            last = Clock(code["every"], code["anchor"]).ahead(at, self.ahead)
-            log.calendar.require(last, log.customers[log.population(at)])
         return rolling.asked(self, log, at, code)
 
     def learned(
@@ -147,8 +133,7 @@ class Demand(Task):
     @property
     def calibration(self) -> Calibration:  # type: ignore[override]
         """What is added to the quantiles of each period ahead, (K * Q,); an explanation, of the median, needs none."""
-        size = self.ahead * len(LEVELS)
-        return Calibration(lambda outputs, target: np.zeros(size), lambda outputs, numbers: outputs, size)
+        return NONE._replace(size=self.ahead * len(LEVELS))
 
     def require_answers(self, log: EventLog) -> None:
         """DataError where the calendar ends before the days to be forecast from the end of the log."""
@@ -168,8 +153,7 @@ class Demand(Task):
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """The day of each period ahead, and the quantiles."""
         said = prediction.reshape(len(asked.group), -1, len(LEVELS))[:, -self.ahead :].reshape(-1, len(LEVELS))
-        names = ("low", "median", "high")
-        return {"day": asked.facts.days.ravel(), **{name: said[:, k] for k, name in enumerate(names)}}
+        return {"day": asked.facts.days.ravel(), "low": said[:, 0], "median": said[:, 1], "high": said[:, 2]}
 
     def whose(self, asked: Examples) -> Array:
         """The series of each period ahead."""
@@ -185,78 +169,11 @@ class Demand(Task):
         """Quantiles by the simple methods, per step as the network gives them."""
 
         def per_step(method: Callable[[], Array]) -> Array:
-            said = method()
-            whole = np.zeros((len(said), self.latest + self.ahead, len(LEVELS)))
-            whole[:, self.latest :] = said
-            return self.decode(whole.reshape(-1, len(LEVELS)), asked)
+            return self.decode(bands.per_step(method(), self.latest), asked)
 
         methods = simple_methods(told.facts, asked, LEVELS, self.seed)
         return {name: partial(per_step, method) for name, method in methods.items()}
 
-    def inputs(self, code: Code) -> list[str]:
-        """The columns of `series`."""
-        return series.names(code)
-
-    def blank(self, values: Array, code: Code) -> Array:
-        """An average window of which no value is known: the dates stay, and how far ahead each period is."""
-        dates = series.date_names(code["every"])
-        return np.where(np.isin(self.inputs(code), [*dates, "ahead"]), values, 0.0)
-
-    def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
-        """The periods of the window, and those ahead, by their days."""
-        clock = Clock(code["every"], code["anchor"])
-        period = clock.at(np.array(at)) + np.arange(number) - number + self.ahead + 1
-        event = {int(p): k for k, p in enumerate(clock.at(own.day))}
-        return [(str(day), event.get(p)) for p, day in zip(period.tolist(), clock.day(period), strict=True)]
-
-    @one_thread
-    def explain(self, log: EventLog, customer: Any, at: Day | None = None) -> explaining.Explanation:
-        """As in `Task`, of the last period ahead; of a recursive network, of the next."""
-        task, work, origin = self._ready(log, at)
-        task = task if task.strategy == "direct" else clone(task).set_params(ahead=1)
-        return explaining.explain(task, self._learned, work, customer, origin)
-
-    def named(self, asked: Examples, code: Code) -> str:
-        """Which period that is."""
-        return "median of the next period" if self.ahead == 1 else f"median {self.ahead} periods ahead"
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """The median of the last period ahead."""
-        return np.asarray(asked.facts.units(said[None, :, len(LEVELS) // 2], scaled=False)[0])
-
-    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """The forecasts of the first series, and the effects of the calendar."""
-        head, first = series_views.first(log, self.predict(log), self.ahead)
-        shown: dict[str, Mapping[str, list[str]]] = {head: in_columns(first)}
-        found = self.effects(log)
-        return shown | ({EFFECTS: series_effects.table(found)} if found else {})
-
-    def drawn_further(self, log: EventLog) -> dict[str, bytes]:
-        """The forecasts of the first series, after the values before them."""
-        head, first = series_views.first(log, self.predict(log), self.ahead)
-        return {head: series_views.drawn(self._ready(log, None)[1], first, self.latest)}
-
-    @one_thread
-    def effects(self, log: EventLog) -> list[Effect]:
-        """What each holiday, and each other category or rarer of two values in the calendar, changes in the median.
-
-        Every period that has it is forecast as it is and as if it did not, from the values before.
-        """
-        task, work, _ = self._ready(log, None)
-        return series_effects.of_calendar(task, self._learned, work)
-
     def _says(self, learned: Learned, asked: Examples) -> Array:
         """Quantiles at each step; those of the past are 0."""
         return self.decode(bands.said(self, learned, asked, LEVELS), asked)
-
-    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
-        """What was forecast, how many values lay in between, and what the calendar changes."""
-        said = held.prediction[NETWORK]
-        inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
-        words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
-        added = int(log.count.sum()) - len(log)
-        words += [f"The values of {counted(added, 'row')} were added to others of their day."] if added else []
-        words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
-        effects = series_effects.of_calendar(self, learned, log.until(held.origin))
-        words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
-        return words

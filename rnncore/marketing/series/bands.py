@@ -119,6 +119,9 @@ def said(task: Demand, learned: Learned, asked: Examples, levels: Sequence[float
     now, recent = raw(task, learned, asked, len(levels)), asked.facts.recent
     then = None if recent is None else raw(task, learned, recent.windows, len(levels))
     found = calibrated(now, asked.facts.origin, recent, then, learned.calibration.reshape(now.shape[1:]), levels)
-    whole = np.zeros((len(now), len(asked.histories.values) // len(now), len(levels)))
-    whole[:, -now.shape[1] :] = found
-    return whole.reshape(-1, len(levels))
+    return per_step(found, task.latest)
+
+
+def per_step(said: Floats, latest: int) -> Floats:
+    """Quantiles (N, K, Q) of the periods ahead as those of every step, (N * (latest + K), Q), 0 in the past."""
+    return np.pad(said, ((0, 0), (latest, 0), (0, 0))).reshape(-1, said.shape[2])

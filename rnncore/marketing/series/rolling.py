@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rnncore.errors import DataError
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples, drawn
 from rnncore.marketing.log.days import span
 from rnncore.marketing.series import bands
@@ -96,14 +97,16 @@ def judged(task: Demand, log: EventLog, origin: np.datetime64, code: Code) -> Ex
 
 
 def asked(task: Demand, log: EventLog, at: np.datetime64, code: Code) -> Examples:
-    """What `Demand.asked` gives."""
+    """What `Demand.asked` gives; DataError where the calendar ends before the periods ahead."""
     own, asked = Clock.of(log).every, code["every"]
     if list(SEASON).index(own) > list(SEASON).index(asked) and len(np.unique(log.day)) >= REGULAR:
         raise DataError(
             f"the model is of a value per {asked}, and the log has one per {own}: fit a model on such a log"
         )
-    index, log = log.population(at), log.until(at)
-    begin = np.full(len(index), Clock(code["every"], code["anchor"]).at(np.array(at)))
+    clock, index = Clock(code["every"], code["anchor"]), log.population(at)
+    if features.names(code["calendar"]) and log.calendar is not None:
+        log.calendar.require(clock.ahead(at, task.ahead), log.customers[index])
+    log, begin = log.until(at), np.full(len(index), clock.at(np.array(at)))
     who, scale = np.arange(len(index)), np.ones(len(index))
     asked = series.encode(log, code, who, begin, task.latest, task.ahead, scale)
     asked = asked._replace(group=index, target=None, weight=None)

@@ -20,7 +20,7 @@ from rnncore.marketing.series import rolling
 from rnncore.marketing.series import series_windows as series
 
 if TYPE_CHECKING:
-    from rnncore.marketing.demand import Demand
+    from rnncore.marketing.series.series_answers import SeriesAnswers
 
 Array = NDArray[Any]
 MOST_LEVELS = 20
@@ -78,7 +78,7 @@ def ordinary(log: EventLog, days: Array, who: Array) -> list[tuple[str, Array, E
     ]
 
 
-def of_calendar(task: Demand, learned: Learned, log: EventLog) -> list[Effect]:
+def of_calendar(task: SeriesAnswers, learned: Learned, log: EventLog) -> list[Effect]:
     """The effect of each mark of the log's calendar on the medians of a network."""
     first, last = series.first_and_last(log, learned.code)
     who, at = rolling.origins(task.seed, first, int(first.min()) + 1, last, task.ahead)
