@@ -154,7 +154,10 @@ def lengths(value: object, x: Array) -> Lengths | None:
     if x.ndim < (2 if x.dtype.kind in "iu" else 3):
         raise ContractError("lengths", "None", "lengths", f"x of shape {show(x.shape)} has no time axis")
     T, N = x.shape[:2]
-    given = np.asarray(value)
+    try:
+        given = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        raise ContractError("lengths", f"shape ({N},)", "a list of lists", "one length for each sequence") from None
     if given.shape != (N,):
         advice = f"one length for each of the {N} sequences"
         raise ContractError("lengths", f"shape ({N},)", f"shape {show(given.shape)}", advice)

@@ -56,6 +56,7 @@ BREACHES = {
     "a state of another batch": ({"state_0": (np.zeros((2, 4)),)}, "state_0[0]: expected shape (3, 4)"),
     "a state of another dtype": ({"state_0": (np.zeros((3, 4), np.float32),)}, "state_0[0]: expected dtype float64"),
     "lengths of another batch": ({"lengths": [5, 5]}, "lengths: expected shape (3,), received shape (2,)"),
+    "lengths in lists": ({"lengths": [[5, 4], [3]]}, "lengths: expected shape (3,), received a list of lists"),
     "lengths as floats": ({"lengths": [5.0, 4.0, 3.0]}, "lengths: expected integers, received dtype float64"),
     "NaN in lengths": ({"lengths": [5.0, np.nan, 3.0]}, "float64 holding NaN"),
     "lengths as booleans": ({"lengths": [True, True, False]}, "lengths: expected integers, received dtype bool"),

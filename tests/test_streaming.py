@@ -38,6 +38,7 @@ def models(backend, dtype="float64"):
     return {
         "stack": rc.Stack(gru, rc.Dropout(0.5), lstm, dense),
         "embedding": rc.Stack(rc.Embedding(9, 5, dtype=dtype), gru, lstm, dense),
+        "embedding inside": rc.Stack(rc.LearnedState(rc.Stack(rc.Embedding(9, 5, dtype=dtype), gru, lstm)), dense),
         "nested": rc.Stack(rc.Stack(gru, lstm), rc.Stack(dense)),
         "last": rc.Stack(gru, lstm, rc.Last(), rc.Dropout(0.1), dense),
         "dense alone": rc.Dense(5, 3, dtype=dtype),

@@ -12,9 +12,21 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError
 from rnncore.feedforward import Embedding
-from rnncore.streaming.steps import parts, steps
+from rnncore.streaming.steps import steps
 from rnncore.typing import Array, Params, State
-from rnncore.wrappers import Tied
+from rnncore.wrappers import Composition, Tied
+
+
+def _ids_known(model: Layer) -> int | None:
+    """How many ids there are for the layer that reads x, where it reads ids.
+
+    >>> import rnncore as rc
+    >>> _ids_known(rc.LearnedState(rc.Stack(rc.Embedding(9, 3), rc.GRU(3, 4))))
+    9
+    """
+    if isinstance(model, (Embedding, Tied)):
+        return model.V
+    return _ids_known(next(iter(model.parts.values()))) if isinstance(model, Composition) else None
 
 
 class Stream:
@@ -45,8 +57,7 @@ class Stream:
         first, *rest = each = steps(model, self.params)
         self._manys = [step.many for step in each]
         self._first, self._rest, self._quick = first.one, [step.one for step in rest], first.quick
-        reader = parts(model, self.params)[0][0]
-        self._ids = reader.V if isinstance(reader, (Embedding, Tied)) else None
+        self._ids = _ids_known(model)
         self._shape: tuple[Any, ...] = (model.sizes[0],)
         self._row: dict[Hashable, int] = {}
         self._free: list[int] = []
