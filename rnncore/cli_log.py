@@ -13,8 +13,15 @@ Rows = Literal["error", "drop", "keep"]
 
 # the words of EventLog: type and help
 LOG: dict[str, tuple[Any, str]] = {
-    "customer": (str, "The column that says who; none of one series (demand), or of texts by themselves."),
-    "time": (str, "The column that says when; none in a table with a row per customer, or of texts."),
+    "customer": (
+        str,
+        "The column that says who, or several with commas between; none of one series (demand), or of texts by "
+        "themselves.",
+    ),
+    "time": (
+        str,
+        "The column that says when, or two, as Date,Time; none in a table with a row per customer, or of texts.",
+    ),
     "value": (str, "The column with the amount, if there is one."),
     "items": (str, "The column with the number of things, if there is one."),
     "price": (str, "The column with the price of one thing: amount = price * items."),
@@ -40,6 +47,7 @@ LOG: dict[str, tuple[Any, str]] = {
     "decimal": (Literal[".", ","], "What stands before the tenths of numbers."),
 }
 LISTS = {"extra": "extras", "category": "categories"}
+JOINED = ("customer", "time", "event", "channel", "item", "action")  # one column, or several joined
 
 
 def with_log(function: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +55,10 @@ def with_log(function: Callable[..., None]) -> Callable[..., None]:
     own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD]
     words = []
     for word, (kind, about) in LOG.items():
-        annotation: Any = Annotated[kind | None, typer.Option(help=about)]
+        kind = list[str] if kind is str else kind  # so that a second one is not lost
+        annotation: Any = Annotated[
+            kind | None, typer.Option(help=about, metavar="<str>" if kind == list[str] else None)
+        ]
         words.append(inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     arguments, options = own[:2], [p.replace(kind=p.KEYWORD_ONLY) for p in own[2:]]
     parameters = [*arguments, *words, *options]
@@ -57,9 +68,21 @@ def with_log(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def words_of(log: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, in the words of EventLog."""
-    said = {LISTS.get(word, word): value for word, value in log.items() if value is not None and value != []}
-    return {word: "\t" if word == "separator" and value == r"\t" else value for word, value in said.items()}
+    r"""The options that were given, in the words of EventLog; one of JOINED may be given again, as a further column.
+
+    >>> words_of({"customer": ["shop", "till"], "extra": ["way"], "separator": [r"\t"], "value": []})
+    {'customer': 'shop,till', 'extras': ['way'], 'separator': '\t'}
+    """
+    said: dict[str, Any] = {}
+    for word, value in log.items():
+        if value is None or value == []:
+            continue
+        if isinstance(value, list) and word not in LISTS:
+            if len(value) > 1 and word not in JOINED:
+                raise typer.BadParameter(f"--{word.replace('_', '-')} was given twice; give it once")
+            value = ",".join(value)
+        said[LISTS.get(word, word)] = "\t" if word == "separator" and value == r"\t" else value
+    return said
 
 
 def named(text: str | Path) -> Path:

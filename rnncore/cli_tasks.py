@@ -84,11 +84,12 @@ def fit(
     shared = {"horizon": horizon, "seed": seed, "seeds": seeds}
     asked = {name: value for name, value in shared.items() if value is not None}
     made = asking.asked_for(task, asked, set or [])
-    asking.require_customer(made, log["customer"])
+    words = words_of(log)
+    asking.require_customer(made, words.get("customer"))
 
     def read() -> EventLog:
         with parts.at_work("reading the log"):
-            whole = EventLog(file, **words_of(log))
+            whole = EventLog(file, **words)
         return whole if until is None else asking.cut(whole, until)
 
     _fit(made, read, out or Path(f"rnncore-{task}"), force)

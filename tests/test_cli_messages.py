@@ -76,6 +76,12 @@ def test_a_number_out_of_range_is_refused_before_the_log_is_read(tmp_path, optio
     assert result.stderr.startswith(f"rnncore: --{option}: expected a whole number")
 
 
+def test_a_second_column_is_joined_where_it_can_be_and_never_lost(fit, tmp_path):
+    message = last(fit(names=["--customer", "who", "--customer", "paid", "--time", "when", "--horizon", "999"]))
+    assert "999" in message
+    assert "--value was given twice" in fit(names=[*NAMES, "--value", "who"]).stderr
+
+
 def test_one_column_for_two_roles_is_refused(fit):
     message = last(fit(names=["--customer", "when", "--time", "when"]))
     assert message.startswith("rnncore: --customer: expected a column of its own, received 'when', also named for time")

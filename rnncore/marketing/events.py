@@ -28,7 +28,8 @@ class EventLog(Events):
     customer, time: names of the columns that say who and when. Customers are text or whole numbers; without customer
         all rows are of one, "all", in a column "series": the one series of a forecast. Where text is named, each is of
         its own then: its number in the source, from 1, in a column "row". Times are dates, or text in ISO
-        8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone.
+        8601 form (`2010-12-31`, `2010-12-31 08:26:00`). Times with a zone keep the clock of that zone. Where no column
+        is called so, a name with commas is several columns joined: `customer="shop,till"`, `time="Date,Time"`.
         Without time the source is a table, a row per customer: its columns (those named, where extras are) are static.
     value, items: names of the columns with the amount of money and the number of things, or None.
     price: name of the column with the price of one thing, where there is no amount: value is then price times items.

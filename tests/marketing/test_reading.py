@@ -1,5 +1,6 @@
 """What is read from a file: every line whole, or an error with its number; other files are refused in words."""
 
+import datetime
 import gzip
 import random
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnncore.errors import DataError
+from rnncore.errors import ContractError, DataError
+from rnncore.marketing import EventLog
+from rnncore.marketing.log import blocks
 from rnncore.marketing.log.reading import read
 
 HEAD = "who,when,said\n"
@@ -82,3 +85,72 @@ def test_neither_is_an_empty_file_or_a_folder(tmp_path):
         read(tmp_path / "log.csv", ["who"])
     with pytest.raises(DataError, match="cannot read"):
         read(tmp_path, ["who"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("who,when\n".encode("utf-16"), "is written in UTF-16; save it as UTF-8: iconv -f UTF-16"),
+        (b"PK\x03\x04 sheet", "is a workbook, or another ZIP archive; save its sheet as CSV"),
+        (b"Sales 2024\n\nwhen,who\n2024-01-01,a\n", "line 3 has them: remove the lines above it"),
+        (b"a,2024-01-01,7\nb,2024-01-02,8\n", "its first line looks like data: write a line with the names"),
+    ],
+)
+def test_a_file_whose_table_is_elsewhere_says_where(tmp_path, content, message):
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "log.csv", ["who", "when"])
+
+
+def test_a_letter_is_no_separator_as_a_tab_without_quotes_becomes_one(tmp_path):
+    with pytest.raises(ContractError, match=r"received 't'; .*\(in quotes\) for a tab"):
+        read(write(tmp_path / "log.csv", HEAD), ["who"], "t")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_with_commas_is_several_columns(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(blocks, "SIZE", 60)
+    days = [datetime.date(2024, 1, 1 + k // 2) for k in range(6)]
+    frame = pl.DataFrame({"shop": [1, 1, 2, 2, 1, None], "till": ["x", "y", "x", " ", "x", "y"], "Date": days})
+    frame = frame.with_columns(Time=pl.Series(["09:30:00", "10:00:00"] * 3), paid=pl.int_range(6))
+    path = tmp_path / f"log.{suffix}"
+    frame.write_csv(path) if suffix == "csv" else frame.write_parquet(path)
+    log = EventLog(path, customer="shop,till", time="Date,Time", value="paid", missing="drop")
+    assert log.customers.tolist() == ["1,x", "1,y", "2,x"]
+    assert log.time.astype(str).tolist()[:2] == ["2024-01-01T09:30:00.000000", "2024-01-03T09:30:00.000000"]
+    assert log.quality()["missing customer"] == 2
+    table = pl.DataFrame({"shop": [2, 1], "till": ["x", "y"], "size": [20.0, 10.0]})
+    calendar = pl.DataFrame({"shop": [1], "till": ["x"], "Date": ["2024-01-01"], "Time": ["00:00"], "open": [1.0]})
+    words = {"customer": "shop,till", "time": "Date,Time", "missing": "drop"}
+    log = EventLog(path, **words, static=table, calendar=calendar)
+    assert log.static.names == ["size"] and log.static.numbers["size"].tolist()[1:] == [10.0, 20.0]
+    assert log.calendar.customers.tolist() == ["1,x"] and log.calendar.columns.names == ["open"]
+    assert log.frame({}).columns == ["shop,till"]
+
+
+def test_a_cell_with_a_comma_cannot_be_joined():
+    frame = pl.DataFrame({"shop": ["a,b", "a"], "till": ["c", "b,c"], "day": ["2024-01-01"] * 2})
+    with pytest.raises(DataError, match="a cell of 'shop' holds a comma, so that 'shop,till' cannot be one column"):
+        EventLog(frame, customer="shop,till", time="day")
+
+
+def test_a_column_that_is_called_so_comes_first():
+    frame = pl.DataFrame({"shop,till": ["a", "b"], "shop": [1, 2], "till": [1, 2], "day": ["2024-01-01"] * 2})
+    assert EventLog(frame, customer="shop,till", time="day").customers.tolist() == ["a", "b"]
+
+
+def test_blank_lines_at_the_end_are_left_out_and_said(tmp_path):
+    made = EventLog(
+        write(tmp_path / "log.csv", HEAD + "a,2024-01-01,x\nb,2024-01-02,y\n\n,,z\n"), customer="who", time="when"
+    )
+    assert (len(made), made.quality()["rows read"], made.quality()["empty rows at the end"]) == (2, 4, 2)
+    with pytest.raises(DataError, match="missing cells"):
+        EventLog(write(tmp_path / "log.csv", HEAD + "a,2024-01-01,x\n\nb,2024-01-02,y\n"), customer="who", time="when")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_numbers_of_the_rows_beside_a_table_are_no_column_of_it(tmp_path, name):
+    path = write(tmp_path / "table.csv", f"{name},id,age\n0,a,31\n1,b,47\n")
+    made = EventLog(path, customer="id")
+    assert made.static.names == ["age"]
+    assert made.quality()["static: column without a name"] == 2

@@ -18,7 +18,7 @@ from rnncore.marketing.commands.samples import SAMPLES
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.log.days import to_day
-from rnncore.marketing.log.reading import header
+from rnncore.marketing.log.reading import header, parts_of
 from rnncore.marketing.task import Task
 from rnncore.marketing.tasks import TASKS, load
 
@@ -91,9 +91,13 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
     words = {**task.reading_, **said}
     there = header(file, words.get("separator", ","))
     taught = [role for role in task.taught if role not in said]  # what was learned need not be known of new rows
-    words = {role: name for role, name in words.items() if role not in taught or name in there}
+
+    def known(name: Any) -> bool:
+        return type(name) is not str or all(part in there for part in parts_of(name, there))
+
+    words = {role: name for role, name in words.items() if role not in taught or known(name)}
     for role, name in task.reading_.items():
-        if role in words and role not in (*said, *HOW) and type(name) is str and name not in there and len(there) > 1:
+        if role in words and role not in (*said, *HOW) and not known(name) and len(there) > 1:
             shown = ", ".join(map(repr, there[:30]))
             raise DataError(
                 f"{file.name} has no column {name!r}, which the model was fitted with; it has {shown}; if it goes by "

@@ -104,6 +104,8 @@ def _advice(text: pl.Series, row: int, told: str | None) -> str:
     read = len(known) - (_parse_iso(known) if told is None else _parse_format(known, told)).null_count()
     if read > _MOST * len(known):
         return f", as {read:,} of {len(known):,} are; correct this one, or leave its row out"
+    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?", text[row - 1]):
+        return f'; if the day stands in a column of its own, name both, as time="Date,{text.name}"'
     if told is not None:
         return ""
     if re.fullmatch(r"[2-6]\d{4}(\.\d*)?", text[row - 1]):  # 1954 to 2091

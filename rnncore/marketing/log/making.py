@@ -75,13 +75,15 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
     how["decimal"] = reading.get("decimal", ".")
     raw = read(source, list(names.values()), how["separator"])._replace(decimal=how["decimal"])
-    frame, conversions = parsing.parse(raw, names, how["time_format"], words.categories)
+    frame, conversions, empty = parsing.parse(raw, names, how["time_format"], words.categories)
     if "customer" not in names:
         alone = pl.lit(ALL).cast(pl.Enum([ALL])) if who(names) == SERIES else pl.col("row").cast(pl.Int64)
         frame = frame.with_columns(alone.alias("customer"))
     if "time" not in names:
         frame = _undated(frame, raw.label, static)
     frame, checks = sift(frame, raw.label, names, reading["missing"], reading["negative"])
+    if empty:
+        checks[:1] = [Check("rows read", checks[0].rows + empty, ""), Check("empty rows at the end", empty, "left out")]
     if "price" in names:
         frame = frame.with_columns(value=pl.col("price") * pl.col("items")).drop("price")
         checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))

@@ -37,6 +37,8 @@ class Parsed(NamedTuple):
     """`row` (from 1), `customer`, `time`, and the others as Float64, words (Enum) or text; missing is null."""
     conversions: list[Check]
     """Lines of the report for every column that is not used in the type in which it came."""
+    empty: int
+    """How many rows at the end hold nothing, as blank lines do, and are left out."""
 
 
 def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categories: Sequence[str] = ()) -> Parsed:
@@ -49,7 +51,7 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
     parsed: dict[str, pl.Series] = {}
     checks: list[Check] = []
     for role, name in names.items():
-        column = Parted.read(raw, name)
+        column = Parted.read(raw, name, " " if role == "time" else ",")
         if len(next(column.parts())) == 0:
             raise DataError(f"{raw.label} has no rows")
         if role == "customer":
@@ -68,7 +70,19 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
         del column  # it is left before the next one is read
     _require_propensities(parsed.get("propensity"), raw)
     frame = pl.DataFrame([series.alias(role) for role, series in parsed.items()]).with_row_index("row", offset=1)
-    return Parsed(frame, checks)
+    frame, empty = _without_end(frame)
+    if not frame.height:
+        raise DataError(f"{raw.label} has no rows but empty ones")
+    return Parsed(frame, checks, empty)
+
+
+def _without_end(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Without the rows at the end that hold nothing, as blank lines, and how many these are."""
+    if any(cell is not None for cell in frame.row(-1)[1:]):
+        return frame, 0
+    held = frame.select(pl.any_horizontal(pl.exclude("row").is_not_null())).to_series().arg_true()
+    end = int(held[-1]) + 1 if len(held) else 0
+    return frame.head(end), frame.height - end
 
 
 def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
@@ -84,7 +98,7 @@ def _require_propensities(p: pl.Series | None, raw: Raw) -> None:
 def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_format: str | None) -> list[Check]:
     """Lines of the report where a column is not used, as `cells`, in the type in which it came."""
     checks = []
-    name, came = column.name, raw.dtypes[column.name]
+    name, came = column.name, raw.dtypes.get(column.name)
     if role == "customer" and column.dtype.is_float():
         checks.append(Check("customers as floats", len(cells), f"{name!r}: whole, so taken as integers"))
     elif role not in ("customer", "time") and (column.dtype == pl.String) == (cells.dtype == pl.Float64):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from rnncore.errors import DataError
-from rnncore.marketing.log.reading import Raw
+from rnncore.marketing.log.reading import Raw, joined, parts_of
 
 PART = 500_000  # cells of a column in memory that are parsed at a time
 
@@ -29,12 +29,18 @@ class Parted(NamedTuple):
         return cls(column.name, column.dtype, lambda: (column.slice(k, PART) for k in starts), lambda: column)
 
     @classmethod
-    def read(cls, raw: Raw, name: str) -> Parted:
-        """A column of a source; that of a CSV file is read again for each use of it."""
+    def read(cls, raw: Raw, name: str, mark: str = ",") -> Parted:
+        """A column of a source, or several joined; that of a CSV file is read again for each use of it."""
         text = raw.text
         if text is None:
-            return cls.of(raw.columns[name])
-        return cls(name, pl.String(), lambda: text(name), lambda: raw.columns[name])
+            return cls.of(raw.column(name, mark))
+        several = parts_of(name, raw.columns)
+
+        def parts() -> Iterator[pl.Series]:
+            for cells in zip(*map(text, several), strict=True):
+                yield joined(cells, name, mark, raw.label)
+
+        return cls(name, pl.String(), parts, lambda: raw.column(name, mark))
 
 
 def in_parts(parse: Callable[[pl.Series], pl.Series], column: Parted, coded: bool = False) -> pl.Series:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import csv
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,6 +27,8 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing.log import blocks
 
 T = TypeVar("T")
+_DATUM = r"\s*[-+]?[\d.,:/T -]*\d\s*"  # a number or a time, which is seldom the name of a column
+UNNAMED = r"(Unnamed: \d+)?"  # of a column without a name, as the numbers of the rows beside a dataframe's
 _MARKS = {"\t": ("a tab", r"\t")}
 
 
@@ -37,6 +41,10 @@ class Raw(NamedTuple):
     dtypes: dict[str, Any]  # narwhals dtypes, by the caller's names
     decimal: str = "."  # mark of numbers that are text
     text: Callable[[str], Iterator[pl.Series]] | None = None  # of a CSV file: the cells of a column, some at a time
+
+    def column(self, name: str, mark: str = ",") -> pl.Series:
+        """A column, or the columns that `name` stands for, joined with this mark between their cells."""
+        return joined([self.columns[part] for part in parts_of(name, self.columns)], name, mark, self.label)
 
     def to_native(self, name: str, ids: Any, columns: Mapping[str, Any]) -> Any:
         """A dataframe of the caller's kind: `ids` under `name` with the type they came with, then `columns`."""
@@ -68,19 +76,21 @@ class OneByOne(Mapping[str, pl.Series]):
 
 def read(source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source") -> Raw:
     """Read the columns `names` (None: all) of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet
-    path.
+    path. A name may stand for several columns, see `parts_of`.
 
     DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing; a line of a CSV file has more
         or fewer cells than its header.
     ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path.
     """
     wanted = None if names is None else list(dict.fromkeys(names))
-    if len(separator.encode()) != 1:
-        raise ContractError("separator", "one ASCII character", repr(separator), r'for example ";" or "\t"')
+    if len(separator.encode()) != 1 or separator.isalnum():
+        what = "one ASCII character that is no letter or digit"
+        raise ContractError("separator", what, repr(separator), r'for example ";", or "\t" (in quotes) for a tab')
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
         file, label = _File.opened(path, separator), path.name
-        require_columns(wanted or [], file.names, label, separator)
+        wanted = None if wanted is None else _parts(wanted, file.names)
+        file.require_named(wanted or [])
         file.require_single(file.names if wanted is None else wanted)
         file.require_cells()
         eager = nw.from_native(file.rows(wanted, 0 if wanted else None), eager_only=True)
@@ -111,9 +121,38 @@ def _select(source: Any, wanted: list[str] | None, label: str, argument: str) ->
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"{label} has columns of the same name: {' '.join(str(error).split())}") from None
     if wanted is not None:
+        wanted = _parts(wanted, present)
         require_columns(wanted, present, label)
         table = table.select(wanted)
     return table.collect() if isinstance(table, nw.LazyFrame) else table
+
+
+def parts_of(name: str, present: Container[str]) -> list[str]:
+    """The columns that a name stands for: itself, or, where no column is called so, those between its commas.
+
+    >>> parts_of("shop,till", ["till", "shop", "paid"])
+    ['shop', 'till']
+    """
+    parts = name.split(",") if isinstance(name, str) else [name]
+    return parts if name not in present and all(part in present for part in parts) else [name]
+
+
+def _parts(names: Sequence[str], present: Container[str]) -> list[str]:
+    return list(dict.fromkeys(part for name in names for part in parts_of(name, present)))
+
+
+def joined(columns: Sequence[pl.Series], name: str, mark: str, label: str) -> pl.Series:
+    """The cells of several columns as one text, empty where one of them is; a single column as it is.
+
+    DataError where a cell holds a comma that is the mark: others could come out alike.
+    """
+    if len(columns) == 1:
+        return columns[0]
+    texts = [column.cast(pl.String).str.strip_chars().replace("", None) for column in columns]
+    for column, text in zip(columns, texts, strict=True):
+        if mark == "," and text.str.contains(mark, literal=True).any():
+            raise DataError(f"{label}: a cell of {column.name!r} holds a comma, so that {name!r} cannot be one column")
+    return pl.select(pl.concat_str(texts, separator=mark)).to_series().alias(name)
 
 
 def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, separator: str = ",") -> None:
@@ -158,6 +197,15 @@ class _File(NamedTuple):
         if not start:
             raise DataError(f"{path} is empty")
         parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            new = path.with_stem(f"{path.stem}-utf8").name
+            raise DataError(
+                f"{path} is written in UTF-16; save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > {new}"
+            )
+        if start[:2] == b"PK":
+            raise DataError(
+                f"{path} is a workbook, or another ZIP archive; save its sheet as CSV (UTF-8), or unpack it"
+            )
         if b"\0" in start and not (parquet or zipped):
             raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
         if b"\r" in start and b"\n" not in start and not (parquet or zipped):
@@ -182,6 +230,21 @@ class _File(NamedTuple):
         if self.kind != "Parquet":
             many = len(self.names)
             _asked(self.path, self.kind, lambda: blocks.require_cells(self.path, self.separator, many, self.zipped))
+
+    def require_named(self, names: Sequence[str]) -> None:
+        """DataError unless there are columns of these names; of a CSV file it says where they are, if it can."""
+        try:
+            require_columns(names, self.names, self.path.name, self.separator)
+        except DataError as error:
+            if self.kind == "Parquet":
+                raise
+            with blocks.lines(self.path, self.zipped, errors="replace") as file:
+                first = list(itertools.islice(csv.reader(file, delimiter=self.separator), 30))
+            later = next((k for k, line in enumerate(first[1:], 2) if set(names) <= set(line)), None)
+            advice = f"; line {later} has them: remove the lines above it" if later else ""
+            if not advice and sum(bool(re.fullmatch(_DATUM, name)) for name in self.names) * 2 >= len(self.names):
+                advice = "; its first line looks like data: write a line with the names of the columns above it"
+            raise DataError(f"{error}{advice}") from None
 
     def require_single(self, names: Sequence[str]) -> None:
         """DataError where the header of a CSV file has one of these names twice."""

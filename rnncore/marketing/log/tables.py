@@ -9,6 +9,7 @@ Columns of a number type, and those whose cells are all numbers (or all true or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from rnncore.marketing.log import parsing
 from rnncore.marketing.log.columns import Columns, gather
 from rnncore.marketing.log.datetimes import parse_time
 from rnncore.marketing.log.quality import Check, first_row, rare_levels
-from rnncore.marketing.log.reading import Raw, read, require_columns
+from rnncore.marketing.log.reading import UNNAMED, Raw, parts_of, read, require_columns
 
 Array = NDArray[Any]
 
@@ -97,10 +98,11 @@ def read_static(
     """
     names, apart = beside or (None, ())
     raw = read(source, names, how["separator"], "static")._replace(decimal=how["decimal"])
-    require_columns([customer], list(raw.columns), raw.label, how["separator"])
+    keys = parts_of(customer, raw.columns)
+    require_columns(keys, list(raw.columns), raw.label, how["separator"])
     ids = _ids(raw, customer, customers)
     _require_single(pl.DataFrame([ids]), raw.label, f"customer {customer!r}")
-    columns, checks = _columns(raw, [customer, *apart], categories, "static")
+    columns, checks = _columns(raw, [*keys, *apart], categories, "static")
     known = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
     wanted = pl.DataFrame({"id": pl.Series(customers.tolist(), dtype=ids.dtype)})
     row = wanted.join(known, on="id", how="left", maintain_order="left")["row"].fill_null(-1).to_numpy()
@@ -120,15 +122,16 @@ def read_calendar(
     DataError where a day (of a customer) has two rows, or a day or customer cell is empty.
     """
     raw = read(source, None, how["separator"], "calendar")._replace(decimal=how["decimal"])
-    require_columns([time], list(raw.columns), raw.label, how["separator"])
-    column = raw.columns[time]
+    dates, owners = (parts_of(name, raw.columns) for name in (time, customer))
+    require_columns(dates, list(raw.columns), raw.label, how["separator"])
+    column = raw.column(time, " ")
     written = None if column.dtype.is_temporal() else how["time_format"]
     days = parse_time(column, raw.label, written).dt.date().alias("day")
     keys = [days]
-    if customer in raw.columns:
+    if all(name in raw.columns for name in owners):
         keys = [_ids(raw, customer, customers).alias("customer"), days]
     _require_single(pl.DataFrame(keys), raw.label, "day")
-    columns, checks = _columns(raw, [time, customer], categories, "calendar")
+    columns, checks = _columns(raw, [*dates, *owners], categories, "calendar")
     order = pl.DataFrame(keys).with_row_index("row").sort(*(key.name for key in keys))["row"].to_numpy()
     ids = keys[0].to_numpy()[order] if len(keys) == 2 else None
     day = days.to_numpy().astype("datetime64[D]")[order]
@@ -146,7 +149,7 @@ def _without_row(day: NDArray[np.datetime64], ids: Array | None) -> int:
 
 
 def _ids(raw: Raw, customer: str, customers: Array) -> pl.Series:
-    ids = parsing.parse_customer(raw.columns[customer], raw.label)
+    ids = parsing.parse_customer(raw.column(customer), raw.label)
     if (ids.dtype == pl.String) != (customers.dtype == object):
         ours, theirs = ("text" if text else "numbers" for text in (customers.dtype == object, ids.dtype == pl.String))
         raise DataError(f"{raw.label}: {customer!r} holds {theirs}, in the log it holds {ours}; convert one of them")
@@ -172,6 +175,9 @@ def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: st
     parsed, checks = [], []
     for name, column in raw.columns.items():
         if name in keys:
+            continue
+        if re.fullmatch(UNNAMED, str(name)):
+            checks.append(Check(f"{table}: column without a name", len(column), f"{name!r}: left out"))
             continue
         known = name in categories
         parsed.append(
