@@ -7,11 +7,8 @@
     must beat     Markov chains of order 1 and 2, logistic regression, the same without channels, the constant rate
 
 An event called `convert` is a conversion, all others are touches. Journeys without a conversion belong in the log.
-Where no column `order` is named, events of one time have no order: the question comes after all of them. Credit says
-what the network, or a rule, takes a touch to be worth; it is no experiment. On made-up journeys with known effects
-(benchmarks/attribution.md) removal by the network misplaces 8 % of the credit, the best rule 24 %, as long as all
-customers meet the same channels; where those who would buy anyway meet some of them more often, removal misplaces 39 %,
-the best rule 28 %.
+Where no column `order` is named, events of one time have no order: the question comes after all of them. What else
+it answers, of touches and channels: `journey_answers.py`.
 """
 
 from __future__ import annotations
@@ -22,34 +19,29 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
 
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
-from rnncore.marketing.answers import explain as explaining
 from rnncore.marketing.customers.items import cut
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.journeys import journey_views
 from rnncore.marketing.journeys import touches as journeys
+from rnncore.marketing.journeys.journey_answers import JUDGED, JourneyAnswers
 from rnncore.marketing.journeys.journey_head import FIRST, converts_and_next
-from rnncore.marketing.journeys.touches import Credit, Facts, Moment
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.examples import Examples, Learned, drawn, outputs, tenth
-from rnncore.marketing.learning.threads import one_thread
+from rnncore.marketing.learning.examples import Examples, drawn, tenth
 from rnncore.marketing.learning.windows import require_both_outcomes
 from rnncore.marketing.log.days import span
-from rnncore.marketing.task import Code, HeldOut, Task, Told
-from rnncore.sequences import Histories
+from rnncore.marketing.task import Code, Told
+from rnncore.marketing.task_parts import Rival
 
 Array = NDArray[Any]
-JUDGED, TAUGHT = 20_000, 50_000  # moments, at most
-CREDIT = "Credit for the conversions, by method"
+TAUGHT = 50_000  # moments, at most
 
 
 @dataclass(eq=False, repr=False)
-class Journey(Task):
+class Journey(JourneyAnswers):
     """Probability that a conversion follows within the horizon of a customer's last event, and credit for conversions.
 
     convert: the word in the column `event` that is a conversion. window: days without an event that end a journey;
@@ -86,7 +78,6 @@ class Journey(Task):
     needs = ("event",)
     uses = ("event", "channel", "value", "order", "extras")
     judged_over = 2
-    printed = (CREDIT,)
     calibration = FIRST
     loss = staticmethod(converts_and_next)
 
@@ -112,19 +103,17 @@ class Journey(Task):
     def told(self, log: EventLog, end: np.datetime64, code: Code | None = None) -> Told:
         """Moments whose horizon is over on the day `end`, at most 50,000; those of the latest horizon calibrate."""
         log = log.until(end)
-        names, won = journeys.kinds(log, self.convert)
+        kinds, won = journeys.kinds(log, self.convert)
         if not won.any():
             there = log.category("event").listed()
             raise DataError(
                 f"no event until {end} is {self.convert!r} (there are {there}): say with convert= what a conversion is"
             )
-        levels, count = np.unique(names.astype(str), return_counts=True)
-        known = [str(levels[k]) for k in np.argsort(-count, kind="stable")[:50] if count[k] >= 5]
-        code = code or {"kinds": known, "columns": features.measure(self._columns(log))}
+        code = code or {"kinds": kinds.common(50, least=5), "columns": features.measure(self._columns(log))}
         at = journeys.moments(log, won)
         at = drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT, self.seed)
         told = self._encode(log, code, at, True)
-        require_both_outcomes(told.target[:, 0] if len(at) else np.zeros(0), f"until {end}")
+        require_both_outcomes(told.target[:, 0], f"until {end}")
         newest = log.day[at] > end - span(2 * self.horizon)
         return code, told._replace(newest=newest, watched=tenth(told.group, self.seed))
 
@@ -133,7 +122,7 @@ class Journey(Task):
         at = journeys.moments(log, journeys.kinds(log, self.convert)[1])
         at = at[(log.day[at] > origin) & (log.day[at] <= log.last_day - span(self.horizon))]
         asked = self._encode(log, code, drawn(at, JUDGED, self.seed), True)
-        require_both_outcomes(asked.target[:, 0] if len(at) else np.zeros(0), f"after {origin}")
+        require_both_outcomes(asked.target[:, 0], f"after {origin}")
         return asked._replace(target=asked.target[:, 0])
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
@@ -145,81 +134,16 @@ class Journey(Task):
         """A GRU over the events, attention that the last of them asks for, and the logits."""
         gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         pool = rc.Attention(self.units, self.units, query="last")
-        return rc.Stack(gru, pool, rc.Dense(self.units, 1 + self._classes(code)))
+        logits = 1 + len(code["kinds"]) + 2  # a conversion; each kind next, nothing, or another kind
+        return rc.Stack(gru, pool, rc.Dense(self.units, logits))
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """P(conversion)."""
         return {"conversion_probability": prediction}
 
-    def rivals(self, told: Examples, asked: Examples) -> dict[str, Array]:
+    def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """P(conversion) by the simple methods."""
-        return dict(journeys.simple_methods(told, asked))
-
-    def inputs(self, code: Code) -> list[str]:
-        """The columns of a step."""
-        return features.names(code["columns"])
-
-    def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
-        """Critical moments, what follows what, and, where touches led to conversions, credit and hand-overs."""
-        found: dict[str, Mapping[str, list[str]]] = {
-            "What a touch changes, the critical moments first": journey_views.of_moments(self.moments(log)),
-            "What comes next, as counted": journey_views.of_transitions(*self.transitions(log)),
-        }
-        try:
-            hands = self.handover(log)
-        except DataError:  # no touch led to a conversion
-            return found
-        credit = self.attribution(log, journeys_read=50)
-        found[CREDIT] = credit.columns()
-        found["In which 95 % of it lies when journeys are drawn anew"] = journey_views.of_intervals(credit)
-        found["Which channel hands over to which, in journeys that convert"] = journey_views.of_handover(*hands)
-        return found
-
-    @one_thread
-    def next_events(self, log: EventLog) -> Any:
-        """A dataframe of the log's kind: P(what comes next within the horizon) of each customer, a column per kind."""
-        task, work, origin = self._ready(log, None)
-        asked = task.asked(work, origin, self.code_)
-        p = softmax(outputs(self.network_, self.params_, asked.histories)[:, 1:], axis=1)
-        columns = {name: p[:, k] for k, name in enumerate(["nothing", *self.code_["kinds"], "other"])}
-        return work.frame(columns, asked.group)
-
-    @one_thread
-    def moments(self, log: EventLog) -> list[Moment]:
-        """What the network says after events of each kind, the largest change first: the critical moments."""
-        task, work, _ = self._ready(log, None)
-        names, won = journeys.kinds(work, self.convert)
-        at = drawn(journeys.moments(work, won), JUDGED, task.seed)
-        at = at[at > work.offsets[work.codes[at]]]  # with an event before
-        after, before = [task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1)]
-        return journey_views.moments(names[at], after, before)
-
-    def transitions(self, log: EventLog) -> tuple[list[str], Array]:
-        """Kinds, and P(next | kind) (V, V + 1) as counted in the log; the last column: nothing more of the customer."""
-        return journey_views.transitions(log, self.convert)
-
-    def handover(self, log: EventLog) -> tuple[tuple[str, ...], Array]:
-        """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
-        return journey_views.handover(journeys.cut(log, self.convert, self.window or self.horizon).paths)
-
-    @one_thread
-    def attribution(self, log: EventLog, journeys_read: int = 200) -> Credit:
-        """Credit for the conversions of the log by rules, Markov chains, Shapley values, and by the network.
-
-        The network reads at most `journeys_read` of the journeys that convert: "removal" without each touch, "gradient"
-        by integrated gradients, "attention"; what a touch adds to P(conversion), below 0 as 0, shared out within each.
-        """
-        task, work, _ = self._ready(log, None)
-        found = journeys.cut(work, self.convert, self.window or self.horizon)
-        seen = drawn(np.flatnonzero(found.paths.converted), checks.size("journeys_read", journeys_read), task.seed)
-
-        def explained(own: EventLog) -> explaining.Explanation:
-            return explaining.explain(task, self._learned, own, own.customers[0], own.last_day)
-
-        return journeys.credit(found, journey_views.worths(work, found, seen, explained), seen, self.seed)
-
-    def _classes(self, code: Code) -> int:
-        return len(code["kinds"]) + 2
+        return journeys.simple_methods(told, asked)
 
     def _columns(self, log: EventLog) -> Any:
         roles = [role for role in ("event", "channel", "value") if role in log.reading]
@@ -227,24 +151,10 @@ class Journey(Task):
 
     def _encode(self, log: EventLog, code: Code, at: Array, labelled: bool) -> Examples:
         """The moments after the events `at`."""
-        names, won = journeys.kinds(log, self.convert)
-        kind = journeys.coded(names, code["kinds"])
+        kinds, won = journeys.kinds(log, self.convert)
         rows = features.encode(self._columns(log), code["columns"])
         low = np.maximum(log.offsets[log.codes[at]], at + 1 - self.latest)
-        place = cut(np.arange(len(log)), low, at + 1)
         target, after = journeys.came(log, won, at, self.horizon)
-        facts = journeys.facts(log, kind, len(code["kinds"]), at, after if labelled else None)
-        histories = Histories(rows[place.values], place.offsets)
+        facts = journeys.facts(log, kinds.coded(code["kinds"]), len(code["kinds"]), at, after if labelled else None)
         both = None if facts.next is None else np.column_stack([target, facts.next]).astype(np.float32)
-        return Examples(histories, group=log.codes[at], target=both, facts=facts)
-
-    def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
-        """How likely the network, and chains, held what came next to be."""
-        facts: Facts = asked.facts
-        said = outputs(self.network(learned.code), learned.params, asked.histories)[:, 1:]
-        assert facts.next is not None
-        own = -float(np.take_along_axis(log_softmax(said, axis=1), facts.next[:, None], axis=1).mean())
-        told = self.told(log, held.origin, learned.code)[1].facts
-        chains = journeys.next_losses(told, facts, self._classes(learned.code))
-        others = ", ".join(f"{name} {loss.mean():.4f}" for name, loss in chains.items())
-        return [f"What comes next: log-loss rnn {own:.4f}, {others}."]
+        return Examples(cut(rows, low, at + 1), group=log.codes[at], target=both, facts=facts)

@@ -38,10 +38,10 @@ LOG = log_of([("a", 0, "ad"), ("a", 3, "mail"), ("a", 5, "won"), ("a", 30, "ad")
 
 
 def asked(log, horizon):
-    names, won = journeys.kinds(log, "conversion")
+    kinds, won = journeys.kinds(log, "conversion")
     at = journeys.moments(log, won)
     target, after = journeys.came(log, won, at, horizon)
-    return at.tolist(), target.tolist(), [None if k < 0 else names[k] for k in after]
+    return at.tolist(), target.tolist(), [None if k < 0 else kinds.levels[kinds.codes[k]] for k in after]
 
 
 @pytest.mark.parametrize(

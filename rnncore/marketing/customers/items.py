@@ -69,11 +69,11 @@ def items_of(log: EventLog, known: Sequence[str], session: float | None = None) 
     return Items(log.category("item").coded(known), low, high, log.codes, own)
 
 
-def cut(ids: Ints, low: Ints, high: Ints) -> Histories:
-    """The histories `ids[low:high]`, one per row."""
+def cut(steps: NDArray[Any], low: Ints, high: Ints) -> Histories:
+    """The histories `steps[low:high]`, one per row."""
     lengths = high - low
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Histories(ids[np.arange(offsets[-1]) + np.repeat(low - offsets[:-1], lengths)], offsets)
+    return Histories(steps[np.arange(offsets[-1]) + np.repeat(low - offsets[:-1], lengths)], offsets)
 
 
 def counted_in(histories: Histories, V: int) -> sparse.csr_array:

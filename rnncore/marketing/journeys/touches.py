@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -22,6 +23,7 @@ from rnncore.marketing.journeys.attribution import RULES, Paths
 from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning.cases import shifted
 from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.log.columns import Category, categorise
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -77,8 +79,8 @@ class Moment(NamedTuple):
     """Mean of P after it minus P before it, where there is an event before; large: a critical moment."""
 
 
-def kinds(log: EventLog, convert: str) -> tuple[Array, NDArray[np.bool_]]:
-    """What each event is called, (n,), and which are conversions; DataError where there are none."""
+def kinds(log: EventLog, convert: str) -> tuple[Category, NDArray[np.bool_]]:
+    """What each event is called, and which are conversions, (n,)."""
     event = log.category("event")
     names = np.append(event.levels, "")[event.codes].astype(object)
     won = names == convert
@@ -86,13 +88,7 @@ def kinds(log: EventLog, convert: str) -> tuple[Array, NDArray[np.bool_]]:
         channel = log.category("channel")
         called = np.append(channel.levels, "")[channel.codes].astype(object)
         names = np.where(won | (channel.codes < 0), names, called)
-    return names, won
-
-
-def coded(names: Array, known: list[str]) -> Ints:
-    """1 + the position of each name in `known`, 0 for others."""
-    place = {name: k for k, name in enumerate(known, 1)}
-    return np.array([place.get(name, 0) for name in names.tolist()], np.int64)
+    return categorise(pl.Series(names, dtype=pl.String)), won
 
 
 def moments(log: EventLog, won: NDArray[np.bool_]) -> Ints:
@@ -189,7 +185,7 @@ class Cut(NamedTuple):
 
 def cut(log: EventLog, convert: str, window: int) -> Cut:
     """The journeys of a log."""
-    names, won = kinds(log, convert)
+    called, won = kinds(log, convert)
     codes, gap = log.codes, np.diff(log.time, prepend=log.time[:1]) / DAY
     new = np.ones(len(log), bool)
     new[1:] = (codes[1:] != codes[:-1]) | won[:-1] | (gap[1:] > window)
@@ -205,6 +201,7 @@ def cut(log: EventLog, convert: str, window: int) -> Cut:
         log.time[a + m] if c else log.time[a + m - 1] for a, m, c in zip(first, touches[kept], converted, strict=True)
     ]
     before = [(last - log.time[row]) / DAY for last, row in zip(end, rows, strict=True)]
+    names = called.levels[called.codes]
     return Cut(attribution.paths([names[row].tolist() for row in rows], converted, 1 - converted, before), first)
 
 

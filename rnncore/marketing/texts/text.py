@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
+from rnncore.errors import DataError
 from rnncore.sequences import Histories
 
 Floats = NDArray[np.float64]
@@ -64,6 +65,15 @@ def encode(texts: Sequence[list[str]], known: Sequence[str], latest: int) -> His
     ids = [[*(place.get(token, OTHER) for token in text), END][-latest:] for text in texts]
     offsets = np.concatenate([[0], np.cumsum([len(text) for text in ids])]).astype(np.int64)
     return Histories(np.array([i for text in ids for i in text], np.int64), offsets)
+
+
+def require_two(y: Ints, kinds: Sequence[str]) -> None:
+    """DataError unless there are texts to learn from of at least two of the kinds."""
+    if len(np.unique(y)) < 2:
+        raise DataError(
+            f"the texts to learn from are of fewer than 2 kinds of those that are known ({', '.join(kinds)}): bring "
+            "more texts whose outcome is known"
+        )
 
 
 def simple_methods(
