@@ -74,7 +74,6 @@ class Journey(JourneyAnswers):
     came = "were followed by one"
     row = "customer"
     judged_row = "touch"
-    unit = "probability of a conversion"
     needs = ("event",)
     uses = ("event", "channel", "value", "order", "extras")
     judged_over = 2

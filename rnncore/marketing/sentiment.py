@@ -74,7 +74,6 @@ class Sentiment(TextAnswers, WithoutTimes):
     question = "How do they feel in the {horizon} after {origin}?"
     row = "text"
     judged_row = "text"
-    unit = "probability of the kind predicted"
     needs = ("text",)
     taught = ("outcome",)
     uses = ("text",)

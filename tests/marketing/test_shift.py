@@ -10,8 +10,9 @@ from scipy.stats import kstest
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Sentiment
-from rnncore.marketing.shift import driving, watch
+from rnncore.marketing.shift import watch
 from rnncore.marketing.texts import control
+from rnncore.marketing.texts.shift_words import driving
 
 
 @pytest.mark.parametrize(("h", "length"), [(4.0, 335.4), (5.0, 930.9)])

@@ -39,6 +39,7 @@ class JourneyAnswers(Task):
     convert: str
     window: int | None
 
+    unit = "probability of a conversion"
     printed = (CREDIT,)
 
     def _encode(self, log: EventLog, code: Code, at: Array, labelled: bool) -> Examples:

@@ -21,6 +21,8 @@ MANY = 20  # customers, from which on they are a sample of all there might be, a
 class TextAnswers(Task):
     """The probability of the kind predicted, of the tokens of one text; and texts of many customers drawn together."""
 
+    unit = "probability of the kind predicted"
+
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The tokens of the customer's last text."""
         found = [*text.tokens(own.words()[-1]), "<end>"]
