@@ -1,8 +1,8 @@
 """Subscriptions: who renews, who cancels, and what revenue is at risk, by month and by cohort.
 
-    history       renewals.py: a step per payment
+    history       renewals.py: a step per payment; of who is asked about, those ahead too, as if each were made
     head, loss    GRU, after each payment one logit: is the next renewal taken? Cross-entropy
-    decoding      chances of the renewals ahead, each read as if those before it were taken, multiplied
+    decoding      chances of the renewals ahead, each given those before it, multiplied
     must beat     shifted-beta-geometric models of all and by plan, the cohort's average, logistic regression, boosting
 
 A file that shows each customer once, with a tenure and whether they left, can be read as one cohort: a payment per
@@ -28,7 +28,7 @@ from rnncore.marketing.customers import cancellations, renewals
 from rnncore.marketing.customers.subscription_views import SubscriptionViews
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.examples import Examples, tenth
 from rnncore.marketing.learning.windows import ENDED, require_both_outcomes
 from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import cut
@@ -123,7 +123,7 @@ class Subscriptions(SubscriptionViews):
         return asked._replace(target=stays.astype(np.float64), weight=known.astype(np.float64))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
-        """Those who are subscribed at `at`."""
+        """Those who are subscribed at `at`, read on until the last renewal within the horizon."""
         past, index = log.until(at), log.population(at)
         found = renewals.of(past, at, code)
         asked = np.flatnonzero(np.isnan(found.taken[found.last]) & self._heard(past.day[found.last], at))
@@ -131,7 +131,8 @@ class Subscriptions(SubscriptionViews):
         price = np.zeros(len(past)) if past.value is None else np.nan_to_num(past.value)
         facts = renewals.Facts(past, found, asked, price[found.last[asked]])
         kept = Examples(whole, group=index).select(np.isin(np.arange(len(index)), asked))
-        return kept._replace(facts=facts)
+        ahead = past, asked, code, self.period, self.steps_ahead
+        return kept._replace(histories=renewals.read_on(kept.histories, *ahead), facts=facts)
 
     def _heard(self, last: Array, day: np.datetime64) -> Array:
         """Whether the latest payments, on these days, are not too long ago."""
@@ -142,24 +143,10 @@ class Subscriptions(SubscriptionViews):
         gru = rc.GRU(len(self.inputs(code)), self.units, backend=self.backend)
         return rc.Stack(gru, rc.Dense(self.units, 1))
 
-    def _says(self, learned: Learned, asked: Examples) -> Array:
-        model, facts = self.network(learned.code), asked.facts
-        of = facts.log, facts.asked
-        return self.decode(renewals.keep(model, learned, asked.histories, *of, self.period, self.months), asked)
-
     def decode(self, outputs: Array, asked: Examples) -> Array:
-        """P(still subscribed after the horizon), (N,); where that is not known, the chances (N, months) as they are."""
-        return outputs if asked.target is None else renewals.survival(outputs, self.ahead)
-
-    @property
-    def ahead(self) -> float:
-        """Renewals within the horizon."""
-        return self.horizon / self.period
-
-    @property
-    def months(self) -> int:
-        """The same, rounded up."""
-        return -(-self.horizon // self.period)
+        """P(still subscribed after the horizon), (N,); where that is not known, of each renewal, (N, months)."""
+        chances = outputs[asked.histories.offsets[1:, None] + np.arange(-1 - self.steps_ahead, 0)]
+        return chances if asked.target is None else renewals.survival(chances, self.ahead)
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """What is expected until the horizon, from chances (N, months)."""

@@ -201,7 +201,7 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
 
     def removals(self, own: EventLog, at: np.datetime64, code: Code, asked: Examples) -> Iterator[tuple[int, Examples]]:
         """The place of each step that can be taken away, and the question without it: here each event of the log."""
-        for place, (_, event) in enumerate(self.steps(own, at, code, len(asked.histories.values))):
+        for place, (_, event) in enumerate(self.steps(own, at, code, len(asked.histories.values) - self.steps_ahead)):
             if event is not None and len(rest := own.without(event)):
                 yield place, self.asked(rest, at, code)
 
@@ -229,10 +229,18 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
         return self.unit
 
     @property
+    def steps_ahead(self) -> int:
+        """How many steps behind a history that is asked about are of times to come, copies of its latest; here none."""
+        return 0
+
+    @property
     def whole(self) -> tuple[str, str]:
         """Where that is of the next step alone, the column of `predict` that removals are of, and its name."""
         return "", ""
 
     def explained(self, said: Array, asked: Examples) -> Array:
-        """The number that is explained, (M,), from M rows of calibrated outputs of one question; here the first."""
+        """The number that is explained, (M,), from calibrated outputs of one question; here the first of each row.
+
+        said: M rows; with `steps_ahead` in place of each those of the latest step and of the ones ahead.
+        """
         return said if said.ndim == 1 else said[:, 0]

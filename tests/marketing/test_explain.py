@@ -59,21 +59,12 @@ def test_removal_is_the_difference_to_a_log_without_the_row(churn, log):
     assert np.isnan(found.removal[-1]) and found.steps[-1] == "now"
 
 
-def test_where_the_network_says_the_next_step_removals_are_of_the_whole_answer():
-    made = MADE_UP["subscriptions"]()
-    log = EventLog(made.frame, **made.words)
-    task = made.task.fit(log)
-    who = max(task.predict(log)["who"], key=lambda name: len(log.of(name)))
-    found, rows = task.explain(log, who), made.frame.sort("when").with_row_index()
-    gone = rows.filter(pl.col("who") == who).row(-2, named=True)
-    rest = EventLog(rows.filter(pl.col("index") != gone["index"]).drop("index"), **made.words)
-    stays = [
-        task.predict(x, at=log.last_day).filter(pl.col("who") == who)["stay_probability"].item() for x in (log, rest)
-    ]
-    (event,) = (k for k, step in enumerate(found.steps) if step.startswith(str(gone["when"])))
-    assert found.said == pytest.approx(stays[0], abs=1e-6) and found.said != pytest.approx(found.answer, abs=1e-3)
-    assert found.removal[event] == pytest.approx(stays[0] - stays[1], abs=1e-6)
-    assert found.whole == "probability to be subscribed after 30 days" and found.whole in str(found)
+def test_where_futures_are_drawn_gradients_are_of_the_next_step_and_removals_of_the_whole_answer(log):
+    task = MADE_UP["clv"]().task.fit(log)
+    found = task.explain(log, busiest(log))
+    spend = task.predict(log).filter(pl.col("who") == busiest(log))["spend"].item()
+    assert found.said == pytest.approx(spend) and found.said != pytest.approx(found.answer, rel=0.1)
+    assert found.whole == "expected spend of the next 30 days" and found.whole in str(found)
     assert {"gradient, next step", "removal, whole answer"} < set(found.columns())
 
 

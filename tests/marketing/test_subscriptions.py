@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from made_up import SMALL
 
+import rnncore as rc
 from rnncore.datasets import subscriptions
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Subscriptions
@@ -14,6 +15,7 @@ from rnncore.marketing.customers import renewals
 from rnncore.marketing.customers.retention import ShiftedBetaGeometric
 from rnncore.marketing.learning.calibration import PLATT
 from rnncore.marketing.learning.examples import outputs
+from rnncore.sequences import Histories
 
 START = datetime.date(2020, 1, 1)
 WORDS = {"customer": "customer", "time": "date", "event": "event", "value": "price", "item": "plan"}
@@ -88,6 +90,66 @@ def test_renewals_ahead_are_read_as_if_each_were_taken(fitted, log):
         assert after[0, 0] == pytest.approx(chances[month], rel=1e-5)
         last = last.with_columns(pl.col("date") + pl.duration(days=30))
         rows = pl.concat([rows, last])
+
+
+def busiest(task, log):
+    """The subscriber with most payments, and their row of `predict`."""
+    who = max(task.predict(log)["customer"], key=lambda name: len(log.of(name)))
+    return who, task.predict(log).row(by_predicate=pl.col("customer") == who, named=True)
+
+
+def test_gradients_and_removals_are_of_the_chance_to_be_subscribed_after_the_horizon(fitted, log, frame):
+    who, said = busiest(fitted, log)
+    found = fitted.explain(log, who)
+    assert found.unit == "probability to be subscribed after 90 days" and not found.whole
+    assert found.answer == pytest.approx(said["stay_probability"], rel=1e-6)
+    days = frame.filter(pl.col("customer") == who)["date"].sort()
+    rest = read(frame.filter((pl.col("customer") != who) | (pl.col("date") != days[-2])))
+    without = fitted.predict(rest, at=log.last_day).row(by_predicate=pl.col("customer") == who, named=True)
+    assert found.removal[-2] == pytest.approx(said["stay_probability"] - without["stay_probability"], abs=1e-6)
+    assert [step[:10] for step in found.steps] == [str(day) for day in days]
+
+
+@pytest.mark.parametrize("latest", [50, 5])
+def test_a_blank_history_is_average_payments_of_which_those_ahead_are_a_period_apart(latest, log):
+    task = Subscriptions(horizon=100, latest=latest, **SMALL | {"seeds": 2}).fit(log)
+    who, _ = busiest(task, log)
+    found, (_, _, asked) = task.explain(log, who), task._asked(log.of(who), log.last_day)
+    values, ahead, gap = asked.histories.values, np.arange(len(asked.histories.values)) >= len(found.steps), 0
+    assert task.inputs(task.code_)[gap] == "gap" and ahead.sum() == 3
+    blank = np.zeros_like(values)
+    blank[ahead, gap] = values[ahead, gap]
+    chances = task._says(task._learned, asked._replace(histories=Histories(blank, asked.histories.offsets)))
+    assert found.blank == pytest.approx(renewals.survival(chances, 100 / 30)[0], rel=1e-6)
+    assert abs(found.gap) < 1e-9 < 1e-3 < abs(found.answer - found.blank)
+
+
+class Forgetful(Subscriptions):
+    """Each payment is read by itself."""
+
+    def network(self, code):
+        return rc.Stack(rc.Dense(len(self.inputs(code)), 1))
+
+
+def test_what_months_ahead_repeat_of_the_latest_payment_is_credited_to_it(log):
+    task = Forgetful(horizon=100, learning_rate=0.05, **SMALL).fit(log)
+    who, _ = busiest(task, log)
+    found, (_, _, asked) = task.explain(log, who), task._asked(log.of(who), log.last_day)
+    x = asked.histories.values[len(found.steps) - 1 :].astype(float)
+    repeated = ~np.isin(found.inputs, ["gap", "renewals"])
+    assert (x[:, repeated] == x[0, repeated]).all() and len(x) == 4
+    blank = np.zeros_like(x)
+    blank[1:, 0] = x[1:, 0]
+    node, weight = np.polynomial.legendre.leggauss(40)
+    w, numbers, share = task.params_[0]["0.W"], task._learned.calibration, np.array([1, 1, 1, 1 / 3])
+    part = np.zeros(x.shape[1])
+    for way, each in zip((node + 1) / 2, weight / 2, strict=True):
+        chance = PLATT.apply((blank + way * (x - blank)) @ w + task.params_[0]["0.b"], numbers)
+        slope = np.prod(chance**share) * share * (1 - chance) * numbers[0]  # of the product, by each logit
+        part += each * (slope[:, None] * w[:, 0] * (x - blank)).sum(axis=0)
+    assert found.gradient[-1] == pytest.approx(part, rel=1e-6, abs=1e-9)
+    assert not found.gradient[:-1].any()
+    assert abs(part.sum()) > 1e-3
 
 
 def test_the_chance_to_stay_is_the_product_of_the_renewals_and_part_of_the_last():

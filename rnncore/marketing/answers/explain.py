@@ -4,12 +4,14 @@
                 the real one, each number's change times the slope of the answer, added up. The sum over all numbers is
                 the answer minus that of the blank history; the rest of it is the completeness gap, and is reported
     removal     the answer minus that of the same customer without the event: encoded anew, with the gaps and counts
-                that the customer would then have. Where the network speaks of the next step and the answer is made of
-                many (`Task.whole`), gradients are of that step and removals of the answer, all by the same draws
+                that the customer would then have. Where futures are drawn (`Task.whole`) the answer has no slope:
+                gradients are of the next step, and removals of the answer, all by the same draws
     attention   the weight that the network itself gives to the step, where it has attention; a share, no effect
 
 A history of one step that is no event, as a customer's own columns, is taken apart number by number. What is blank
 the task says (`Task.blank`); steps past the end of a history do not exist, so no credit can land on them.
+Where the answer is made of outputs at steps to come, each read as the latest would be then (`Task.steps_ahead`), it is
+a function of them all, and what they repeat of the latest step is credited to that step.
 Derivatives with respect to the steps are those of `layer.backward`; that of the calibration, a function of a few
 numbers, is a difference.
 """
@@ -55,8 +57,8 @@ def explain(task: Fitted, learned: Learned, log: EventLog, customer: Any, at: np
     said = _whole(task, learned, asked) if column else 0.0
     asked = _last(asked)
     read = _read(task, learned, asked.histories.values)
-    outputs = task.calibration.apply(_said(read, [x[:, None] for x in read.steps])[0], learned.calibration)
-    asked = task.about(outputs, asked)
+    said_now = _said(read, [x[:, None] for x in read.steps])[0]
+    asked = task.about(_calibrated(task, learned, said_now), asked)
     answer, start, gradient, attention = _integrate(task, learned, read, asked)
     removal = np.full(len(gradient), np.nan)
     for place, rest in task.removals(own, at, learned.code, asked):
@@ -99,6 +101,12 @@ class _Read(NamedTuple):
     """(L, D) per network; rows of its own table where it has one."""
     blank: list[Floats]
     """The steps of a history of which nothing is known; 0 in place of rows of a table."""
+    ahead: int
+    """The last so many steps are of times to come."""
+
+    def ends(self, y: Floats) -> Floats:
+        """What of outputs is explained, (S, M, K), a view: those after the latest step and each of those ahead."""
+        return y[-1 - self.ahead :] if y.ndim == 3 else y[None]
 
 
 def _read(task: Fitted, learned: Learned, x: Array) -> _Read:
@@ -106,7 +114,7 @@ def _read(task: Fitted, learned: Learned, x: Array) -> _Read:
     params: list[Params] = [{name: np.asarray(a, np.float64) for name, a in own.items()} for own in learned.params]
     if x.dtype.kind not in "iu":
         blank = np.asarray(task.blank(x, learned.code), np.float64)
-        return _Read(model, params, [np.asarray(x, np.float64)] * len(params), [blank] * len(params))
+        return _Read(model, params, [np.asarray(x, np.float64)] * len(params), [blank] * len(params), task.steps_ahead)
     if isinstance(model, Tied):
         rest: Layer = Stack(model.layer, Dense(params[0]["E"].shape[1], model.V, dtype="float64"))
         apart = [_untied(own) for own in params]
@@ -116,7 +124,7 @@ def _read(task: Fitted, learned: Learned, x: Array) -> _Read:
     else:
         raise DataError("explain reads ids through one Embedding, the first layer, or Tied")
     steps = [table[x] for table, _ in apart]
-    return _Read(rest, [own for _, own in apart], steps, [np.zeros_like(rows) for rows in steps])
+    return _Read(rest, [own for _, own in apart], steps, [np.zeros_like(rows) for rows in steps], task.steps_ahead)
 
 
 def _untied(params: Params) -> tuple[Array, Params]:
@@ -132,15 +140,20 @@ def _behind_the_first(params: Params) -> tuple[Array, Params]:
 
 
 def _said(read: _Read, x: list[Floats]) -> tuple[Floats, list[Any]]:
-    """What the networks say of x, (L, M, D) each, averaged, (M, K), after the last step; and their caches."""
+    """What the networks say of x, (L, M, D) each, averaged, (M, S, K), see `_Read.ends`; and their caches."""
     passes = [read.model.forward(own, steps) for own, steps in zip(read.params, x, strict=True)]
-    last = [y[-1] if y.ndim == 3 else y for y, _, _ in passes]
-    return np.mean(last, axis=0), [cache for _, _, cache in passes]
+    said = np.mean([read.ends(y) for y, _, _ in passes], axis=0)
+    return said.swapaxes(0, 1), [cache for _, _, cache in passes]
+
+
+def _calibrated(task: Fitted, learned: Learned, said: Floats) -> Array:
+    """What the networks are taken to say, a row for each output."""
+    return task.calibration.apply(said.reshape(-1, said.shape[-1]), learned.calibration)
 
 
 def _value(task: Fitted, learned: Learned, said: Floats, asked: Examples) -> Floats:
-    """The number that is explained, of M rows of outputs, (M,)."""
-    return np.asarray(task.explained(task.calibration.apply(said, learned.calibration), asked), np.float64)
+    """The number that is explained, (M,), of outputs (M, S, K)."""
+    return np.asarray(task.explained(_calibrated(task, learned, said), asked), np.float64)
 
 
 def _integrate(
@@ -158,24 +171,25 @@ def _integrate(
     slope = _slopes(task, learned, said, asked)
     gradient = np.zeros_like(read.steps[0])
     for own, cache, (x, blank) in zip(read.params, caches, whole, strict=True):
-        shape = read.model._output_shape(cache)
-        dy = np.zeros(shape)
-        (dy[-1] if dy.ndim == 3 else dy)[...] = slope / len(whole)
+        dy = np.zeros(read.model._output_shape(cache))
+        read.ends(dy)[...] = slope.swapaxes(0, 1) / len(whole)
         dx = read.model.backward(own, cache, dy)[1]
         assert dx is not None
         gradient += (dx[:, 1:-1] * (weight / 2)[:, None]).sum(axis=1) * (x - blank)
+    gradient = np.add.reduceat(gradient, np.arange(len(gradient) - read.ahead))  # what is ahead repeats the latest
     return float(value[-1]), float(value[0]), gradient, _attention(caches)
 
 
 def _slopes(task: Fitted, learned: Learned, said: Floats, asked: Examples) -> Floats:
-    """How the answer changes with each output, (M, K), by differences over a 1e-5th of its size."""
-    slopes = np.empty_like(said)
-    for k in range(said.shape[1]):
-        step = np.zeros_like(said)
-        step[:, k] = 1e-5 * np.maximum(np.abs(said[:, k]), 1.0)
-        high, low = (_value(task, learned, said + sign * step, asked) for sign in (1, -1))
+    """How the answer changes with each output, (M, S, K), by differences over a 1e-5th of its size."""
+    each = said.reshape(len(said), -1)
+    slopes = np.empty_like(each)
+    for k in range(each.shape[1]):
+        step = np.zeros_like(each)
+        step[:, k] = 1e-5 * np.maximum(np.abs(each[:, k]), 1.0)
+        high, low = (_value(task, learned, (each + sign * step).reshape(said.shape), asked) for sign in (1, -1))
         slopes[:, k] = (high - low) / (2 * step[:, k])
-    return slopes
+    return slopes.reshape(said.shape)
 
 
 def _attention(caches: list[Any]) -> Floats | None:

@@ -35,7 +35,7 @@ class Facts(NamedTuple):
 
 
 class CLVViews(Task):
-    """The part of `CLV` in which nothing is learned."""
+    """What a task that draws futures of customers can show."""
 
     of: str
     interval: float
@@ -53,7 +53,7 @@ class CLVViews(Task):
 
     @property
     def whole(self) -> tuple[str, str]:
-        """What is expected of all weeks ahead, of which the network says the next."""
+        """What is expected of all weeks ahead: drawn ones have no slope, so that gradients are of the next."""
         return self.of, f"expected {self.of} of the next {counted(self.horizon, 'day')}"
 
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:

@@ -28,15 +28,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import rnncore as rc
-from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing.customers.retention import ShiftedBetaGeometric
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.calibration import PLATT
-from rnncore.marketing.learning.examples import Learned
 from rnncore.marketing.learning.windows import ENDED
 from rnncore.marketing.log.columns import Category, Columns
 from rnncore.marketing.task_parts import Rival
@@ -106,36 +102,24 @@ def of(log: EventLog, end: np.datetime64, code: Code) -> Payments:
     )
 
 
-def keep(
-    model: Layer, learned: Learned, histories: Histories, log: EventLog, asked: Ints, period: int, months: int
-) -> Floats:
-    """P(each of the next renewals is taken, given those before), (N, months), of the customers `asked` of a log."""
-    order = np.argsort(-histories.lengths, kind="stable")
-    x, lengths = histories.padded(order), histories.lengths[order]
-    now = columns(log).take(log.offsets[asked + 1] - 1)
-    found = np.zeros((len(order), months))
-    for own in learned.params:
-        y, state = rc.predict(model, own, x, lengths=lengths)
-        logit = y[lengths - 1, np.arange(len(order))]
-        for month in range(months):
-            found[order, month] += logit[:, 0]
-            renewals = now.numbers["renewals"] + month + 1
-            ahead = {**now.numbers, "renewals": renewals, "gap": np.full(len(renewals), float(period))}
-            step = features.encode(Columns(ahead, now.categories), learned.code)[order]
-            y, state = rc.predict(model, own, step[None], state)
-            logit = y[0]
-    said = found.reshape(-1, 1) / len(learned.params)
-    return PLATT.apply(said, learned.calibration).reshape(found.shape)
+def read_on(histories: Histories, log: EventLog, asked: Ints, code: Code, period: int, steps: int) -> Histories:
+    """The histories of the customers `asked` of a log, each with so many renewals to come behind it, as if taken."""
+    month = np.tile(np.arange(1.0, steps + 1), len(asked))
+    now = columns(log).take(np.repeat(log.offsets[asked + 1] - 1, steps))
+    ahead = {"renewals": now.numbers["renewals"] + month, "gap": np.full(len(month), float(period))}
+    rows = features.encode(Columns({**now.numbers, **ahead}, now.categories), code)
+    values = np.insert(histories.values, np.repeat(histories.offsets[1:], steps), rows, axis=0)
+    return Histories(values, histories.offsets + steps * np.arange(len(histories.offsets)))
 
 
 def survival(chances: Floats, renewals: float) -> Floats:
-    """P(the first `renewals` are taken), (N,), a part of the last one as its power; chances as `keep` gives them."""
+    """P(the first `renewals` are taken), (N,), a part of the last one as its power, from chances (N, months)."""
     shares = np.clip(renewals - np.arange(chances.shape[1]), 0.0, 1.0)
     return np.asarray(np.exp(np.log(np.maximum(chances, 1e-12)) @ shares), np.float64)
 
 
 def at_risk(chances: Floats, cohort: NDArray[np.datetime64], price: Floats | None) -> pl.DataFrame:
-    """Sums by month ahead and cohort, as `Subscriptions.at_risk` says them, from what `keep` gives; price: None where
+    """Sums by month ahead and cohort, as `Subscriptions.at_risk` says them, from chances (N, months); price: None where
     it is not known.
     """
     there = np.cumprod(chances, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,22 +17,41 @@ from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning.examples import Examples, Learned
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import Day
-from rnncore.marketing.task import HeldOut, Task
+from rnncore.marketing.task import Code, HeldOut, Task
 
 Array = NDArray[Any]
 BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"
 
 
 class SubscriptionViews(Task):
-    """The part of `Subscriptions` in which nothing is learned."""
+    """What a task that says chances of renewals can show."""
 
-    unit = "probability that the next renewal is taken"
+    period: int
+
     printed = (BY_MONTH,)
 
     @property
-    def whole(self) -> tuple[str, str]:
-        """The chance of all renewals ahead, of which the network says the next."""
-        return "stay_probability", f"probability to be subscribed after {counted(self.horizon, 'day')}"
+    def ahead(self) -> float:
+        """Renewals within the horizon."""
+        return self.horizon / self.period
+
+    @property
+    def steps_ahead(self) -> int:
+        """Renewals that are read as if taken, to ask for the next: all within the horizon but the last."""
+        return math.ceil(self.ahead) - 1
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """P(still subscribed after the horizon)."""
+        return renewals.survival(said.reshape(-1, 1 + self.steps_ahead), self.ahead)
+
+    def named(self, asked: Examples, code: Code) -> str:
+        """What that is called."""
+        return f"probability to be subscribed after {counted(self.horizon, 'day')}"
+
+    def blank(self, values: Array, code: Code) -> Array:
+        """Average payments; those ahead are a period apart, whoever is asked about."""
+        ahead = np.arange(len(values))[:, None] >= len(values) - self.steps_ahead
+        return np.where(ahead & (np.array(self.inputs(code)) == "gap"), values, 0.0)
 
     @one_thread
     def at_risk(self, log: EventLog, at: Day | None = None) -> pl.DataFrame:
