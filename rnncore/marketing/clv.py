@@ -24,7 +24,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.customers import futures, spend, weeks
-from rnncore.marketing.customers.clv_views import CLVViews, Facts, deciles
+from rnncore.marketing.customers.clv_answers import CLVAnswers, Facts, deciles
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.learning.encoding import summarise
@@ -38,7 +38,7 @@ COLUMNS = ("purchases", "spend", "value", "low", "high")
 
 
 @dataclass(eq=False, repr=False)
-class CLV(CLVViews):
+class CLV(CLVAnswers):
     """Expected purchases, spend and discounted value of customers; arguments beside those of `Task`:
 
     of: what is judged, "spend" or "purchases" (days with one; a log without amounts has these only). discount: the rate

@@ -25,7 +25,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing.customers import cancellations, renewals
-from rnncore.marketing.customers.subscription_views import SubscriptionViews
+from rnncore.marketing.customers.subscription_answers import SubscriptionAnswers
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples, tenth
@@ -39,7 +39,7 @@ Array = NDArray[Any]
 
 
 @dataclass(eq=False, repr=False)
-class Subscriptions(SubscriptionViews):
+class Subscriptions(SubscriptionAnswers):
     """Renewals, cancellations and revenue at risk of subscribers; arguments beside those of `Task`:
 
     cancel: the word in the column `event` that ends a subscription; every other event is a payment. period: days from

@@ -1,4 +1,4 @@
-"""What `subscriptions.py` says beside its answers: what is at risk, how well cohorts are met, what is explained."""
+"""What `subscriptions.py` answers beside `predict`: what is at risk, how well cohorts are met, what is explained."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Array = NDArray[Any]
 BY_MONTH, BY_COHORT = "What is at risk, by month ahead", "What is at risk, by the month in which subscribers began"
 
 
-class SubscriptionViews(Task):
-    """What a task that says chances of renewals can show."""
+class SubscriptionAnswers(Task):
+    """What a fitted `Subscriptions` says beside its chances."""
 
     period: int
 

@@ -1,4 +1,4 @@
-"""What `clv.py` says beside its answers: tenths of the customers, how well intervals held, what is explained."""
+"""What `clv.py` answers beside `predict`: tenths of the customers, how well intervals held, what is explained."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Facts(NamedTuple):
     """Whose futures are drawn, where it is not their own: of the same customers with other events."""
 
 
-class CLVViews(Task):
-    """What a task that draws futures of customers can show."""
+class CLVAnswers(Task):
+    """What a fitted `CLV` says beside its futures."""
 
     of: str
     interval: float
