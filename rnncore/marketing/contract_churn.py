@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnncore.errors import DataError
 from rnncore.marketing.customers import cancellations
+from rnncore.marketing.customers.hazards import no_event
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.hazard import ChurnHazard
 from rnncore.marketing.learning import cases
@@ -88,7 +89,7 @@ class ContractChurn(ChurnHazard):
 
     def decode(self, outputs: Array, asked: Examples) -> Array:
         """P(no cancellation within the horizon), (N,)."""
-        return self._curve(outputs, float(self.horizon))
+        return no_event(outputs, self.horizon, self.horizon)
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """Both probabilities."""

@@ -16,10 +16,10 @@ events, drawn by the seed; fewer where there are more than 4,000 items.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,46 +29,22 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.answers.wording import counted
-from rnncore.marketing.customers.items import Ints, Items, cut, items_of, rank, simple_scores
+from rnncore.marketing.customers.item_answers import CELLS, ItemAnswers
+from rnncore.marketing.customers.items import items_of, rank, simple_scores
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.learning import calibration
 from rnncore.marketing.learning.examples import Examples, Learned, drawn, learn
-from rnncore.marketing.log.columns import OTHER
 from rnncore.marketing.log.days import span
-from rnncore.marketing.task import Code, Task, Told
-from rnncore.sequences import Histories
+from rnncore.marketing.task import Code, Told
 
 Array = NDArray[Any]
 JUDGED, TAUGHT = 5_000, 100_000  # events, at most
-CELLS = 20_000_000  # scores, of rows times items, that are in memory at a time; at least 200 rows are judged
 FULL = 10_000  # items up to which the loss is over all of them, unless `candidates` says otherwise
 
 
-class Choice(NamedTuple):
-    """What each of N rows can be answered with."""
-
-    shut: NDArray[np.bool_]
-    """Which of the V items are not on offer, (V,); OTHER never is."""
-    names: list[str]
-    """Of items 1 to V - 1."""
-    had: Histories
-    """The items that cannot come in each row because the customer has had them."""
-
-    @property
-    def barred(self) -> NDArray[np.bool_]:
-        """Which items cannot come, (N, V)."""
-        barred = np.repeat(self.shut[None], len(self.had), axis=0)
-        barred[np.repeat(np.arange(len(self.had)), self.had.lengths), self.had.values] = True
-        return barred
-
-    def some(self, rows: NDArray[np.bool_]) -> Choice:
-        """That of the rows with True, (N,)."""
-        return self._replace(had=self.had.select(rows))
-
-
 @dataclass(eq=False, repr=False)
-class NextPurchase(Task):
+class NextPurchase(ItemAnswers):
     """The items that come next, ranked, with probabilities; arguments beside those of `Task`:
 
     k: so many items are in the answer. least: items that occur more rarely are not told apart. session: days without
@@ -101,9 +77,7 @@ class NextPurchase(Task):
     name = "next-purchase"
     example = "rnncore fit next-purchase shop.csv --customer client_id --time bought_at --item product --horizon 30"
     question = "Which item comes next, in the {horizon} after {origin}?"
-    row = "customer"
     judged_row = "next item"
-    unit = "probability of the item ranked first"
     needs = ("item",)
     uses = ("item", "order")
     measure = measures.RANK
@@ -145,31 +119,31 @@ class NextPurchase(Task):
                 f"the {counted(self.horizon, 'day')} until {end}, and the time before, need an item after another"
             )
         old, late = drawn(past.askable[~new], TAUGHT, self.seed), drawn(past.askable[new], _most(code), self.seed)
-        told = self._examples(past, np.concatenate([old, late]))
-        return code, told._replace(newest=np.arange(len(told.group)) >= len(old), facts=past)
+        rows = np.concatenate([old, late])
+        read, newest = past.before(rows, past.high[rows], self.latest), np.arange(len(rows)) >= len(old)
+        return code, Examples(read, past.who[rows], past.ids[rows], newest=newest, facts=past)
 
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """The events of the `horizon` days after `origin` whose item can be ranked, at most 5,000."""
         last = origin + span(self.horizon)
         log, index = log.until(last), log.population(last)
         found = items_of(log, code["items"], self.session)
-        asked = found.askable
-        asked = drawn(asked[log.day[asked] > origin], _most(code), self.seed)
-        choice = self._choice(found, asked, found.high[asked], code)
-        can = ~choice.barred[np.arange(len(asked)), found.ids[asked]]
+        rows = found.askable
+        rows = drawn(rows[log.day[rows] > origin], _most(code), self.seed)
+        choice = self._choice(found, rows, found.high[rows], code)
+        can = ~choice.barred[np.arange(len(rows)), found.ids[rows]]
         if not can.any():
             raise DataError(f"after {origin} no item that can be ranked comes after another one: nothing to judge")
-        rows = self._examples(found, asked[can])
-        return rows._replace(group=index[rows.group], facts=choice.some(can))
+        rows = rows[can]
+        read = found.before(rows, found.high[rows], self.latest)
+        return Examples(read, index[found.who[rows]], found.ids[rows], facts=choice.some(can))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`: what comes after their last event."""
         log, index = log.until(at), log.population(at)
         found = items_of(log, code["items"], self.session)
         last, end = log.offsets[1:] - 1, log.offsets[1:]
-        low = np.maximum(found.low[last], end - self.latest)
-        choice = self._choice(found, last, end, code)
-        return Examples(cut(found.ids, low, end), group=index, facts=choice)
+        return Examples(found.before(last, end, self.latest), index, facts=self._choice(found, last, end, code))
 
     def network(self, code: Code) -> Layer:
         """A GRU between an embedding of the items and their scores, after the last item."""
@@ -182,28 +156,9 @@ class NextPurchase(Task):
         """By the loss over all items, or over those drawn."""
         V, many = len(code["items"]) + 1, self.candidates
         many = (0 if V <= FULL else 1000) if many is None else many
-        loss = self.loss
-        if many:
-            sold = np.bincount(told.facts.ids, minlength=V).astype(np.float64)
-            sold[OTHER] = 0.0  # it never comes
-            loss = partial(rc.losses.drawn_softmax, popularity=sold, candidates=many)
+        drawn_softmax = partial(rc.losses.drawn_softmax, popularity=told.facts.popularity(V), candidates=many)
+        loss = drawn_softmax if many else self.loss
         return learn(self, code, told, loss=loss, progress=progress, checkpoint=checkpoint)
-
-    def parts(self, asked: Examples) -> Iterator[Examples]:
-        """So many rows at a time that their scores of all items fit."""
-        rows, size = np.arange(len(asked.group)), max(1, CELLS // len(asked.facts.shut))
-        for begin in range(0, len(rows), size):
-            now = (rows >= begin) & (rows < begin + size)
-            yield asked.select(now)._replace(facts=asked.facts.some(now))
-
-    @property
-    def live_(self) -> Layer:
-        """The network with scores after each item: a `rc.Stream(task.live_, own)` for each `own` of `params_`.
-
-        The mean of what the streams say is what the task says of the whole history, before its temperature.
-        """
-        network: Any = self.network_
-        return rc.Tied(rc.Stack(network.layer.parts["0"]), network.V)
 
     def decode(self, outputs: Array, asked: Examples) -> Array:
         """Ranks of what came (N,); where that is not known, probabilities (N, V) of the items that can come."""
@@ -226,31 +181,6 @@ class NextPurchase(Task):
         barred = asked.facts.barred
         scores = simple_scores(told.facts, asked.histories, barred.shape[1])
         return {name: rank(own, barred, asked.target) for name, own in scores.items()}
-
-    def about(self, said: Array, asked: Examples) -> Examples:
-        """The item that is ranked first."""
-        return asked._replace(target=np.where(asked.facts.barred, -1.0, said).argmax(axis=1))
-
-    def named(self, asked: Examples, code: Code) -> str:
-        """Which item that is."""
-        return f"probability of {['', *asked.facts.names][asked.target[0]]!r} (ranked first)"
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """The probability of that item among those that can come, which is what `predict` says."""
-        return np.asarray(self.decode(said, asked._replace(target=None))[:, asked.target[0]])
-
-    def _examples(self, found: Items, events: Ints) -> Examples:
-        """What was there before each event, and its item."""
-        low = np.maximum(found.low[events], found.high[events] - self.latest)
-        return Examples(cut(found.ids, low, found.high[events]), group=found.who[events], target=found.ids[events])
-
-    def _choice(self, found: Items, events: Ints, until: Ints, code: Code) -> Choice:
-        """What cannot come in the place of each event: not on offer, or had by the customer before `until`."""
-        names = code["items"]
-        shut = np.ones(len(names) + 1, bool)
-        shut[1:] = False if self.available is None else ~np.isin(names, [str(name) for name in self.available])
-        start = found.start[events] if self.exclude == "seen" else until
-        return Choice(shut, names, cut(found.ids, start, until))
 
 
 def _most(code: Code) -> int:

@@ -10,7 +10,8 @@ from scipy.integrate import trapezoid
 
 from rnncore.errors import ContractError
 from rnncore.marketing import ChurnHazard, EventLog
-from rnncore.marketing.hazard import HAZARDS
+from rnncore.marketing.customers.hazards import came_in, no_event
+from rnncore.marketing.learning.calibration import HAZARDS
 from rnncore.marketing.log.days import span
 
 START = datetime.date(2024, 1, 1)
@@ -46,9 +47,9 @@ def test_no_event_until_the_end_is_none_before_and_none_after(churn, log, start,
 
 
 def test_however_late_it_begins_it_is_a_probability():
-    task, hazards = ChurnHazard(horizon=24), np.full((1, 12), 0.999)
-    late = task._curve(hazards, 1e6 + 7, 1e6)
-    assert late == pytest.approx(task._curve(hazards, 24 + 7, 24)) and 0 < late < 1
+    hazards = np.full((1, 12), 0.999)
+    late = no_event(hazards, 24, 1e6 + 7, 1e6)
+    assert late == pytest.approx(no_event(hazards, 24, 24 + 7, 24)) and 0 < late < 1
 
 
 def test_the_expected_time_is_the_area_of_the_curve(churn, log):
@@ -69,10 +70,11 @@ def test_times_are_counted_in_intervals_and_censored_where_the_log_ends():
     rows = [("a", 0), ("a", 1), ("b", 0), ("b", 10), ("c", 0), ("d", 0), ("d", 13)]
     frame = pl.DataFrame({"who": [w for w, _ in rows], "when": [START + datetime.timedelta(days=d) for _, d in rows]})
     log = EventLog(frame, customer="who", time="when")
-    origin, task = np.datetime64("2024-01-01"), ChurnHazard(horizon=24)  # intervals of two days
-    assert task._intervals(log, origin, origin + span(13)).tolist() == [[0, 1], [4, 1], [5, 0], [5, 0]]
-    assert task._intervals(log, origin, origin + span(14)).tolist() == [[0, 1], [4, 1], [6, 0], [6, 1]]
-    assert task._intervals(log, origin, origin + span(1)).tolist() == [[-1, 0]] * 4
+    origin = np.datetime64("2024-01-01")
+    found = {days: came_in(log, origin, origin + span(days), 24, 12).tolist() for days in (13, 14, 1)}  # of two days
+    assert found[13] == [[0, 1], [4, 1], [5, 0], [5, 0]]
+    assert found[14] == [[0, 1], [4, 1], [6, 0], [6, 1]]
+    assert found[1] == [[-1, 0]] * 4
 
 
 def test_nothing_is_learned_from_windows_too_short_to_see_an_interval(log):

@@ -15,6 +15,7 @@ from sklearn.base import clone
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, NextPurchase, next_purchase
+from rnncore.marketing.customers import item_answers
 from rnncore.marketing.customers.items import cut, items_of, rank, simple_scores
 from rnncore.marketing.learning.examples import outputs
 from rnncore.marketing.log.days import span
@@ -180,7 +181,7 @@ def test_no_more_items_are_named_than_there_are():
 
 def test_answers_of_a_few_rows_at_a_time_are_those_of_all(log, fitted, monkeypatch):
     whole = pl.DataFrame(fitted.predict(log))
-    monkeypatch.setattr(next_purchase, "CELLS", 13 * 7)
+    monkeypatch.setattr(item_answers, "CELLS", 13 * 7)
     parts = pl.DataFrame(fitted.predict(log))
     assert len(list(fitted.parts(fitted.asked(log, log.last_day, fitted.code_)))) == -(-len(log.customers) // 7)
     assert whole.select(pl.col("^item_.*$")).equals(parts.select(pl.col("^item_.*$")))

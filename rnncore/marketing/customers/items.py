@@ -42,6 +42,36 @@ class Items(NamedTuple):
         """The events with a known item and a history, ascending."""
         return np.flatnonzero((self.ids != OTHER) & (self.high > self.low))
 
+    def before(self, events: Ints, until: Ints, latest: int) -> Histories:
+        """The latest items of the history of each of the events (N,), which ends at `until` (N,)."""
+        return cut(self.ids, np.maximum(self.low[events], until - latest), until)
+
+    def popularity(self, V: int) -> Floats:
+        """How often each of V items came, (V,); OTHER never."""
+        return np.bincount(self.ids[self.ids != OTHER], minlength=V).astype(np.float64)
+
+
+class Choice(NamedTuple):
+    """What each of N rows can be answered with."""
+
+    shut: NDArray[np.bool_]
+    """Which of the V items are not on offer, (V,); OTHER never is."""
+    names: list[str]
+    """Of items 1 to V - 1."""
+    had: Histories
+    """The items that cannot come in each row because the customer has had them."""
+
+    @property
+    def barred(self) -> NDArray[np.bool_]:
+        """Which items cannot come, (N, V)."""
+        barred = np.repeat(self.shut[None], len(self.had), axis=0)
+        barred[np.repeat(np.arange(len(self.had)), self.had.lengths), self.had.values] = True
+        return barred
+
+    def some(self, rows: NDArray[np.bool_]) -> Choice:
+        """That of the rows with True, (N,)."""
+        return self._replace(had=self.had.select(rows))
+
 
 def items_of(log: EventLog, known: Sequence[str], session: float | None = None) -> Items:
     """The items of a log; with `session` a history begins where so many days had passed without an event.
@@ -109,7 +139,6 @@ def simple_scores(past: Items, histories: Histories, V: int) -> dict[str, Floats
     """
     N = len(histories)
     came = np.flatnonzero(past.ids != OTHER)
-    popularity = np.bincount(past.ids[came], minlength=V).astype(np.float64)
     near = sum(_pairs(past, back, V) for back in range(1, WINDOW + 1))
     ends = histories.offsets[1:]
     window = cut(histories.values, np.maximum(histories.offsets[:-1], ends - WINDOW), ends)
@@ -123,7 +152,7 @@ def simple_scores(past: Items, histories: Histories, V: int) -> dict[str, Floats
     seen = counted_in(histories, V)
     seen.data[:] = 1.0
     return {
-        "popularity": np.broadcast_to(popularity, (N, V)),
+        "popularity": np.broadcast_to(past.popularity(V), (N, V)),
         "Markov-1": (counted_in(last, V) @ _pairs(past, 1, V)).toarray(),
         "window-Markov": (counted_in(window, V) @ near).toarray(),
         "item-kNN": (seen @ alike).toarray(),

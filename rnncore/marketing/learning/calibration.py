@@ -1,6 +1,7 @@
 """Calibration: what a network says is held against the latest complete window, and corrected by a number or two.
 
 PLATT          P(yes) = sigmoid(slope z + intercept) of a logit z (Platt 1999)
+HAZARDS        sigmoid(slope z + intercept) of the logits z (N, K) of hazards, of times that may be censored
 TEMPERATURE    softmax(z / t) of logits z (N, K), one t (Guo et al. 2017)
 SCALE          a number >= 0 times (sum of what came / sum of what was said)
 NONE           outputs as they are
@@ -13,9 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
+
+from rnncore.losses import discrete_hazard
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +26,8 @@ Floats = NDArray[np.float64]
 class Calibration(NamedTuple):
     """A pair: `fit(outputs, target)` gives so many numbers, `apply(outputs, numbers)` what the network is taken to say.
 
-    outputs: (N, K), as they left the network. target: (N,).
+    outputs: (N, K), as they left the network. target: (N,); of hazards (N, 2),
+    see `losses.discrete_hazard`.
     """
 
     fit: Callable[[Floats, Floats], Floats]
@@ -44,6 +48,18 @@ def platt(outputs: Floats, target: Floats) -> Floats:
 def apply_platt(outputs: Floats, numbers: Floats) -> Floats:
     """P(yes), (N,)."""
     return np.asarray(expit(numbers[0] * outputs[:, 0] + numbers[1]), np.float64)
+
+
+def hazards(outputs: Floats, target: Floats) -> Floats:
+    """Slope and intercept (2,) on the logits of the hazards, of the highest likelihood; the slope stays positive."""
+    if len(target) == 0 or not target[:, 1].any():
+        return np.array([1.0, 0.0])
+
+    def loss(numbers: Floats) -> float:
+        return float(discrete_hazard(np.exp(numbers[0]) * outputs + numbers[1], target)[0])
+
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-5, 5)])
+    return np.array([np.exp(found.x[0]), found.x[1]])
 
 
 def temperature(outputs: Floats, target: Floats) -> Floats:
@@ -76,6 +92,7 @@ def scale(outputs: Floats, target: Floats) -> Floats:
 
 
 PLATT = Calibration(platt, apply_platt, 2)
+HAZARDS = Calibration(hazards, lambda outputs, numbers: expit(numbers[0] * outputs + numbers[1]), 2)
 TEMPERATURE = Calibration(temperature, apply_temperature, 1)
 SCALE = Calibration(scale, lambda outputs, numbers: outputs * numbers[0], 1)
 NONE = Calibration(lambda outputs, target: np.zeros(0), lambda outputs, numbers: outputs, 0)
