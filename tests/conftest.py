@@ -36,16 +36,16 @@ SHARED = {"coupled_lstm": "peephole_lstm", "projected_lstm": "peephole_lstm", "l
 class Dealing(loadscope.LoadScopeScheduling):
     """How pytest-xdist deals tests out to the workers: one by one, but together what shares something costly to make.
 
-    These are the files whose tests share a fitted model, or the import of Keras; in a file that runs on several
-    notebooks or tasks, the tests of each one; and what runs on one kernel: two workers that come to it at the same time
-    both compile it, which was a fifth of all compiling.
+    These are the files whose tests share a fitted model, the import of Keras, or the process that runs notebooks; in
+    the file that runs on several tasks, the tests of each one; and what runs on one kernel: two workers that come to
+    it at the same time both compile it, which was a fifth of all compiling.
     """
 
     BY_FILE = (
         *("tests/marketing/", "tests/test_cli", "tests/test_gradcheck_page", "tests/sequences/test_parquet"),
-        "tests/interop/test_keras3",
+        *("tests/interop/test_keras3", "tests/test_notebooks"),
     )
-    BY_CASE = ("tests/test_notebooks.py", "tests/marketing/test_checklist.py")
+    BY_CASE = ("tests/marketing/test_checklist.py",)
     BY_CELL = ("tests/layers/test_laws.py", "tests/kernels/test_threads.py", "tests/test_streaming.py")
     TOGETHER = "tests/interop/onnx/"
 
@@ -80,12 +80,12 @@ def pytest_collection():
 
 
 def pytest_collection_finish(session):
-    """Nor, from then on, among the modules and the ten thousand tests, which stay."""
-    gc.freeze()
-    gc.enable()
+    """Nor, from then on, among the modules and the ten thousand tests, which stay, nor while kernels are compiled."""
     workers = {"gw0": "float32", "gw1": "float64"}
     if len(session.items) > 5000 and os.environ.get("PYTEST_XDIST_WORKER") in workers:
         compile_all(workers[os.environ["PYTEST_XDIST_WORKER"]])
+    gc.freeze()
+    gc.enable()
 
 
 def compile_all(dtype):

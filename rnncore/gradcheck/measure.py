@@ -6,6 +6,7 @@ passes: `gather`, then `judge` for each.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -119,7 +120,7 @@ def measure(
         checks.array(f"gradient of {name}", g, inputs[name].shape, None, "a gradient has its array's shape")
     only: Outputs = lambda arrays: forward(copied(arrays))[0]  # noqa: E731
     evidence = gather(calls.grads, make(only, upstream), entries, rng, outputs, upstream)
-    kink = lambda name, index: has_kink(only, inputs, upstream, name, index)  # noqa: E731
+    kink = functools.cache(functools.partial(has_kink, only, inputs, upstream))  # asked again by each method
     report = judge(subject, calls.grads, evidence, kink, with_time(inputs, outputs))
     repeatable = same(calls.outputs, outputs) and same(calls.grads.values(), calls.again.values())
     left_out = tuple(name for name, a in inputs.items() if name not in calls.grads and np.asarray(a).dtype.kind == "f")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from rnncore.contract import Layer
 from rnncore.gradcheck.check import oracles
 from rnncore.gradcheck.measure import Evidence, Upstream, as_inputs, as_pair, gather, judge
 from rnncore.gradcheck.mutants import Mutant, mutants, right_layer
-from rnncore.gradcheck.oracles import GATES, Index, Inputs, has_kink
+from rnncore.gradcheck.oracles import GATES, Inputs, has_kink
 from rnncore.gradcheck.problems import random_problem
 from rnncore.gradcheck.report import aligned
 
@@ -134,6 +135,8 @@ class Trial:
         self.lengths, self.seed = p.lengths, seed
         forward, backward = as_pair(layer, p.lengths, seed)
         self.only = lambda arrays: forward(arrays)[0]
+        corner = functools.partial(has_kink, self.only, self.inputs, self.upstream)
+        self.kink = functools.cache(corner)  # once for all errors too: half of the time
         outputs, cache = forward(self.inputs)
         made = oracles(layer, methods, self.only, self.inputs, self.upstream, p.lengths, seed)
         grads, rng = backward(self.inputs, cache, self.upstream), np.random.default_rng(seed)
@@ -145,10 +148,7 @@ class Trial:
         with np.errstate(all="ignore"):
             grads = backward(self.inputs, forward(self.inputs)[1], self.upstream)
         said = {name: Evidence(e.indices, {method: e.found[method]}) for name, e in self.evidence.items()}
-        kink: Callable[[str, Index], bool] = lambda name, index: has_kink(  # noqa: E731
-            self.only, self.inputs, self.upstream, name, index
-        )
-        return judge("", grads, said, kink).verdict
+        return judge("", grads, said, self.kink).verdict
 
 
 def table_of(scores: dict[str, Score]) -> str:

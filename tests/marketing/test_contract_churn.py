@@ -89,7 +89,7 @@ def test_a_word_that_is_none_is_refused(log, word):
         ContractChurn(cancel=word).fit(log)
 
 
-def by_plan(customers=600, days=240, seed=0):
+def by_plan(customers=300, days=240, seed=0):
     """Everybody pays the same every ten days; in plan b one leaves soon, and many change to it at some time."""
     rng = np.random.default_rng(seed)
     rows = []

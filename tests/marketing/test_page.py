@@ -49,8 +49,9 @@ def test_of_a_model_that_was_saved_the_same_picture_is_drawn(churn, tmp_path):
 
 
 def test_a_model_without_the_rows_that_judged_it_is_read_and_its_page_says_what_is_not_drawn(
-    churn, log, text, tmp_path
+    churn, log, text, tmp_path, monkeypatch
 ):
+    unchecked(monkeypatch)
     earlier = copy(churn)
     del earlier.held_out_
     earlier.save(tmp_path / "model")

@@ -70,7 +70,7 @@ def test_the_verdict_says_how_steady_the_segments_are(fitted):
 
 def test_sharpening_makes_memberships_sharper():
     sure = []
-    for rounds in (0, 6):
+    for rounds in (0, 3):
         task = Segments(horizon=40, groups=2, rounds=rounds, **TINY).fit(LOG)
         sure.append(pl.DataFrame(task.predict(LOG))["membership"].mean())
     assert sure[1] > sure[0]

@@ -217,7 +217,7 @@ def test_whoever_is_silent_is_asked_about_no_more(fitted, frame, log):
 
 def test_in_a_world_of_constant_chances_no_network_is_needed():
     task = Subscriptions(horizon=90, units=8, epochs=3, seeds=1, backend="numpy").fit(
-        read(subscriptions(1500, 24, seed=1))
+        read(subscriptions(800, 24, seed=1))
     )
     assert task.verdict_ in {"baseline:sbg by plan", "baseline:logistic", "baseline:sbg", "no signal"}
 

@@ -139,7 +139,7 @@ def test_a_whole_graph_has_gradients_by_every_initialiser_and_input(name):
         lambda a: graph.forward({**fixed, **a}),
         lambda a, cache, upstream: graph.backward({**fixed, **a}, cache, upstream),
         moving,
-        entries=8,
+        entries=4,
     )
     assert report.ok, str(report)
 
