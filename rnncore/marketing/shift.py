@@ -46,13 +46,7 @@ Floats = NDArray[np.float64]
 
 @one_thread
 def watch(
-    model: Task,
-    log: EventLog,
-    kind: str,
-    *,
-    every: int = 200,
-    one_in: float = 1000.0,
-    since: Day | None = None,
+    model: Task, log: EventLog, kind: str, *, every: int = 200, one_in: float = 1000.0, since: Day | None = None
 ) -> SentimentShift:
     """Look for changes in how often texts are of one kind, after the day until which the model was trained.
 
@@ -74,16 +68,8 @@ def watch(
     >>> [str(alarm.time)[:10] for alarm in watch(model, log, "1", every=20).alarms]
     ['2024-02-17']
     """
-    if not isinstance(model, Sentiment):
-        raise ContractError("model", "a Sentiment", type(model).__name__, "fit one: rnncore fit sentiment ...")
+    model = _knows_times(model, log)
     checks.size("every", every)
-    model._require_fitted()
-    if "time" not in model.reading_ or not log.dated:
-        which = "the log has no times" if "time" in model.reading_ else "the model was fitted on texts without times"
-        raise DataError(
-            f"{which}, and a turn is one in time: fit, and watch, texts that have one; name it when the log is made: "
-            "time=..."
-        )
     kinds = model.code_["labels"]
     checks.one_of("kind", kind, kinds)
     work = _unread(model, log, every, since)
@@ -92,6 +78,20 @@ def watch(
     texts = [asked.facts[1][k] for k in order.flat]
     p = model._says(model._learned, asked)[order, kinds.index(kind)]
     return _charted(_Stream(work.time[order], texts, p, _known(work, kind)[order]), kind, one_in)
+
+
+def _knows_times(model: Task, log: EventLog) -> Sentiment:
+    """The model, if it is a fitted one of texts that have times, and the log has them too; errors as of `watch`."""
+    if not isinstance(model, Sentiment):
+        raise ContractError("model", "a Sentiment", type(model).__name__, "fit one: rnncore fit sentiment ...")
+    model._require_fitted()
+    if "time" not in model.reading_ or not log.dated:
+        which = "the log has no times" if "time" in model.reading_ else "the model was fitted on texts without times"
+        raise DataError(
+            f"{which}, and a turn is one in time: fit, and watch, texts that have one; name it when the log is made: "
+            "time=..."
+        )
+    return model
 
 
 def _unread(model: Sentiment, log: EventLog, every: int, since: Day | None) -> EventLog:
