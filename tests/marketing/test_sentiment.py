@@ -11,6 +11,7 @@ from made_up import MADE_UP
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Sentiment
+from rnncore.marketing.commands import asking
 from rnncore.marketing.learning import labels
 from rnncore.marketing.log.days import span
 from rnncore.marketing.shift import watch
@@ -35,6 +36,8 @@ def log_of(rows):
         ("see https://a.b/c?d=1 now", ["see", "<address>", "now"]),
         ("#fail :( 😡", ["fail", ":(", "😡"]),
         ("Übel, naïve", ["übel", "naïve"]),
+        ("<p>i <3 it<br /><br />so</p>", ["i", "<3", "it", "so"]),
+        ("质量good", ["质", "量", "good"]),
         ("... - ,", []),
         (None, []),
     ],
@@ -268,6 +271,24 @@ def test_texts_with_a_time_need_no_customer():
     assert pl.DataFrame(task.predict(log)).columns[:3] == ["row", "time", "label"]
 
 
+def test_a_model_that_knows_times_answers_texts_without_them_alike(fitted, tmp_path):
+    dated, log = fitted
+    said = [f"good {word}" for word in "abcdefghi"] + ["awful", "bad", "so bad"]
+    frame = pl.DataFrame({"said": said, "kind": ["glad"] * 9 + ["cross"] * 3})
+    again = EventLog(frame, text="said", outcome="kind")
+    with_days = frame.with_columns(day=log.first_day.item(), shop=pl.int_range(12))
+    one, two = (
+        pl.DataFrame(dated.predict(own)).select(pl.col("^probability.*$"))
+        for own in (again, EventLog(with_days, customer="shop", time="day", text="said", outcome="kind"))
+    )
+    assert one.equals(two)
+    assert "All texts judge" in dated.evaluate(again).reason
+    dated.save(tmp_path / "model.safetensors")
+    frame.rename({"kind": "mood"}).write_csv(tmp_path / "new.csv")
+    task, read = asking.again(tmp_path / "model.safetensors", tmp_path / "new.csv", {"text": "said"})
+    assert not read.dated and pl.DataFrame(task.predict(read)).height == 12
+
+
 def test_what_needs_times_is_refused_without_them(alone, fitted):
     task, log = alone
     dated, with_times = fitted
@@ -277,7 +298,5 @@ def test_what_needs_times_is_refused_without_them(alone, fitted):
         watch(dated, log, "glad")
     with pytest.raises(DataError, match="fitted on a table without times; this is a log with times: leave out the"):
         task.predict(with_times)
-    with pytest.raises(DataError, match="fitted on a log with times; this is a table without times: name it"):
-        dated.predict(log)
     with pytest.raises(ContractError, match="at: expected no day for a table without times"):
         task.predict(log, at="2024-01-01")

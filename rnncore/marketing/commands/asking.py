@@ -90,7 +90,8 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
     task = load(model)
     words = {**task.reading_, **said}
     there = header(file, words.get("separator", ","))
-    taught = [role for role in task.taught if role not in said]  # what was learned need not be known of new rows
+    optional = (*task.taught, *(("customer", "time") if "text" in task.needs else ()))
+    taught = [role for role in optional if role not in said]  # what was learned need not be known of new rows
 
     def known(name: Any) -> bool:
         return type(name) is not str or all(part in there for part in parts_of(name, there))

@@ -64,7 +64,8 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) ->
 
     origin: the day after which nothing was seen; None where that is not known.
     """
-    question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
+    asked = task.question if origin is not None else task.question.replace(" in the {horizon} after {origin}", "")
+    question = asked.format(horizon=counted(task.horizon, "day"), origin=origin)
     console.print(f"\n[bold]{question}[/bold] ", end="")
     rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
     unseen = f", none of {'these days' if 'time' in task.reading_ else 'them'} seen in training"

@@ -2,9 +2,10 @@
 
 A token is a word in small letters with its apostrophe ("don't"), an emoticon, "!" or "?"; a letter that is repeated
 more than twice is written twice ("soooo": "soo"). Addresses, names after @ and numbers are one token of their kind
-each: names are nobody's sentiment, and must not be learned. "#" is left out, the word behind it stays.
+each: names are nobody's sentiment, and must not be learned. "#" is left out, the word behind it stays; tags of HTML are
+left out. A sign of Chinese or Japanese, which leave no space between words, is a token.
 
->>> tokens("@shop Soooo GOOD, don't you think? :) https://a.b/c #happy 24.99")
+>>> tokens("@shop Soooo GOOD, don't you think? :)<br />https://a.b/c #happy 24.99")
 ['<name>', 'soo', 'good', "don't", 'you', 'think', '?', ':)', '<address>', 'happy', '<number>']
 """
 
@@ -35,9 +36,12 @@ KINDS = {
     "<name>": r"@\w+",
     "<number>": r"\d+(?:[.,:]\d+)*",
 }
+_TAG = re.compile("</?[a-zA-Z][^<>]*>")
+_SIGN = r"\u3040-\u30ff\u3400-\u9fff"
 _TOKEN = re.compile(
     "|".join(f"(?P<g{k}>{pattern})" for k, pattern in enumerate(KINDS.values()))
-    + r"|[:;=]-?[)(DPp/|]|<3|[^\W\d_]+(?:['’][^\W\d_]+)*|[!?]|[\U0001F300-\U0001FAFF\u2600-\u27BF]"
+    + rf"|[:;=]-?[)(DPp/|]|<3|[{_SIGN}]|[^\W\d_{_SIGN}]+(?:['’][^\W\d_{_SIGN}]+)*"
+    + r"|[!?]|[\U0001F300-\U0001FAFF\u2600-\u27BF]"
 )
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 
@@ -45,7 +49,7 @@ _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 def tokens(text: str | None) -> list[str]:
     """The tokens of a text in their order; none of an empty cell."""
     names, found = list(KINDS), []
-    for match in _TOKEN.finditer(text or ""):
+    for match in _TOKEN.finditer(_TAG.sub(" ", text or "")):
         kind = match.lastgroup
         word = _REPEATED.sub(r"\1\1", match.group().lower().replace("’", "'"))
         found.append(word if kind is None else names[int(kind[1:])])
@@ -90,23 +94,31 @@ def simple_methods(
         if newest.any() and len(np.unique(y[~newest])) > 1:
             before = [words for words, new in zip(told, newest, strict=True) if not new]
             then = [words for words, new in zip(told, newest, strict=True) if new]
-            losses = {c: _loss(y[newest], _fitted(_logistic(c), before, y[~newest], then, kinds)) for c in STRENGTHS}
+            x, x_then = _weighed(before, then)
+            losses = {c: _loss(y[newest], _fitted(_logistic(c), x, y[~newest], x_then, kinds)) for c in STRENGTHS}
             chosen = min(losses, key=losses.__getitem__)
-        return _fitted(_logistic(chosen), told, y, asked, kinds)
+        x, x_asked = _weighed(told, asked)
+        return _fitted(_logistic(chosen), x, y, x_asked, kinds)
 
     bayes = make_pipeline(CountVectorizer(analyzer=_with_end), MultinomialNB())
     return {"tf-idf": tf_idf, "naive bayes": lambda: _fitted(bayes, told, y, asked, kinds)}
 
 
-def _logistic(strength: float) -> Any:
+def _weighed(told: Sequence[list[str]], asked: Sequence[list[str]]) -> tuple[Any, Any]:
+    """Texts as weights of their words and pairs of words, both by how rare these are among those told."""
     words = TfidfVectorizer(analyzer=_with_pairs, sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=strength, max_iter=1000))
+    return words.fit_transform(told), words.transform(asked)
 
 
-def _fitted(model: Any, told: Sequence[list[str]], y: Ints, asked: Sequence[list[str]], kinds: int) -> Floats:
+def _logistic(strength: float) -> Any:
+    return LogisticRegression(C=strength, max_iter=1000)
+
+
+def _fitted(model: Any, told: Any, y: Ints, asked: Any, kinds: int) -> Floats:
     model.fit(told, y)
-    p = np.zeros((len(asked), kinds))
-    p[:, model.classes_] = model.predict_proba(asked)
+    said = model.predict_proba(asked)
+    p = np.zeros((len(said), kinds))
+    p[:, model.classes_] = said
     return p
 
 

@@ -18,7 +18,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import Judgement
 from rnncore.marketing.learning.examples import Examples, Learned, tenth
 from rnncore.marketing.learning.threads import one_thread
-from rnncore.marketing.log.days import span
+from rnncore.marketing.log.days import Day, span
 from rnncore.marketing.splits import ASIDE, set_aside
 from rnncore.marketing.task import HeldOut, Task
 from rnncore.marketing.texts import text
@@ -54,6 +54,11 @@ class WithoutTimes(Task):
         """Which of these times are of the latest horizon."""
         days = time.astype("datetime64[D]")
         return np.asarray(days > days.max() - span(self.horizon))
+
+    def _require_alike(self, log: EventLog, at: Day | None) -> None:
+        """As in `Task`, but a model that knows times answers texts without them too: it reads the text alone."""
+        if log.dated or at is not None:
+            super()._require_alike(log, at)
 
     def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
         """Without times, what a verdict by chance does not say."""
