@@ -29,7 +29,7 @@ from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.answers.wording import counted
-from rnncore.marketing.customers.item_answers import CELLS, ItemAnswers
+from rnncore.marketing.customers.item_answers import ItemAnswers, most_judged
 from rnncore.marketing.customers.items import items_of, rank, simple_scores
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
@@ -39,7 +39,7 @@ from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, Told
 
 Array = NDArray[Any]
-JUDGED, TAUGHT = 5_000, 100_000  # events, at most
+TAUGHT = 100_000  # events, at most
 FULL = 10_000  # items up to which the loss is over all of them, unless `candidates` says otherwise
 
 
@@ -118,7 +118,7 @@ class NextPurchase(ItemAnswers):
             raise DataError(
                 f"the {counted(self.horizon, 'day')} until {end}, and the time before, need an item after another"
             )
-        old, late = drawn(past.askable[~new], TAUGHT, self.seed), drawn(past.askable[new], _most(code), self.seed)
+        old, late = drawn(past.askable[~new], TAUGHT, self.seed), drawn(past.askable[new], most_judged(code), self.seed)
         rows = np.concatenate([old, late])
         read, newest = past.before(rows, past.high[rows], self.latest), np.arange(len(rows)) >= len(old)
         return code, Examples(read, past.who[rows], past.ids[rows], newest=newest, facts=past)
@@ -129,7 +129,7 @@ class NextPurchase(ItemAnswers):
         log, index = log.until(last), log.population(last)
         found = items_of(log, code["items"], self.session)
         rows = found.askable
-        rows = drawn(rows[log.day[rows] > origin], _most(code), self.seed)
+        rows = drawn(rows[log.day[rows] > origin], most_judged(code), self.seed)
         choice = self._choice(found, rows, found.high[rows], code)
         can = ~choice.barred[np.arange(len(rows)), found.ids[rows]]
         if not can.any():
@@ -181,8 +181,3 @@ class NextPurchase(ItemAnswers):
         barred = asked.facts.barred
         scores = simple_scores(told.facts, asked.histories, barred.shape[1])
         return {name: rank(own, barred, asked.target) for name, own in scores.items()}
-
-
-def _most(code: Code) -> int:
-    """So many events are judged, at most: a row of scores over all items is held for each."""
-    return int(np.clip(CELLS // (len(code["items"]) + 1), 200, JUDGED))

@@ -15,7 +15,13 @@ from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.task import Code, Task
 
 Array = NDArray[Any]
-CELLS = 20_000_000  # scores, of rows times items, that are in memory at a time
+CELLS = 20_000_000  # scores, of rows times items, that are in memory at a time; at least 200 rows are judged
+JUDGED = 5_000  # events, at most
+
+
+def most_judged(code: Code) -> int:
+    """So many events are judged, at most: a row of scores over all items is held for each."""
+    return int(np.clip(CELLS // (len(code["items"]) + 1), 200, JUDGED))
 
 
 class ItemAnswers(Task):
