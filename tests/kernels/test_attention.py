@@ -27,6 +27,7 @@ def drawn(layer, T, N, lengths, dtype):
     x, dy = rng.normal(size=(T, N, layer.D)).astype(dtype), rng.normal(size=(N, layer.D)).astype(dtype)
     if lengths is not None:
         x[np.arange(T)[:, None] >= lengths] = np.nan
+        dy[lengths == 0] = np.nan
     return params, x, lengths, dy
 
 

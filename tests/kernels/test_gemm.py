@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from rnncore.kernels.gemm import add_outer, add_product, pack
+from rnncore.kernels.gemm import add_kept, add_outer, add_product, affine, groups, keep_rows, pack, room
 from rnncore.kernels.jit import kernel
+from rnncore.kernels.rows import FIRST
 
 
 @kernel
@@ -15,6 +16,18 @@ def product(rows, a, a_first, a_column, k, panels, c, c_first, c_column, n):
 @kernel
 def outer(k, a, a_column, m, b, b_column, n, c, c_first, c_column):
     add_outer(k, a, a_column, m, b, b_column, n, c, c_first, c_column)
+
+
+@kernel
+def kept(k, a, m, b, n, c, sums, fresh):
+    left = room(k, groups(m), c)
+    keep_rows(k, a, FIRST, FIRST, m, left, FIRST, FIRST)
+    add_kept(FIRST, k, left, FIRST, m, b, FIRST, n, c, FIRST + 1, FIRST + 2, sums, fresh)
+
+
+@kernel
+def begun(rows, a, k, panels, b, c, n):
+    affine(rows, a, FIRST + 1, k, panels, b, c, FIRST + 2, n)
 
 
 def whole(rng, *shape):
@@ -39,6 +52,32 @@ def test_both_products_are_exact_and_stay_in_their_window(m, k, n):
     np.testing.assert_array_equal(once, expected)
     np.testing.assert_array_equal(again, expected)
     np.testing.assert_array_equal(by_rows, expected)
+
+
+@pytest.mark.parametrize("k", [1, 300, 600, 1100])
+@pytest.mark.parametrize("n", [1, 33, 100])
+@pytest.mark.parametrize("m", [0, 1, 2, 3, 9])
+def test_a_product_may_begin_with_a_row(m, n, k):
+    rng = np.random.default_rng([m, k, n])
+    a, w, b, c = whole(rng, m + 1, k), whole(rng, k, n), whole(rng, 1, n), whole(rng, m + 3, n + 4)
+    expected = c.copy()
+    expected[2 : m + 2, :n] = b + a[1:] @ w
+    begun(m, a, k, pack(w), b, c, n)
+    np.testing.assert_array_equal(c, expected)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("k", [0, 1, 300, 600, 1100])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (5, 33), (8, 100)])
+def test_a_product_that_sums_rows_too_adds_to_what_is_there_or_begins_anew(k, m, n, fresh):
+    rng = np.random.default_rng([m, k, n])
+    a, b, c = whole(rng, k + 1, m), whole(rng, k + 1, n), whole(rng, m + 3, n + 4)
+    expected = c.copy()
+    expected[1 : m + 2, 2 : n + 2] *= not fresh
+    expected[1 : m + 1, 2 : n + 2] += a[:k].T @ b[:k]
+    expected[m + 1, 2 : n + 2] += b[:k].sum(axis=0)
+    kept(k, a, m, b, n, c, m + 1, fresh)
+    np.testing.assert_array_equal(c, expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.thorough)])
