@@ -14,6 +14,8 @@ SIZES = {
     "panels and tiles with a rest": (6, 37, 5, 50),
     "more rows than a block, many shards": (3, 300, 4, 17),
     "k deeper than a panel": (2, 9, 270, 70),
+    "one row, more steps than a block": (300, 1, 3, 5),
+    "few rows, more steps than a block": (131, 3, 2, 5),
 }
 EQUAL, FLOAT32 = TOLERANCE["equal in float64"], TOLERANCE["float32 against float64"]
 
