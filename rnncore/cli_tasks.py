@@ -62,6 +62,9 @@ def fit(
     horizon: Annotated[int | None, typer.Option(help="Days that are asked about, and that judge.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     seeds: Annotated[int | None, typer.Option(help="So many networks, averaged.")] = None,
+    origins: Annotated[
+        int, typer.Option(help="Judge so many windows, one before the other, the network learned anew for each.", min=1)
+    ] = 1,
     until: Annotated[
         str | None, typer.Option(help="Learn from what came until this day; `evaluate` and `shift` want what is later.")
     ] = None,
@@ -92,7 +95,7 @@ def fit(
             whole = EventLog(file, **words)
         return whole if until is None else asking.cut(whole, until)
 
-    _fit(made, read, out or Path(f"rnncore-{task}"), force)
+    _fit(made, read, out or Path(f"rnncore-{task}"), force, origins)
 
 
 @with_log
@@ -243,7 +246,7 @@ def leaks(
     print(found)
 
 
-def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> None:
+def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool, origins: int = 1) -> None:
     """Train, check, judge and write; an interrupted run goes on from the folder `<out>.unfinished`."""
     from rnncore.marketing.commands import command as parts
     from rnncore.marketing.commands import unfinished
@@ -255,7 +258,7 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool) -> No
     if line := parts.left_out(task, log):
         print(line)
     task.require_answers(log)
-    unfinished.train(task, log, checkpoints, force)
+    unfinished.train(task, log, checkpoints, force, origins)
     with parts.at_work("checking the gradients"):
         checked = parts.check_gradients(task)
     print(f"\n{parts.in_a_line(checked)}")

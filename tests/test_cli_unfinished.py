@@ -25,21 +25,31 @@ def fit(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def interrupted(fit, monkeypatch, tmp_path):
+def stopped(fit, monkeypatch, tmp_path):
+    """Call fit with further words, and stop it between its first network and the next."""
+
+    def call(*words):
+        once = iter([task_parts.learn])
+
+        def learn(*arguments, **named):
+            for real in once:
+                return real(*arguments, **named)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(task_parts, "learn", learn)
+            result = fit(*words)
+        assert result.exit_code == 130
+        assert result.stderr.endswith("rnncore: stopped; the same command goes on from there\n")
+        return tmp_path / "out.unfinished"
+
+    return call
+
+
+@pytest.fixture
+def interrupted(stopped):
     """The folder of a run that was stopped between its two networks."""
-    once = iter([task_parts.learn])
-
-    def learn(*arguments, **words):
-        for real in once:
-            return real(*arguments, **words)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(task_parts, "learn", learn)
-        result = fit()
-    assert result.exit_code == 130
-    assert result.stderr.endswith("rnncore: stopped; the same command goes on from there\n")
-    return tmp_path / "out.unfinished"
+    return stopped()
 
 
 def trained(result):
@@ -57,6 +67,16 @@ def test_a_run_leaves_no_folder_of_checkpoints(fit, tmp_path):
 def test_the_same_command_goes_on_with_and_without_force(fit, interrupted, force):
     assert trained(fit(*force)) == 1
     assert not interrupted.exists()
+
+
+def test_judged_at_earlier_days_too_it_goes_on_and_prints_them(fit, stopped):
+    folder = stopped("--origins", 2)
+    assert sorted(file.name for file in folder.iterdir()) == ["call.json", "training-2024-10-04-judged"]
+    result = fit("--origins", 2)
+    assert trained(result) == 2
+    assert "origin 1 of 2: 2024-10-04\n" in result.stderr and not folder.exists()
+    verdict, earlier = result.stdout.index("Verdict:"), result.stdout.index("Judged at earlier days too")
+    assert earlier < verdict and "of 1 earlier window gave the same verdict." in result.stdout[verdict:]
 
 
 @pytest.mark.parametrize("words", [[], ["--force"]])

@@ -130,8 +130,8 @@ def set_aside(log: EventLog, alike: npt.NDArray[np.int64] | None = None) -> Even
 def rolling_origins(log: EventLog, horizon: int, count: int, *, step: int | None = None) -> list[np.datetime64]:
     """The `count` latest test origins, `step` days apart (by default the horizon), the oldest first.
 
-    Judge a task at each as `task.fit(log.until(origin + span(horizon))).table_`: what is later is not read. DataError
-    where the log is too short to train before the oldest of them.
+    `task.fit(log, origins=count)` judges a task at such days, and reads nothing later than each window; where nothing
+    happened on one, at those before it. DataError where the log is too short to train before the oldest of them.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")

@@ -2,7 +2,8 @@
 write one; what it does once it is fitted, answer, explain and be saved, in `answers/fitted.py`.
 
 `fit` learns twice by one recipe, first up to the test origin, so that the window after it, of which nothing was used,
-judges the network and its rivals, then up to the end of the log: that network predicts.
+judges the network and its rivals, then up to the end of the log: that network predicts. With more origins it judges
+first, by the same recipe, what it would have judged had the log ended at the later of two.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from rnncore import checks
 from rnncore.errors import DataError
 from rnncore.marketing.answers.fitted import Fitted
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, HeldOut, Judgement
+from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, Earlier, HeldOut, Judgement
 from rnncore.marketing.learning.examples import Examples, Learned
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import span
@@ -49,33 +52,83 @@ class Task(Fitted):
     """
 
     @one_thread
-    def fit(self, log: EventLog, *, progress: bool = False, checkpoint: str | os.PathLike[str] | None = None) -> Self:
+    def fit(
+        self,
+        log: EventLog,
+        *,
+        origins: int = 1,
+        progress: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """Judge the network against the simple methods, then train the one that predicts.
 
-        progress: report on stderr. checkpoint: the start of file names, "...-judged" and "...-final" (with "-1", "-2"
-        for further seeds), from which an interrupted fit goes on (see `rnncore.fit`).
+        origins: so many windows judge, one before the other, each a network and simple methods that learned only from
+        what came before it. The verdict is that of the latest; `table_.earlier` has a row for each other one, of what
+        `fit(log.until(day))` finds, where `day` is the test origin of the next. progress: report on stderr. checkpoint:
+        the start of file names, "...-judged" and "...-final", of earlier origins "...-DAY-judged" (with "-1", "-2" for
+        further seeds), from which an interrupted fit goes on (see `rnncore.fit`).
 
         DataError where the log is too short, has one customer only, lacks a column that is needed, or where there is
-        nothing to tell apart in a window.
+        nothing to tell apart in a window; ContractError for fewer than one origin.
         """
         task = clone(self).check()
-        work = task._prepared(log)
+        earlier = task._earlier(log, checks.size("origins", origins), progress, checkpoint)
+        work, test = task._split(log)
+        _announce(progress, origins, origins, test)
+        table, self.held_out_ = task._judge(work, test, progress, checkpoint)
+        self.table_, self.verdict_ = table.beside(earlier), table.verdict
+        last = work.last_day
+        learned = task._learn("final", *task.told(work, last), _until(work, last), progress, checkpoint)
+        self._keep(task, learned, last, log.reading)
+        return self
+
+    def _earlier(self, log: EventLog, origins: int, progress: bool, checkpoint: Any) -> tuple[Earlier, ...]:
+        """What is judged at all origins but the latest, the oldest first: where the log ends at that of the next."""
+        found: list[Earlier] = []
+        for day in self._ends(log, origins):
+            task = clone(self)
+            work, test = task._split(log.until(day))
+            _announce(progress, len(found) + 1, origins, test)
+            start = None if checkpoint is None else f"{os.fspath(checkpoint)}-{test}"
+            try:
+                table, _ = task._judge(work, test, progress, start)
+            except DataError as error:
+                raise DataError(f"at the earlier origin {test}: {error}; judge at fewer origins") from None
+            found.append(table.at(test))
+        return tuple(found)
+
+    def _ends(self, log: EventLog, origins: int) -> list[np.datetime64]:
+        """Where the log ends for each earlier origin, the oldest first: at the origin after it."""
+        found: list[np.datetime64] = []  # test origins, the latest first
+        while len(found) < origins > 1:
+            try:
+                found.append(clone(self)._split(log.until(found[-1]) if found else log)[1])
+            except DataError as error:
+                if not found:
+                    raise
+                held = f"the log holds {counted(len(found), 'test origin')}, not {origins}"
+                raise DataError(f"{held}; before {found[-1]}: {error}") from None
+            if not log.dated:
+                raise DataError("a table without times has no earlier days to judge at: leave out origins")
+        return found[:-1][::-1]
+
+    def _split(self, log: EventLog) -> tuple[EventLog, np.datetime64]:
+        """The log as the task reads it, and its test origin; DataError where it is too short, or of too few."""
+        work = self._prepared(log)
         if len(log.customers) < self.fewest:
             raise DataError(f"the log has {len(log.customers)} customer; what they do is learned from many")
-        test = task.origin(work)  # says why a log is too short
-        code, told = task.told(work, test)
-        asked = task.judged(work, test, code)
-        until = [f" until {day}" if work.dated else "" for day in (test, work.last_day)]
-        _report(progress, "simple methods", told, until[0])
-        rivals = _predicted(task.rivals(told, asked), progress)
-        learned = task._learn("judged", code, told, until[0], progress, checkpoint)
+        return work, self.origin(work)
+
+    def _judge(self, log: EventLog, test: np.datetime64, progress: bool, checkpoint: Any) -> tuple[Judgement, HeldOut]:
+        """A network and the simple methods, which learn until the test origin, on what came after it."""
+        code, told = self.told(log, test)
+        asked = self.judged(log, test, code)
+        until = _until(log, test)
+        _report(progress, "simple methods", told, until)
+        rivals = _predicted(self.rivals(told, asked), progress)
+        learned = self._learn("judged", code, told, until, progress, checkpoint)
         del told  # of a long log there is no room for two
-        self.table_, self.held_out_ = task._compare(learned, asked, rivals, test, work)
-        self.verdict_ = self.table_.verdict
-        del asked, rivals
-        learned = task._learn("final", *task.told(work, work.last_day), until[1], progress, checkpoint)
-        self._keep(task, learned, work.last_day, log.reading)
-        return self
+        return self._compare(learned, asked, rivals, test, log)
 
     def _learn(self, name: str, code: Code, told: Examples, until: str, progress: bool, checkpoint: Any) -> Learned:
         """The network of this name, and where it goes on from."""
@@ -141,6 +194,15 @@ class Task(Fitted):
                 "held-out scores of the fit"
             )
         return task, work, origin
+
+
+def _until(log: EventLog, day: np.datetime64) -> str:
+    return f" until {day}" if log.dated else ""
+
+
+def _announce(progress: bool, k: int, origins: int, test: np.datetime64) -> None:
+    if progress and origins > 1:
+        print(f"origin {k} of {origins}: {test}", file=sys.stderr, flush=True)
 
 
 def _report(progress: bool, who: str, told: Examples, until: str) -> None:

@@ -21,7 +21,7 @@ from rnncore.marketing.answers.report import COLOURS, as_png, drawn
 from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.commands.command import check_gradients
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import NETWORK
+from rnncore.marketing.judging.judgement import EARLIER, NETWORK
 from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Task
 
@@ -64,6 +64,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         _table(judged.columns()),
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
         *([f"<p>{_text(UNDRAWN)}</p>"] if judged.rate is not None and not hasattr(task, "held_out_") else []),
+        *([f"<h2>{EARLIER}</h2>", _table(judged.earlier_columns())] if judged.earlier else []),
         f"<h2>The network's answers: {counted(answers.height, task.row)}{_text(day)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
         *([] if answers.height > FEW else [_table(in_columns(answers))]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rnncore.interop.atomic import replacing
 from rnncore.marketing.answers.report import picture
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.judging.judgement import NETWORK, Judgement
+from rnncore.marketing.judging.judgement import EARLIER, NETWORK, Judgement
 from rnncore.marketing.task import Task
 
 console = Console()
@@ -81,6 +82,8 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) ->
     _print(table)
     if binary:
         console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
+    if judged.earlier:
+        _print_under(EARLIER, judged.earlier_columns())
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
 
 
@@ -88,11 +91,16 @@ def print_further(task: Task, log: EventLog) -> None:
     """The tables that a task has beside its predictions, those of `Task.printed`."""
     for head, columns in task.further(log).items() if task.printed else ():
         if head.startswith(task.printed):
-            table = _empty(*columns)
-            for row in zip(*columns.values(), strict=True):
-                table.add_row(*map(escape, row))
-            console.print(f"\n[bold]{head}[/bold]")
-            _print(table)
+            console.print()
+            _print_under(head, columns)
+
+
+def _print_under(head: str, columns: Mapping[str, list[str]]) -> None:
+    table = _empty(*columns)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, row))
+    console.print(f"[bold]{head}[/bold]")
+    _print(table)
 
 
 def _empty(*names: str) -> Table:

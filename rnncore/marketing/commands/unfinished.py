@@ -21,7 +21,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.task import Task
 
 START, CALL = "training", "call.json"
-_NETWORK = re.compile(rf"{START}-(judged|final)(-\d+)?")
+_NETWORK = re.compile(rf"{START}-((\d{{4}}-\d\d-\d\d-)?judged|final)(-\d+)?")
 _LEFT_BY_A_KILL = re.compile(r"\.rnncore-[0-9a-f]{16}\.tmp")  # see atomic.replacing
 
 
@@ -47,17 +47,18 @@ def places(out: Path, force: bool) -> tuple[Path, Path]:
     return folder, unfinished
 
 
-def train(task: Task, log: EventLog, unfinished: Path, force: bool) -> None:
+def train(task: Task, log: EventLog, unfinished: Path, force: bool, origins: int = 1) -> None:
     """Fit `task`, with progress on stderr, going on from checkpoints of this very call.
 
-    Checkpoints of another call are refused, or with `force` removed. They stay for `remove` once training has begun.
+    Checkpoints of another call are refused, or with `force` removed; those of other origins are of use, whatever their
+    number. They stay for `remove` once training has begun.
     """
     call = _call(task, log)
     try:
         other = _differences(unfinished, call)
         if not other:
             try:
-                return _fit(task, log, unfinished, call)
+                return _fit(task, log, unfinished, call, origins)
             except (ContractError, ModelFileError) as error:
                 if isinstance(error, ContractError) and error.argument != "checkpoint":
                     raise
@@ -65,7 +66,7 @@ def train(task: Task, log: EventLog, unfinished: Path, force: bool) -> None:
         if not force:
             raise _refusal(unfinished, other)
         remove(unfinished)
-        _fit(task, log, unfinished, call)
+        _fit(task, log, unfinished, call, origins)
     except KeyboardInterrupt as stop:
         if str(stop) or not _begun(unfinished):
             raise
@@ -121,11 +122,11 @@ def _fingerprint(log: EventLog) -> str:
     return total.hexdigest()
 
 
-def _fit(task: Task, log: EventLog, unfinished: Path, call: dict[str, Any]) -> None:
+def _fit(task: Task, log: EventLog, unfinished: Path, call: dict[str, Any], origins: int) -> None:
     unfinished.mkdir(exist_ok=True)
     with replacing(str(unfinished / CALL)) as file:
         file.write(json.dumps(call).encode())
-    task.fit(log, progress=True, checkpoint=unfinished / START)
+    task.fit(log, origins=origins, progress=True, checkpoint=unfinished / START)
 
 
 def _differences(unfinished: Path, call: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ that were judged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from rnncore.marketing.judging.measures import BINARY
 
 Array = NDArray[Any]
 NETWORK, CONSTANT = "rnn", "constant rate"
+EARLIER = "Judged at earlier days too"
 _ESTIMATES = ("loss", "gap", "gain", "auroc", "auroc_gap")
 
 
@@ -91,6 +92,21 @@ class Rival(NamedTuple):
         return self.gain.low > 0 and (self.auroc is None or self.auroc.low > 0.5)
 
 
+class Earlier(NamedTuple):
+    """What was found at an earlier test origin, in a row."""
+
+    origin: np.datetime64
+    """The day after which nothing was used."""
+    verdict: str
+    loss: float
+    """Of the network."""
+    simple: str
+    """The best of the others, that which knows nothing among them."""
+    simple_loss: float
+    gap: Estimate
+    """The loss of that minus that of the network: above 0 the network is better."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict, the sentence that explains it, and the table of rivals, the lowest loss first; prints as a table."""
@@ -110,6 +126,8 @@ class Judgement:
     """How many answers were judged."""
     row: str = "customer"
     """What each of them is about."""
+    earlier: tuple[Earlier, ...] = ()
+    """Those of earlier test origins, the oldest first."""
 
     @property
     def judged_on(self) -> str:
@@ -140,10 +158,37 @@ class Judgement:
             table[name] = [f"{r.measures[name]:{'+' if name == 'bias' else ''}.4f}" for r in self]
         return table
 
+    def at(self, origin: np.datetime64) -> Earlier:
+        """This judgement in a row."""
+        network, simple = self[NETWORK], next(rival for rival in self if rival.name != NETWORK)
+        return Earlier(origin, self.verdict, network.loss.value, simple.name, simple.loss.value, simple.gap)
+
+    def beside(self, earlier: tuple[Earlier, ...]) -> Self:
+        """This judgement with those of earlier origins, of which its reason says how many agree."""
+        if not earlier:
+            return self
+        alike = sum(one.verdict == self.verdict for one in earlier)
+        words = f"{alike} of {counted(len(earlier), 'earlier window')} gave the same verdict."
+        return replace(self, reason=f"{self.reason} {words}", earlier=earlier)
+
+    def earlier_columns(self) -> dict[str, list[str]]:
+        """The earlier judgements as text, a list per column."""
+        return {
+            "origin": [str(one.origin) for one in self.earlier],
+            "verdict": [one.verdict for one in self.earlier],
+            f"{self.loss}, {NETWORK}": [f"{one.loss:.4f}" for one in self.earlier],
+            "best simple method": [one.simple for one in self.earlier],
+            f"its {self.loss}": [f"{one.simple_loss:.4f}" for one in self.earlier],
+            f"{NETWORK} better by": [shown(one.gap, signed=True) for one in self.earlier],
+        }
+
     def to_json(self) -> dict[str, Any]:
         """JSON values from which `from_json` makes an equal judgement."""
         rivals = [rival._asdict() | {"measures": list(rival.measures.items())} for rival in self]  # a file sorts names
-        return asdict(self) | {"rivals": rivals}
+        values = asdict(self) | {"rivals": rivals}
+        del values["earlier"]
+        earlier = [one._asdict() | {"origin": str(one.origin)} for one in self.earlier]
+        return values | ({"earlier": earlier} if earlier else {})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -159,12 +204,14 @@ class Judgement:
             str(values["of"]),
             int(values["rows"]),
             str(values["row"]),
+            tuple(_earlier(row) for row in values.get("earlier", ())),  # of one origin there are none
         )
 
     def __str__(self) -> str:
         rate = "" if self.rate is None else f", rate {self.rate:.4f}"
         head = f"{self.judged_on}{rate}, intervals of {100 * self.confidence:g} %"
-        return "\n".join([head, *in_lines(self.columns()), f"verdict: {self.verdict}. {self.reason}"])
+        earlier = [EARLIER, *in_lines(self.earlier_columns())] if self.earlier else []
+        return "\n".join([head, *in_lines(self.columns()), *earlier, f"verdict: {self.verdict}. {self.reason}"])
 
 
 def shown(estimate: Estimate, signed: bool = False) -> str:
@@ -181,3 +228,11 @@ def _rival(row: Mapping[str, Any]) -> Rival:
     loss, gap, gain, *areas = numbers
     measures = {str(name): float(value) for name, value in dict(row["measures"]).items()}
     return Rival(str(row["name"]), loss, gap, gain, measures, *areas)  # type: ignore[arg-type]
+
+
+def _earlier(row: Mapping[str, Any]) -> Earlier:
+    """An earlier judgement from JSON values."""
+    day, verdict, simple = np.datetime64(row["origin"], "D"), str(row["verdict"]), str(row["simple"])
+    return Earlier(
+        day, verdict, float(row["loss"]), simple, float(row["simple_loss"]), Estimate(*map(float, row["gap"]))
+    )
