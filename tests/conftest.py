@@ -80,12 +80,12 @@ def pytest_collection():
 
 
 def pytest_collection_finish(session):
-    """Nor, from then on, among the modules and the ten thousand tests, which stay, nor while kernels are compiled."""
+    """Nor, from then on, among the modules and the ten thousand tests, which stay."""
+    gc.freeze()
+    gc.enable()
     workers = {"gw0": "float32", "gw1": "float64"}
     if len(session.items) > 5000 and os.environ.get("PYTEST_XDIST_WORKER") in workers:
         compile_all(workers[os.environ["PYTEST_XDIST_WORKER"]])
-    gc.freeze()
-    gc.enable()
 
 
 def compile_all(dtype):

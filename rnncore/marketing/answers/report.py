@@ -31,7 +31,7 @@ def picture(task: Task, path: str | os.PathLike[str]) -> None:
     >>> from rnncore.datasets import cdnow
     >>> from rnncore.marketing import Churn, EventLog
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
-    >>> churn = Churn(horizon=181, units=4, epochs=2, backend="numpy", seeds=1).fit(log)
+    >>> churn = Churn(horizon=181, units=4, epochs=1, backend="numpy", seeds=1).fit(log)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     picture(churn, f"{folder}/report.png")
     """
