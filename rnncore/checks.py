@@ -105,9 +105,7 @@ def show(shape: Sequence[int | str]) -> str:
 
 def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object) -> np.dtype[Any] | None:
     """Require exactly these names and shapes in one dtype; return it, or None where there are no parameters."""
-    if not hasattr(params, "keys"):
-        raise ContractError("params", "a dict of arrays", f"a {type(params).__name__}", "make it with layer.init(seed)")
-    given: Params = params  # type: ignore[assignment]
+    given = named("params", params, "make it with layer.init(seed)")
     if given.keys() != shapes.keys():
         _names(given, shapes, owner)
     dtype = None
@@ -117,6 +115,13 @@ def parameters(params: object, shapes: dict[str, tuple[int, ...]], owner: object
             array(name, a, shape, dtype, f"it belongs to {owner}")
         dtype = a.dtype
     return dtype
+
+
+def named(name: str, value: object, advice: str) -> Params:
+    """Require arrays by name."""
+    if not hasattr(value, "keys"):
+        raise ContractError(name, "a dict of arrays", f"a {type(value).__name__}", advice)
+    return value  # type: ignore[return-value]
 
 
 def _names(given: Params, shapes: dict[str, tuple[int, ...]], owner: object) -> None:

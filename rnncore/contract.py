@@ -129,12 +129,14 @@ class Layer(ABC):
         return type(self)(**{**own, **said}) if said else self
 
     def init(self, seed: int | np.random.Generator) -> Grads:
-        """Return fresh parameters in the layer's dtype; every array comes from the one seed.
+        """Return fresh parameters in the layer's dtype; every array comes from the one seed, at least 0, or generator.
 
         Input weights are Glorot uniform per gate block (Glorot and Bengio 2010), recurrent ones orthogonal per block
         (Saxe et al. 2014), biases zero except the LSTM's forget gate, which is one (Jozefowicz et al. 2015).
         """
-        params = self._init(np.random.default_rng(seed))
+        if not isinstance(seed, np.random.Generator):
+            seed = np.random.default_rng(checks.size("seed", seed, least=0))
+        params = self._init(seed)
         return {name: array.astype(self.dtype) for name, array in params.items()}
 
     def forward(

@@ -105,6 +105,12 @@ def test_lengths_of_a_matrix_are_refused_since_it_has_no_time_axis(layer, run):
         run(layer, layer.init(0), np.ones((4, 4), np.float32), (), [4, 2, 1, 0])
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None, True])
+def test_a_seed_is_a_whole_number_or_a_generator(seed):
+    with pytest.raises(ContractError, match="seed: expected a whole number of at least 0"):
+        rc.GRU(2, 4).init(seed)
+
+
 def test_no_rows_have_no_lengths():
     y, _, _ = gru(x=X[:, :0], lengths=[])
     assert y.shape == (5, 0, 4)

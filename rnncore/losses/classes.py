@@ -60,7 +60,8 @@ def kl_categorical(logits: Array, target: Array, weight: Array | None = None) ->
     >>> round(value, 4), dz
     (0.1308, array([[-0.25,  0.25]]))
     """
-    z, q = in_double(logits), pair(logits, real("target", target))[1].astype(np.float64)
+    q = pair(logits, real("target", target))[1].astype(np.float64)
+    z = in_double(logits)
     rows = weights(weight, q.shape[:-1]) > 0
     if ((q[rows] < 0) | (np.abs(q[rows].sum(axis=-1, keepdims=True) - 1) > 1e-3)).any():
         advice = "divide counts by their sum"

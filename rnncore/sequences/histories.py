@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,7 +43,7 @@ class Histories:
         """Take a list of arrays, or `Histories` as they are; ContractError where arrays differ in more than length."""
         if isinstance(histories, Histories):
             return histories
-        arrays = [np.asarray(h) for h in histories]
+        arrays = [np.asarray(h) for h in histories] if isinstance(histories, Iterable) else []
         if not arrays or any(a.ndim == 0 for a in arrays):
             raise ContractError(
                 name, "at least one array with a row per event", f"{histories!r:.60}", "pass one array per history"

@@ -45,7 +45,7 @@ def global_norm(grads: Params) -> float:
     >>> global_norm({"Wx": np.array([3.0, 0.0]), "b": np.array([4.0])})
     5.0
     """
-    for name, g in grads.items():
+    for name, g in checks.named("grads", grads, "pass what backward returned").items():
         real_array(f"grads[{name!r}]", g)
     bad = non_finite(grads)
     if bad:

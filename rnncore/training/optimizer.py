@@ -33,6 +33,8 @@ SUM, AVERAGE = "sum", "average"
 
 def _matching(params: Params, grads: Params) -> None:
     """Raise unless all are arrays of reals, every parameter has a gradient of its shape, and there is no other."""
+    checks.named("params", params, "make it with layer.init(seed)")
+    checks.named("grads", grads, "pass what backward returned")
     for name in sorted(set(params) ^ set(grads)):
         have, lack = ("parameter", "gradient") if name in params else ("gradient", "parameter")
         raise ContractError(

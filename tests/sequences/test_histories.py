@@ -79,7 +79,7 @@ def test_offsets_that_do_not_cut_the_values_are_refused(offsets):
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], [np.float64(1)], [np.zeros((1, 2)), np.zeros((1, 3))], [np.zeros(1), np.zeros(1, "f4")]]
+    "wrong", [None, [], [np.float64(1)], [np.zeros((1, 2)), np.zeros((1, 3))], [np.zeros(1), np.zeros(1, "f4")]]
 )
 def test_histories_that_do_not_fit_together_are_refused(wrong):
     with pytest.raises(ContractError, match="histories"):

@@ -126,6 +126,12 @@ def test_gradients_of_integers_are_refused_not_rounded(clip):
         clip({"Wx": np.array([3, 4])}, 1.0)
 
 
+@pytest.mark.parametrize("clip", [clip_by_global_norm, clip_by_value])
+def test_what_has_no_names_is_refused(clip):
+    with pytest.raises(ContractError, match="grads: expected a dict of arrays, received a NoneType"):
+        clip(None, 1.0)
+
+
 def test_complex_gradients_are_refused():
     with pytest.raises(ContractError, match=r"grads\['Wx'\]: expected real numbers, received dtype complex128"):
         clip_by_global_norm({"Wx": np.ones(2, complex)}, 1.0)

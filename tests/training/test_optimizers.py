@@ -204,6 +204,12 @@ def test_gradients_that_do_not_match_are_refused_and_change_nothing(optimizer, c
     assert optimizer.steps == 0
 
 
+@pytest.mark.parametrize(("params", "grads", "name"), [(None, {}, "params"), ({}, None, "grads")])
+def test_what_has_no_names_is_refused(params, grads, name):
+    with pytest.raises(ContractError, match=f"{name}: expected a dict of arrays, received a NoneType"):
+        SGD(0.5).step(params, grads)
+
+
 def test_integers_which_would_never_move_are_refused():
     with pytest.raises(ContractError, match=r"params\['w'\]: expected dtype float32 or float64, received dtype int64"):
         SGD(0.5).step({"w": np.array([1, 2])}, {"w": np.array([0.9, 0.9])})
