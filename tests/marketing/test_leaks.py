@@ -53,6 +53,43 @@ def test_so_is_a_leak_of_words_and_each_of_a_pair_of_twins():
     assert sorted(find_leaks(twins, "bought").suspected) == ["paid", "taxed"]
 
 
+def strong(n, slope, weaker, seed):
+    """A column that is honest and alone far better than those beside it, its outcome, and a count of it from 0 on."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=n), rng.normal(size=(n, 4))
+    y = rng.uniform(size=n) < 1 / (1 + np.exp(1 - slope * x - weaker * z[:, 0]))
+    columns = {"x": x, "count": np.maximum(0.0, np.round(2 * x)), **{f"z{k}": z[:, k] for k in range(4)}}
+    return pl.DataFrame({**columns, "way": rng.choice(["web", "mail"], n), "came": y})
+
+
+@pytest.mark.parametrize("weaker", [0.0, 1.5])
+@pytest.mark.parametrize("column", ["x", "count"])
+def test_an_honest_column_may_be_strong_whatever_stands_beside_it(column, weaker):
+    for seed, slope in enumerate((2.0, 5.0)):
+        frame = strong(1000, slope, weaker, seed)
+        for beside in (["way"], ["z0", "z1", "z2", "z3", "way"]):
+            found = find_leaks(frame.select(column, *beside, "came"), "came")
+            assert found.suspected == [] and found.columns[0].name == column
+            assert found.columns[0].alone < 0.8 or found.strong == [column]
+    assert f"strong: {column}; fine if known before the outcome" in str(found)
+
+
+def test_a_column_that_others_beat_is_neither():
+    """Each of three measurements of one thing is good; the weakest is no leak for beating what is left."""
+    rng = np.random.default_rng(0)
+    y = rng.uniform(size=900) < 0.5
+    x = {name: 2.0 * y + rng.normal(scale=s, size=900) for name, s in {"a": 0.9, "b": 1.0, "c": 1.3}.items()}
+    found = find_leaks(pl.DataFrame({**x, "noise": rng.normal(size=900), "y": y}), "y")
+    assert found.suspected == [] and found.strong == []
+
+
+def test_of_two_leaks_the_one_does_not_hide_the_other():
+    frame, rng = cases(2000)
+    y = frame["bought"].to_numpy()
+    paid, called = (np.where(rng.uniform(size=2000) < 0.93, y, 0) * rng.gamma(2.0, size=2000) for _ in range(2))
+    assert sorted(find_leaks(frame.with_columns(paid=paid, called=called), "bought").suspected) == ["called", "paid"]
+
+
 def visits(n=6000, seed=0):
     """Who visited, one in seven; few bought, all of them visitors; and who spent how much."""
     rng = np.random.default_rng(seed)
@@ -100,6 +137,20 @@ def test_rows_whose_outcome_is_not_known_are_left_out_when_asked_for():
     known = frame.with_columns(paid=paid)
     gone = known.with_columns(pl.lit(None, pl.Int64).alias("bought"), paid=pl.lit(1.0))
     assert find_leaks(pl.concat([gone, known]), "bought", missing="drop").columns == find_leaks(known, "bought").columns
+
+
+def test_times_in_a_form_of_their_own_are_times():
+    frame, _ = cases(300)
+    at = [datetime.date(2024, 5, 1) + datetime.timedelta(days=k % 28) for k in range(300)]
+    sent = [day + datetime.timedelta(days=int(k % 10 == 0)) for k, day in enumerate(at)]
+    texts = {n: pl.Series([f"{d:%m/%d/%Y}" for d in days]) for n, days in {"at": at, "sent": sent}.items()}
+    assert find_leaks(frame.with_columns(**texts), "bought", time="at").suspected == ["sent"]
+
+
+def test_the_numbers_of_rows_without_a_name_are_passed_over():
+    frame, _ = cases(300)
+    counted = frame.sort("bought").with_row_index("Unnamed: 0")
+    assert "Unnamed: 0" not in [suspect.name for suspect in find_leaks(counted, "bought").columns]
 
 
 @pytest.mark.parametrize("text", [False, True])

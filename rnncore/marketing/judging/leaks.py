@@ -1,18 +1,22 @@
 """Leaks: columns that know the outcome because they were filled in after it.
 
-    too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, and better than all columns that
-                are weaker alone do together. In honest data the best column is beaten by the others joined
+    too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, better than all others joined, and
+                that is no mere strength: it is PERFECT where the others are far from it, or one value of it (0 or not,
+                empty or not) does it, as of cells that are filled in afterwards. That one value must reach CLEAR where
+                the others say so little that any honest column would beat them
     too pure    one value of it settles the outcome, however few have it: purity.py
-    too late    cells hold times after the time of the outcome
+    too late    cells hold times after the time of the outcome: late.py
 
-Both AUROCs are out of fold, of trees, so that any form of dependence counts. A column that says nearly the same as a
-suspect (rank correlation TWIN or more) does not count among the others. What is found is a suspicion: whoever knows how
-the column comes about decides.
+AUROCs of columns are out of fold, of trees, so that any form of dependence counts. The others of a column are all but
+those that say nearly the same (rank correlation TWIN or more) and those that are suspected already, the best first. A
+column that beats the others without more evidence is called strong: honest ones are, as the days since a purchase, but
+the length of a call is too. What is found is a suspicion: whoever knows how the column comes about decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,17 +32,19 @@ from rnncore import checks
 from rnncore.errors import DataError
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.judging import purity
+from rnncore.marketing.judging.late import shares_after
 from rnncore.marketing.judging.purity import Settled
 from rnncore.marketing.learning.examples import drawn
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log import parsing
 from rnncore.marketing.log.columns import EMPTY, Columns, gather
-from rnncore.marketing.log.datetimes import parse_time
 from rnncore.marketing.log.quality import first_row
-from rnncore.marketing.log.reading import Raw, read, require_columns
+from rnncore.marketing.log.reading import UNNAMED, Raw, read, require_columns
 
 Floats = NDArray[np.float64]
-ABSURD, TWIN, FOLDS = 0.8, 0.95, 3
+ABSURD, PERFECT, TWIN, FOLDS = 0.8, 0.98, 0.95, 3
+FAR = 0.95  # what others reach that are not far from PERFECT
+SAY, CLEAR = 0.6, 0.9  # AUROC of others that say something; of a single value where they say nothing
 LEAF = 20  # cells that a leaf of a tree needs
 SEARCHED = 5_000  # rows, at most, that a warning rests on
 
@@ -50,7 +56,9 @@ class Suspect(NamedTuple):
     alone: float
     """AUROC of the column alone, out of fold."""
     others: float | None
-    """AUROC of all weaker columns together; None where `alone` is below ABSURD and it was not asked."""
+    """AUROC of all others together; None where `alone` is below ABSURD and it was not asked."""
+    value: float = 0.5
+    """AUROC of the one value of it that ranks best against all its others; where `others` was asked."""
     later: float = 0.0
     """Share of its times that lie after the outcome, where that has a time; 0 for columns that hold no times."""
     settled: Settled | None = None
@@ -59,14 +67,34 @@ class Suspect(NamedTuple):
     @property
     def leaks(self) -> bool:
         """Whether it is suspected."""
-        return self.later > 0 or self.settled is not None or (self.others is not None and self.alone > self.others)
+        return self.later > 0 or self.settled is not None or self.too_good
+
+    @property
+    def beats(self) -> bool:
+        """Whether it is absurdly good, and better than the others."""
+        return self.others is not None and self.alone > self.others
+
+    @property
+    def too_good(self) -> bool:
+        """Whether it beats the others as a cell would that was filled in afterwards."""
+        if self.others is None or not self.beats:
+            return False
+        if self.alone >= PERFECT and self.others < FAR:
+            return True
+        return self.value >= (ABSURD if self.others >= SAY else CLEAR)
+
+    @property
+    def strong(self) -> bool:
+        """Whether it beats the others, as an honest column may, and is not suspected."""
+        return self.beats and not self.leaks
 
     @property
     def why(self) -> str:
         """What was measured, in words."""
-        said = f"alone {self.alone:.3f}" + (
-            "" if self.others is None else f", the weaker ones together {self.others:.3f}"
-        )
+        said = f"alone {self.alone:.3f}"
+        if self.others is not None:
+            said += f", by one value {self.value:.3f}" if self.value >= ABSURD else ""
+            said += f", the others together {self.others:.3f}"
         if self.settled is not None:
             value, cases, share, others = self.settled
             said += f"; of the {cases:,} cases with {self.name} {value}, {share:.1%} have the same outcome"
@@ -85,13 +113,20 @@ class Leaks(NamedTuple):
         """Names of the columns that are suspected."""
         return [suspect.name for suspect in self.columns if suspect.leaks]
 
+    @property
+    def strong(self) -> list[str]:
+        """Names of those that are strong, and not suspected."""
+        return [suspect.name for suspect in self.columns if suspect.strong]
+
     def __str__(self) -> str:
         width = max(len(suspect.name) for suspect in self.columns)
         lines = []
         for s in self.columns:
-            lines.append(f"  {'LEAK?' if s.leaks else '     '} {s.name:<{width}}  {s.why}")
-        found = ", ".join(self.suspected) or "none"
-        return "\n".join([self.source, *lines, f"suspected: {found}"])
+            mark = "LEAK?" if s.leaks else "strong" if s.strong else ""
+            lines.append(f"  {mark:6} {s.name:<{width}}  {s.why}")
+        if self.strong:
+            lines.append(f"strong: {', '.join(self.strong)}; fine if known before the outcome")
+        return "\n".join([self.source, *lines, f"suspected: {', '.join(self.suspected) or 'none'}"])
 
 
 def find_leaks(
@@ -108,8 +143,8 @@ def find_leaks(
 
     source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
     two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
-    to pass over, for example ids. missing: "error", or "drop" for leaving out rows whose outcome is empty. separator,
-    decimal: of a CSV file, as of `EventLog`.
+    to pass over, for example ids; those without a name are passed over too. missing: "error", or "drop" for leaving out
+    rows whose outcome is empty. separator, decimal: of a CSV file, as of `EventLog`.
 
     DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
 
@@ -125,8 +160,9 @@ def find_leaks(
     raw = read(source, None, separator)._replace(decimal=decimal)
     require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
     known, target = _two(raw, outcome, missing == "drop")
-    rest = {name: column for name, column in raw.columns.items() if name not in (outcome, time, *ignore)}
-    late = _late(raw, rest, time, known)
+    apart = (outcome, time, *ignore)
+    rest = {n: column for n, column in raw.columns.items() if n not in apart and not re.fullmatch(UNNAMED, str(n))}
+    late = shares_after(raw, rest, time, known)
     if not rest:
         raise DataError(f"{raw.label} has no column beside the outcome")
     texts = [column.cast(pl.String) if column.dtype.is_temporal() else column for column in rest.values()]
@@ -142,14 +178,19 @@ def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
     for name, category in columns.categories.items():
         x[name] = np.where(category.codes == EMPTY, np.nan, category.codes).astype(np.float64)
     alone = {name: _alone(values, outcome, name in columns.categories) for name, values in x.items()}
-    pure, found = purity.settled(columns, outcome), []
-    for name, score in alone.items():
-        others = None
-        if score >= ABSURD:
-            weaker = [v for other, v in x.items() if alone[other] < score and not _twins(v, x[name])]
-            weaker = [v for v in weaker if np.isfinite(v).sum() >= LEAF]  # trees cannot bin a column without cells
-            others = _auroc(_trees(), np.column_stack(weaker), outcome) if weaker else 0.5
-        found.append(Suspect(name, score, others, settled=pure.get(name)))
+    pure, found = purity.settled(columns, outcome), list[Suspect]()
+    left = {name: values for name, values in x.items() if name not in pure and np.isfinite(values).sum() >= LEAF}
+    for name in sorted(alone, key=lambda name: -alone[name]):
+        suspect = Suspect(name, alone[name], None, settled=pure.get(name))
+        if suspect.alone >= ABSURD:
+            rest = {other: v for other, v in left.items() if other != name and not _twins(v, x[name])}
+            if suspect.alone >= PERFECT:  # as good as another perfect one
+                rest = {other: v for other, v in rest.items() if alone[other] < PERFECT}
+            others = _auroc(_trees(), np.column_stack([*rest.values()]), outcome) if rest else 0.5
+            suspect = suspect._replace(others=others, value=_by_one_value(x[name], outcome))
+        if suspect.leaks:
+            left.pop(name, None)
+        found.append(suspect)
     return found
 
 
@@ -179,6 +220,14 @@ def _alone(values: Floats, outcome: NDArray[Any], words: bool) -> float:
     return _auroc(
         DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=LEAF, random_state=0), x, outcome
     )
+
+
+def _by_one_value(values: Floats, outcome: NDArray[Any]) -> float:
+    """AUROC of the question whether a cell has the one value, or is empty, by which it ranks best."""
+    kinds, kind = np.unique(values, return_inverse=True)
+    came = np.bincount(kind, weights=outcome, minlength=len(kinds))
+    not_came = np.bincount(kind, minlength=len(kinds)) - came
+    return 0.5 + 0.5 * float(np.abs(came / outcome.sum() - not_came / (len(outcome) - outcome.sum())).max())
 
 
 @one_thread
@@ -211,27 +260,3 @@ def _two(raw: Raw, outcome: str, drop: bool) -> tuple[pl.Series, NDArray[np.int6
             + (f", one of them {min(counts)} times" if len(values) == 2 else "")
         )
     return known, np.asarray((cells == values[1]).to_numpy(), np.int64)
-
-
-def _late(raw: Raw, columns: Mapping[str, Any], time: str | None, known: pl.Series) -> dict[str, float]:
-    """The share of each column of times that is after the outcome's, where that is known."""
-    shares = {}
-    at = None if time is None else parse_time(raw.columns[time], raw.label, None)
-    for name, column in columns.items():
-        if column.dtype.is_temporal() or _is_time(raw, name):
-            times = parse_time(column, raw.label, None)
-            after = None if at is None else (times > at).filter(known).drop_nulls()
-            shares[name] = float(after.mean() or 0.0) if after is not None and len(after) else 0.0  # type: ignore[arg-type]
-    return shares
-
-
-def _is_time(raw: Raw, name: str) -> bool:
-    """Whether a column of text holds ISO dates, and nothing else."""
-    column = raw.columns[name]
-    if column.dtype != pl.String or column.drop_nulls().len() == 0:
-        return False
-    try:
-        parse_time(column, raw.label, None)
-    except DataError:
-        return False
-    return True
