@@ -74,9 +74,9 @@ def watch(
     checks.one_of("kind", kind, kinds)
     work = _unread(model, log, every, since)
     order = np.argsort(work.time, kind="stable")[: len(work) // every * every].reshape(-1, every)
-    asked = model.asked(work, work.last_day, model.code_)
+    asked = model._used.asked(work, work.last_day, model.code_)
     texts = [asked.facts[1][k] for k in order.flat]
-    p = model._says(model._learned, asked)[order, kinds.index(kind)]
+    p = model._used._says(model._learned, asked)[order, kinds.index(kind)]
     return _charted(_Stream(work.time[order], texts, p, _known(work, kind)[order]), kind, one_in)
 
 

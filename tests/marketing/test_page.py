@@ -1,7 +1,7 @@
 """The report is one page that holds everything and loads nothing."""
 
 import re
-from copy import copy
+from copy import copy, deepcopy
 
 import numpy as np
 import polars as pl
@@ -63,6 +63,10 @@ def test_it_has_the_question_the_day_of_the_answers_and_the_columns_that_were_re
     assert f"<b>Back within 30 days of {churn.held_out_.origin}?</b> Judged on" in text
     assert f"asked on {log.last_day}</h2>" in text
     assert "<td>customer</td><td>who</td>" in text
+
+
+def test_arguments_that_are_changed_after_the_fit_change_nothing_on_it(churn, log, text):
+    assert page(deepcopy(churn).set_params(horizon=7, units=3, latest=1), log) == text
 
 
 def test_it_has_the_gradient_check_of_every_array(churn, text):

@@ -1,5 +1,7 @@
 """Alarms over a stream of texts: the rate of false ones, what is found, and what is told of it."""
 
+from copy import deepcopy
+
 import numpy as np
 import polars as pl
 import pytest
@@ -104,6 +106,12 @@ def test_texts_whose_mood_nobody_knows_are_watched_alike(model):
         watch(model, EventLog(stream(), **WORDS, **more), "1", every=20) for more in ({"outcome": "mood"}, {})
     )
     assert without.alarms == with_.alarms and without.known is None
+
+
+def test_arguments_that_are_changed_after_the_fit_change_no_alarm(model):
+    log = EventLog(stream(1), **WORDS)
+    changed = deepcopy(model).set_params(units=3, words=2, latest="changed")
+    assert str(watch(changed, log, "1", every=20)) == str(watch(model, log, "1", every=20))
 
 
 def test_no_alarm_without_a_turn(model):

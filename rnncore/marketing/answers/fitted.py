@@ -92,7 +92,8 @@ class Fitted(Parts):
         return self.decode(self.calibration.apply(said, learned.calibration), asked)
 
     def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
-        self._used, self._learned, self.reading_ = used, learned, dict(reading)
+        self._used, self._learned = used, learned
+        self.reading_ = used.reading_ = dict(reading)
         self.network_, self.params_, self.code_ = used.network(learned.code), learned.params, learned.code
         self.history_, self.trained_until_ = learned.history, until
 

@@ -53,7 +53,7 @@ def write(task: Task, log: EventLog, path: str | os.PathLike[str], at: Any = Non
 def page(task: Task, log: EventLog, at: Any = None) -> str:
     """The page as text."""
     answers = pl.DataFrame(task.predict(log, at))
-    judged = task.table_
+    judged, arguments = task.table_, task._used.get_params()
     title = f"{type(task).__name__}: {judged.verdict}"
     day = f", asked on {log.last_day if at is None else at}" if log.dated else ""
     parts = [
@@ -78,7 +78,7 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         "<h2>Are its gradients right?</h2>",
         f"<pre>{_text(check_gradients(task))}</pre>",
         "<h2>How it was asked</h2>",
-        _table({"argument": list(task.get_params()), "value": [repr(v) for v in task.get_params().values()]}),
+        _table({"argument": [*arguments], "value": [repr(value) for value in arguments.values()]}),
         "<h2>What was read of the log</h2>",
         _table({"word": [*sorted(task.reading_)], "was": [_column(said) for _, said in sorted(task.reading_.items())]}),
     ]
@@ -89,8 +89,8 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
 
 def _judged(task: Task) -> str:
     """The question that was judged in the fit, on how many and on what; `Task.origin` says where."""
-    judged, origin = task.table_, task.trained_until_ - span(task.horizon * task.judged_over)
-    question = task.question.format(horizon=counted(task.horizon, "day"), origin=origin)
+    judged, origin = task.table_, task.trained_until_ - span(task._used.horizon * task.judged_over)
+    question = task.question.format(horizon=counted(task._used.horizon, "day"), origin=origin)
     rate = "" if judged.rate is None else f"; of them {judged.rate:.1%} {task.came}"
     dated = "time" in task.reading_
     unseen = "on a window of which nothing was used for training" if dated else "of which nothing was used for training"

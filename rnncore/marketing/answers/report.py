@@ -58,7 +58,7 @@ def drawn(task: Task) -> bytes:
         _bars(panels[0], task)
         _gaps(panels[1], task)
     _losses(panels[-1], task)
-    figure.suptitle(judged if held is None else f"{judged}, {task.judged_when(held.origin)}")
+    figure.suptitle(judged if held is None else f"{judged}, {task._used.judged_when(held.origin)}")
     return as_png(figure)
 
 

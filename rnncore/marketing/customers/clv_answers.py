@@ -71,8 +71,9 @@ class CLVAnswers(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """What each tenth of the customers is expected to bring, and its share of all."""
-        by = "value" if self._money else "purchases"
-        tenths = pl.DataFrame(self.predict(log)).group_by("decile").agg(
+        answers = pl.DataFrame(self.predict(log))
+        by = "value" if self._used._money else "purchases"
+        tenths = answers.group_by("decile").agg(
             pl.len().alias("customers"), pl.col(by).mean().alias(f"mean {by}"), pl.col(by).sum().alias("share of all")
         )  # fmt: skip
         shares = pl.col("share of all") / pl.col("share of all").sum()

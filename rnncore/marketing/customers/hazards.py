@@ -95,7 +95,8 @@ class HazardAnswers(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The survival curve: of all customers, and of the tenths that are lowest and highest."""
-        days = np.unique(np.linspace(0, 2 * self.horizon, 9).round()[1:])
+        self._require_fitted()
+        days = np.unique(np.linspace(0, 2 * self._used.horizon, 9).round()[1:])
         curve = pl.DataFrame(self.survival(log, days.tolist())).drop(log.columns["customer"])
         shown = {"days from now": days.astype(int), "mean": curve.mean().row(0)}
         shown |= {f"{q:.0%} of customers below": curve.quantile(q).row(0) for q in (0.1, 0.9)}

@@ -88,7 +88,7 @@ class JourneyAnswers(Task):
     def moments(self, log: EventLog) -> list[Moment]:
         """What the network says after events of each kind, the largest change first: the critical moments."""
         task, work, _ = self._ready(log, None)
-        kinds, won = journeys.kinds(work, self.convert)
+        kinds, won = journeys.kinds(work, task.convert)
         at = drawn(journeys.moments(work, won), JUDGED, task.seed)
         at = at[at > work.offsets[work.codes[at]]]  # with an event before
         after, before = (task._says(self._learned, task._encode(work, self.code_, k, False)) for k in (at, at - 1))
@@ -101,7 +101,8 @@ class JourneyAnswers(Task):
 
     def transitions(self, log: EventLog) -> tuple[list[str], Array]:
         """Kinds, and P(next | kind) (V, V + 1) as counted in the log; the last column: nothing more of the customer."""
-        kinds, _ = journeys.kinds(log, self.convert)
+        task = self._used if hasattr(self, "_used") else self  # what is counted needs no fit
+        kinds, _ = journeys.kinds(log, task.convert)
         count = np.zeros((len(kinds.levels), len(kinds.levels) + 1))
         after = np.append(kinds.codes[1:], 0)
         after[log.offsets[1:] - 1] = len(kinds.levels)
@@ -110,7 +111,8 @@ class JourneyAnswers(Task):
 
     def handover(self, log: EventLog) -> tuple[tuple[str, ...], Array]:
         """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
-        paths = journeys.cut(log, self.convert, self.window or self.horizon).paths
+        task = self._used if hasattr(self, "_used") else self
+        paths = journeys.cut(log, task.convert, task.window or task.horizon).paths
         inner = np.setdiff1d(np.arange(len(paths.codes)), paths.offsets[1:] - 1)
         count = np.zeros((len(paths.channels),) * 2)
         np.add.at(count, (paths.codes[inner], paths.codes[inner + 1]), paths.converted[paths.path[inner]])
@@ -124,7 +126,7 @@ class JourneyAnswers(Task):
         by integrated gradients, "attention"; what a touch adds to P(conversion), below 0 as 0, shared out within each.
         """
         task, work, _ = self._ready(log, None)
-        found = journeys.cut(work, self.convert, self.window or self.horizon)
+        found = journeys.cut(work, task.convert, task.window or task.horizon)
         seen = drawn(np.flatnonzero(found.paths.converted), checks.size("journeys_read", journeys_read), task.seed)
         worth: dict[str, list[Floats]] = {"removal": [], "gradient": [], "attention": []}
         for p in seen:
@@ -134,7 +136,7 @@ class JourneyAnswers(Task):
                 touch[size - read :] = steps[len(steps) - read :]
                 worth[name].append(np.maximum(touch, 0.0))
         ends = {name: np.concatenate(touches) for name, touches in worth.items()}
-        return journeys.credit(found, ends, seen, self.seed)
+        return journeys.credit(found, ends, seen, task.seed)
 
     def _taken_apart(self, log: EventLog, end: int) -> dict[str, Floats]:
         """What the steps before the event `end` of the log add to the answer of its customer then, by method."""

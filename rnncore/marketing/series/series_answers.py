@@ -68,15 +68,16 @@ class SeriesAnswers(Task):
 
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """The forecasts of the first series, and the effects of the calendar."""
-        head, first = series_views.first(log, self.predict(log), self.ahead)
+        head, first = series_views.first(log, self.predict(log), self._used.ahead)
         shown: dict[str, Mapping[str, list[str]]] = {head: in_columns(first)}
         found = self.effects(log)
         return shown | ({EFFECTS: series_effects.table(found)} if found else {})
 
     def drawn_further(self, log: EventLog) -> dict[str, bytes]:
         """The forecasts of the first series, after the values before them."""
-        head, first = series_views.first(log, self.predict(log), self.ahead)
-        return {head: series_views.drawn(self._ready(log, None)[1], first, self.latest)}
+        task, work, _ = self._ready(log, None)
+        head, first = series_views.first(log, self.predict(log), task.ahead)
+        return {head: series_views.drawn(work, first, task.latest)}
 
     @one_thread
     def effects(self, log: EventLog) -> list[Effect]:
