@@ -59,7 +59,7 @@ class CaseOutcomes(Task):
         code = code or self._code(past)
         y = self._outcomes(past, code)
         rows = np.flatnonzero(~np.isnan(y) & (past.day + span(self.known_after) <= end))
-        _require_both(y[rows], f"until {end}")
+        _require_both(y[rows], f"until {end}", code)
         told = cases.encode(past, rows, code, self.latest, self.known_after)
         newest = past.day[rows] > past.day[rows].max() - span(self.horizon)
         target = self._target(y[rows])
@@ -69,7 +69,8 @@ class CaseOutcomes(Task):
         """The cases after `origin` whose outcome was known when the log ended, and what came of them."""
         y, known = self._outcomes(log, code), log.last_day - span(self.known_after)
         rows = np.flatnonzero(~np.isnan(y) & (log.day > origin) & (log.day <= known))
-        _require_both(y[rows], f"after {origin} and by {known}" if self.known_after else f"after {origin}")
+        when = f"after {origin} and by {known}" if self.known_after else f"after {origin}"
+        _require_both(y[rows], when, code)
         judged = cases.encode(log, rows, code, self.latest, self.known_after)
         return judged._replace(target=self._target(y[rows]))
 
@@ -150,8 +151,11 @@ def _worth(parts: Judgement, histories: Histories) -> str:
     return f"The network's log-loss changes {'; '.join(words)}."
 
 
-def _require_both(y: Array, where: str) -> None:
+def _require_both(y: Array, when: str, code: Code) -> None:
     """DataError where all outcomes are alike."""
     if len(y) == 0 or np.ptp(y) == 0:
-        came = f"all {len(y)} outcomes {where} are {y[0]:.0f}" if len(y) else f"no case has a known outcome {where}"
+        came = f"no case has a known outcome {when}"
+        if len(y):
+            kind = repr(code["kinds"][int(y[0])]) if "kinds" in code else f"{y[0]:.0f}"
+            came = f"all {len(y)} outcomes {when} are {kind}"
         raise DataError(f"{came}: there is nothing to tell apart; try another horizon")

@@ -70,6 +70,7 @@ class Churn(Task):
     unfit: ClassVar[tuple[str, ...]] = ()  # simple methods that cannot answer this question
     question = "Back within {horizon} of {origin}?"
     came = "were back"
+    stays: ClassVar[str] = "has an event"
 
     def prepare(self, log: EventLog) -> EventLog:
         """One event per customer and day."""
@@ -79,9 +80,11 @@ class Churn(Task):
         """The windows that are complete on the day `end`, and the scale of their steps."""
         masks, known = self._measured(log.until(end)) if code is None else (code["masks"], code["beside"])
         found = windows(log, end, self.horizon, self.latest, masks, known)
-        require_both_outcomes(found.returned, "any training window")
+        require_both_outcomes(found.returned, f"{self.stays} in the training windows")
         latest = found.newest & (found.length == self.horizon)
-        require_both_outcomes(found.returned[latest], f"the {counted(self.horizon, 'day')} before {end}")
+        require_both_outcomes(
+            found.returned[latest], f"{self.stays} in the {counted(self.horizon, 'day')} before {end}"
+        )
         scale = fit_scale(found.histories)
         told = Examples(
             apply_scale(found.histories, scale),
@@ -106,7 +109,7 @@ class Churn(Task):
         """Everybody known at `origin`, and who of them had an event in the `horizon` days after it."""
         asked = self.asked(log, origin, code)
         returned = stayed(log, origin, self.horizon)[asked.group]
-        require_both_outcomes(returned, f"the {counted(self.horizon, 'day')} after {origin}")
+        require_both_outcomes(returned, f"{self.stays} in the {counted(self.horizon, 'day')} after {origin}")
         return asked._replace(target=returned)
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:

@@ -60,6 +60,7 @@ class ContractChurn(ChurnHazard):
     )
     question = "Contract kept for {horizon} after {origin}?"
     came = "kept it"
+    stays = "keeps the contract"
     unit = "probability of staying"
     survived = "P(contract kept) for so many days from now"
     printed = (survived,)

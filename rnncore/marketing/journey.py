@@ -24,6 +24,7 @@ import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
 from rnncore.errors import ContractError, DataError
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.customers.items import cut
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.journeys import touches as journeys
@@ -112,7 +113,7 @@ class Journey(JourneyAnswers):
         at = journeys.moments(log, won)
         at = drawn(at[log.day[at] <= end - span(self.horizon)], TAUGHT, self.seed)
         told = self._encode(log, code, at, True)
-        require_both_outcomes(told.target[:, 0], f"until {end}")
+        self._require_both(told, f"until {end}")
         newest = log.day[at] > end - span(2 * self.horizon)
         return code, told._replace(newest=newest, watched=tenth(told.group, self.seed))
 
@@ -121,7 +122,7 @@ class Journey(JourneyAnswers):
         at = journeys.moments(log, journeys.kinds(log, self.convert)[1])
         at = at[(log.day[at] > origin) & (log.day[at] <= log.last_day - span(self.horizon))]
         asked = self._encode(log, code, drawn(at, JUDGED, self.seed), True)
-        require_both_outcomes(asked.target[:, 0], f"after {origin}")
+        self._require_both(asked, f"after {origin}")
         return asked._replace(target=asked.target[:, 0])
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
@@ -143,6 +144,10 @@ class Journey(JourneyAnswers):
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """P(conversion) by the simple methods."""
         return journeys.simple_methods(told, asked)
+
+    def _require_both(self, moments: Examples, where: str) -> None:
+        said = f"is followed by a conversion within {counted(self.horizon, 'day')}"
+        require_both_outcomes(moments.target[:, 0], said, (f"no touch {where}", f"every touch {where}"))
 
     def _columns(self, log: EventLog) -> Any:
         roles = [role for role in ("event", "channel", "value") if role in log.reading]

@@ -119,7 +119,9 @@ class Subscriptions(SubscriptionAnswers):
         stays = ~(log.static.numbers[ENDED][asked.group] <= end.astype(np.int64))
         last = log.day[np.searchsorted(log.codes * 2 + (log.day > end), asked.group * 2, side="right") - 1]
         known = ~stays | self._heard(last, end)
-        require_both_outcomes(stays[known].astype(np.float64), f"the {self.horizon} days after {origin}")
+        require_both_outcomes(
+            stays[known].astype(np.float64), f"is still subscribed {self.horizon} days after {origin}"
+        )
         return asked._replace(target=stays.astype(np.float64), weight=known.astype(np.float64))
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:

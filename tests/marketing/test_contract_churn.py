@@ -83,6 +83,16 @@ def test_a_word_that_never_comes_is_a_clear_error(log):
         ContractChurn(horizon=30, cancel="farewell", **SMALL).fit(log)
 
 
+def test_contracts_that_are_all_kept_are_a_clear_error():
+    days = [START + datetime.timedelta(days=d) for d in range(0, 200, 10)]
+    rows = [(who, day, "paid") for who in "ab" for day in days] + [("c", START, "paid"), ("c", days[1], "gone")]
+    kept = EventLog(
+        pl.DataFrame(rows, schema=["who", "when", "what"], orient="row"), customer="who", time="when", event="what"
+    )
+    with pytest.raises(DataError, match="everybody keeps the contract in the training windows: there is nothing to"):
+        ContractChurn(horizon=30, cancel="gone", **SMALL).fit(kept)
+
+
 @pytest.mark.parametrize("word", ["", None, 3])
 def test_a_word_that_is_none_is_refused(log, word):
     with pytest.raises(ContractError, match="cancel: expected a word"):

@@ -65,6 +65,14 @@ def test_a_word_that_is_no_conversion_is_answered_with_those_there_are_and_how_m
         Journey(horizon=2, convert="won").told(log, log.last_day)
 
 
+def test_touches_after_which_nothing_is_bought_are_a_clear_error():
+    rows = [(who, day, "ad" if day else "won") for who in "ab" for day in range(0, 100, 5)]
+    with pytest.raises(
+        DataError, match=r"^no touch until 2024-03-16 is followed by a conversion within 10 days: there"
+    ):
+        Journey(horizon=10, seeds=1).fit(log_of(rows))
+
+
 def test_the_newest_moments_are_those_of_the_latest_horizon_whose_end_is_known():
     rows = [(f"c{n}", day + n % 7, "won" if day == 40 else "ad") for n in range(30) for day in range(0, 80, 8)]
     log = log_of(rows)

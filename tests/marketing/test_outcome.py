@@ -53,6 +53,13 @@ def test_a_case_whose_outcome_was_not_known_when_the_log_ended_is_neither_told_n
         task.judged(log, last - span(5), code)
 
 
+@pytest.mark.parametrize(("task", "kind"), [(Outcome(horizon=20), "1"), (OutcomeKind(horizon=20), "'1'")])
+def test_cases_that_all_come_to_the_same_are_a_clear_error_that_names_it(task, kind):
+    log = log_of([(f"c{n % 4}", n, "web", n % 2 if n < 40 else 1) for n in range(60)])
+    with pytest.raises(DataError, match=f"all 20 outcomes after 2024-02-09 are {kind}: there is nothing to tell apart"):
+        task.fit(log)
+
+
 def test_the_probability_of_an_action_is_not_read_and_the_action_is():
     _, frame, words = MADE_UP["outcome"]()
     frame = frame.with_columns(p=pl.Series(np.random.default_rng(0).uniform(0.1, 1.0, frame.height)))

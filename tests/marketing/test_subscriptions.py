@@ -277,6 +277,20 @@ def test_cancellations_of_those_who_never_paid_are_said_to_lack_payments(frame):
         Subscriptions(horizon=90, **SMALL).fit(read(alone))
 
 
+def test_subscribers_who_all_stay_are_a_clear_error():
+    rows = [(who, day, "renew") for who in "abc" for day in range(0, 600, 30)]
+    rows += [("d", 0, "renew"), ("d", 30, "renew"), ("d", 50, "cancel")]
+    frame = pl.DataFrame(rows, schema=["customer", "day", "event"], orient="row")
+    log = EventLog(
+        frame.with_columns(date=pl.lit(START) + pl.duration(days=pl.col("day"))),
+        customer="customer",
+        time="date",
+        event="event",
+    )
+    with pytest.raises(DataError, match="everybody is still subscribed 90 days after 2021-04-25: there is nothing"):
+        Subscriptions(horizon=90, **SMALL).fit(log)
+
+
 def test_a_log_without_payments_is_a_clear_error(frame):
     with pytest.raises(DataError, match="no payment"):
         Subscriptions(horizon=90, **SMALL).fit(read(frame.filter(pl.col("event") == "cancel")))

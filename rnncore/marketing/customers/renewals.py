@@ -33,7 +33,7 @@ from rnncore.marketing.customers.retention import ShiftedBetaGeometric
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.windows import ENDED
+from rnncore.marketing.learning.windows import ENDED, require_both_outcomes
 from rnncore.marketing.log.columns import Category, Columns
 from rnncore.marketing.task_parts import Rival
 from rnncore.sequences import Histories
@@ -163,10 +163,7 @@ def simple_methods(
 
 def require_both(taken: Floats, where: str) -> None:
     """DataError where no renewal was refused, or none taken."""
-    seen = taken[~np.isnan(taken)]
-    if not len(seen) or np.ptp(seen) == 0:
-        what = "every renewal is taken" if len(seen) and seen[0] else "no renewal is taken"
-        raise DataError(f"{what} {where}: there is nothing to tell apart; try another horizon")
+    require_both_outcomes(taken[~np.isnan(taken)], f"is taken {where}", ("no renewal", "every renewal"))
 
 
 def require_ended(log: EventLog, cancel: str) -> None:

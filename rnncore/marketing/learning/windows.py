@@ -85,8 +85,8 @@ def stayed(log: EventLog, origin: np.datetime64, length: int) -> Floats:
     return came
 
 
-def require_both_outcomes(returned: Floats, where: str) -> None:
-    """DataError where nobody, or everybody, came back."""
-    if len(returned) == 0 or np.ptp(returned) == 0:
-        who = "everybody" if len(returned) and returned[0] else "nobody"
-        raise DataError(f"{who} has an event in {where}: there is nothing to tell apart; try another horizon")
+def require_both_outcomes(came: Floats, said: str, who: tuple[str, str] = ("nobody", "everybody")) -> None:
+    """DataError where what is said of who came is true of nobody, or of everybody; who: what these two are called."""
+    if len(came) == 0 or np.ptp(came) == 0:
+        true_of = who[bool(len(came) and came[0])]
+        raise DataError(f"{true_of} {said}: there is nothing to tell apart; try another horizon")
