@@ -79,6 +79,12 @@ def test_judged_at_earlier_days_too_it_goes_on_and_prints_them(fit, stopped):
     assert earlier < verdict and "of 1 earlier window gave the same verdict." in result.stdout[verdict:]
 
 
+def test_with_another_number_of_origins_it_goes_on_too_and_leaves_nothing_behind(fit, stopped):
+    folder = stopped("--origins", 2)
+    assert trained(fit()) == 2
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("words", [[], ["--force"]])
 def test_a_folder_of_the_users_is_refused_before_anything_is_read_and_kept(fit, tmp_path, words):
     mine = tmp_path / "out.unfinished" / "thesis.txt"

@@ -35,6 +35,15 @@ def test_where_something_happens_every_day_origins_are_a_horizon_apart(fitted, l
     assert days == rolling_origins(log, HORIZON, 3)
 
 
+def test_where_nothing_happened_on_an_origin_the_log_before_it_ends_on_the_last_day_of_which_it_knows(log):
+    quiet = np.datetime64("2024-06-19")
+    gap = log.where((log.day < quiet - 2) | (log.day > quiet))
+    (earlier,) = Churn(**CHURN.get_params()).fit(gap, origins=2).table_.earlier
+    alone = Churn(**CHURN.get_params()).fit(gap.until(quiet))
+    assert earlier == alone.table_.at(alone.held_out_.origin)
+    assert earlier.origin == quiet - 3 - HORIZON
+
+
 def test_the_verdict_is_that_of_the_latest_and_so_is_the_model(fitted, log):
     alone = Churn(**CHURN.get_params()).fit(log)
     assert (alone.verdict_, alone.table_.rivals) == (fitted.verdict_, fitted.table_.rivals)
