@@ -126,7 +126,7 @@ class CaseOutcomes(Task):
         }
         said = {NETWORK: held.prediction[NETWORK], **says}
         parts = compare(held.target, said, self.measure, reference="history", groups=asked.group, seed=self.seed)
-        words = [_worth(parts, asked.histories), self._flags(held)]
+        words = [_worth(parts, asked.histories), self._flags(held, learned.code)]
         if self.measure.ranks:  # of yes and no
             y = self._outcomes(log, learned.code)
             rows = drawn(np.flatnonzero(~np.isnan(y)), leaks.SEARCHED, self.seed)  # those that judge may be few
@@ -134,7 +134,7 @@ class CaseOutcomes(Task):
             words.append(leaks.warning(*own, y[rows], "Was this column known before the outcome", self.seed))
         return words
 
-    def _flags(self, held: HeldOut) -> str:
+    def _flags(self, held: HeldOut, code: Code) -> str:
         """How good what is answered is, in words."""
         raise NotImplementedError
 
@@ -147,6 +147,7 @@ def _worth(parts: Judgement, histories: Histories) -> str:
     for name in ("history", "case"):
         gap = parts[name].gap
         unsure = "" if gap.low > 0 else ", which is not clearly more than nothing"
+        unsure = ", lower than with it" if gap.high < 0 else unsure
         words.append(f"by {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] without the {name}{unsure}")
     return f"The network's log-loss changes {'; '.join(words)}."
 

@@ -23,7 +23,7 @@ from rnncore.marketing.case_outcomes import CaseOutcomes
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning import cases
-from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.examples import Examples, Learned
 from rnncore.marketing.task import Code, HeldOut
 from rnncore.marketing.task_parts import Rival
 
@@ -75,6 +75,11 @@ class Outcome(CaseOutcomes):
         checks.number("cost", self.cost, open_left=True)
         return super().check()
 
+    def _keep(self, used: Self, learned: Learned, until: np.datetime64, reading: dict[str, Any]) -> None:
+        super()._keep(used, learned, until, reading)
+        yes = learned.code["yes"]
+        self.came = type(self).came if yes is None else f"{type(self).came} {yes!r}"
+
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
         """When the case is, its probability, and whether it is flagged."""
         flagged = (prediction >= self.threshold).astype(np.int64)
@@ -96,9 +101,10 @@ class Outcome(CaseOutcomes):
     def _logits(self, code: Code) -> int:
         return 1
 
-    def _flags(self, held: HeldOut) -> str:
+    def _flags(self, held: HeldOut, code: Code) -> str:
         """What the flags of the network come to, in words."""
         y, flag = np.asarray(held.target), held.prediction[NETWORK] >= self.threshold
         found = precision_recall_fscore_support(y, flag, average="binary", zero_division=0.0)
         numbers = ", ".join(f"{name} {x:.3f}" for name, x in zip(("precision", "recall", "F1"), found, strict=False))
-        return f"Flagged from {self.threshold:.3f} on: accuracy {np.mean(y == flag):.3f}, {numbers}."
+        what = "" if code["yes"] is None else f" as {code['yes']!r}"
+        return f"Flagged{what} from {self.threshold:.3f} on: accuracy {np.mean(y == flag):.3f}, {numbers}."

@@ -100,7 +100,7 @@ class OutcomeKind(CaseOutcomes):
     def _target(self, y: Array) -> Array:
         return y.astype(np.int64)
 
-    def _flags(self, held: HeldOut) -> str:
+    def _flags(self, held: HeldOut, code: Code) -> str:
         """What the most probable kinds come to, in words."""
         found = held.prediction[NETWORK].argmax(axis=1)
         y = np.asarray(held.target)

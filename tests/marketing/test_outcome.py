@@ -11,6 +11,7 @@ from made_up import MADE_UP, SMALL
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Outcome, OutcomeKind
 from rnncore.marketing.learning import cases
+from rnncore.marketing.learning.labels import labels
 from rnncore.marketing.log.days import span
 
 START = datetime.date(2024, 1, 1)
@@ -86,11 +87,43 @@ def test_of_two_words_the_second_in_order_counts():
     assert np.array_equal(cases.outcomes(log, "yes"), [0, 1, np.nan], equal_nan=True)
 
 
-@pytest.mark.parametrize("back", [("no", "yes", "maybe"), (0, 1, 2)])
-def test_an_outcome_of_more_than_two_kinds_is_named(back):
+@pytest.mark.parametrize(
+    ("back", "words"),
+    [
+        (("no", "yes", "maybe"), r"has 3 words \(maybe, no, yes\), .* two, as yes and no: .* outcome-kind"),
+        (("no", "no", "no"), r"has 1 word \(no\)"),
+        ((0, 1, 2), "an outcome is 2, where it must be 0 or 1, or one of two words: .* as one of categories"),
+    ],
+)
+def test_an_outcome_of_more_than_two_kinds_is_named(back, words):
     log = log_of([(f"c{n % 9}", n, "web", back[n % 3]) for n in range(60)])
-    with pytest.raises(DataError, match="yes and no"):
+    with pytest.raises(DataError, match=words):
         Outcome(horizon=10, **SMALL).fit(log)
+
+
+def test_a_word_that_first_comes_later_is_no_no():
+    log = log_of([("a", 0, "web", "no"), ("b", 1, "web", "yes"), ("b", 2, "web", "unknown")])
+    with pytest.raises(DataError, match=r"3 words \(no, unknown, yes\)"):
+        cases.outcomes(log, "yes")
+
+
+def test_which_of_two_words_was_judged_is_said(fitted):
+    assert fitted.came == "had the outcome 'yes'"
+    log = log_of([(f"c{n % 9}", n, "web", ("late", "on time")[n % 7 > 2]) for n in range(90)])
+    assert Outcome(horizon=30, **SMALL).fit(log).came == "had the outcome 'on time'"
+
+
+@pytest.mark.parametrize(
+    ("back", "words"),
+    [
+        (list(range(60)), r"has 60 kinds \(0, 1, 2, 3, 4, ...\); .* write the rarer ones as one"),
+        ([3] * 60, r"has 1 kind \(3\); .* bring rows of others too"),
+        ([0.5, 1.0] * 30, "an outcome is 0.5, and kinds are words or whole numbers: make kinds of such scores"),
+    ],
+)
+def test_outcomes_that_are_no_kinds_are_told_what_would_be(back, words):
+    with pytest.raises(DataError, match=words):
+        labels(log_of([(f"c{n % 9}", n, "web", back[n]) for n in range(60)]))
 
 
 def test_a_blank_history_is_that_of_a_new_customer():
@@ -147,7 +180,7 @@ def test_the_score_is_said_to_come_from_where_the_outcome_does(decides, other):
 
 
 def test_the_flags_are_said(fitted):
-    for word in ("Flagged from 0.250", "recall"):
+    for word in ("Flagged as 'yes' from 0.250", "recall"):
         assert word in fitted.table_.reason
 
 

@@ -76,9 +76,9 @@ def test_kinds_are_words_or_whole_numbers(mood):
 
 
 def test_an_outcome_of_one_kind_or_of_fractions_is_named():
-    with pytest.raises(DataError, match=r"outcome has 1 kinds \(good\)"):
+    with pytest.raises(DataError, match=r"outcome has 1 kind \(good\)"):
         labels.labels(log_of([("a", n, "x", "good") for n in range(3)]))
-    with pytest.raises(DataError, match="no whole number"):
+    with pytest.raises(DataError, match=r"an outcome is 0\.5, and kinds are words"):
         labels.labels(log_of([("a", n, "x", n / 2) for n in range(3)]))
 
 

@@ -12,6 +12,7 @@ closing step, the case. Columns of a step:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnncore.errors import DataError
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning import features, labels
@@ -67,12 +69,26 @@ def outcomes(log: EventLog, yes: str | None) -> Floats:
         return numbers
     if yes is not None:
         category = log.category("outcome")
+        _require_two({yes, *category.common(10**9)})
         one = np.isin(category.codes, np.flatnonzero(category.levels == yes))
         return np.where(category.codes < 0, np.nan, one)
     numbers = log.number("outcome")
     if not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
-        raise DataError("an outcome is neither 0 nor 1; Outcome answers yes and no: make it 0 and 1, or two words")
+        other = numbers[~np.isnan(numbers) & ~np.isin(numbers, (0, 1))][0]
+        raise DataError(
+            f"an outcome is {other:g}, where it must be 0 or 1, or one of two words: make it so (of two codes name it "
+            "as one of categories: the second in sorted order counts as 1)"
+        )
     return numbers
+
+
+def _require_two(words: Collection[str]) -> None:
+    if len(words) != 2:
+        shown = ", ".join(sorted(words)[:5]) or "none"
+        raise DataError(
+            f"outcome has {counted(len(words), 'word')} ({shown}), where there must be two, as yes and no: write "
+            "each in one way and empty the cells of others, or fit outcome-kind, which tells several apart"
+        )
 
 
 def level(log: EventLog) -> str | None:
@@ -80,9 +96,7 @@ def level(log: EventLog) -> str | None:
     if "outcome" in log.cells.numbers:
         return None
     found = log.category("outcome").common(10**9)
-    if len(found) != 2:
-        shown = ", ".join(sorted(found)[:5]) or "none"
-        raise DataError(f"outcome has {len(found)} words ({shown}); Outcome answers yes and no: it needs two")
+    _require_two(found)
     return sorted(found)[1]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
+from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.log.columns import EMPTY
 
@@ -31,8 +32,11 @@ def labels(log: EventLog) -> list[str]:
     kinds, codes = _kinds(log)
     found = [str(kind) for kind in kinds[np.unique(codes[codes >= 0])]]
     if not 2 <= len(found) <= MOST:
-        shown = ", ".join(found[:5]) or "none"
-        raise DataError(f"outcome has {len(found)} kinds ({shown}); there must be 2 to {MOST} to be told apart")
+        shown = ", ".join([*found[:5], *(["..."] if found[5:] else [])]) or "none"
+        advice = "write the rarer ones as one" if found[1:] else "bring rows of others too"
+        raise DataError(
+            f"outcome has {counted(len(found), 'kind')} ({shown}); there must be 2 to {MOST} to be told apart: {advice}"
+        )
     return found
 
 
@@ -52,7 +56,11 @@ def _kinds(log: EventLog) -> tuple[NDArray[Any], Ints]:
     numbers = log.number("outcome")
     known = ~np.isnan(numbers)
     if not np.array_equal(numbers[known], np.round(numbers[known])):
-        raise DataError("an outcome is no whole number; kinds are words or whole numbers: name it as a category")
+        broken = numbers[known & (numbers != np.round(numbers))][0]
+        raise DataError(
+            f"an outcome is {broken:g}, and kinds are words or whole numbers: make kinds of such scores, as low, "
+            "middle and high, or name the column as one of categories if each is a kind"
+        )
     kinds, codes = np.unique(numbers[known].astype(np.int64), return_inverse=True)
     full = np.full(len(numbers), EMPTY, np.int64)
     full[known] = codes
