@@ -154,6 +154,8 @@ def lengths(value: object, x: Array) -> Lengths | None:
 
     x: (T, N, ...) numbers, or ids (T, N).
     """
+    if not isinstance(x, np.ndarray):
+        array("x", x)
     if value is None:
         return None
     if x.ndim < (2 if x.dtype.kind in "iu" else 3):

@@ -20,7 +20,9 @@ def pair(prediction: Array, target: Array) -> tuple[Array, Array]:
     if y.shape != prediction.shape:
         advice = "reshape one of them; nothing is broadcast here"
         raise ContractError("target", f"shape {checks.show(prediction.shape)}", f"shape {checks.show(y.shape)}", advice)
-    return prediction, y if y.dtype.kind == "c" else real("target", y).astype(prediction.real.dtype)
+    return prediction, y if y.dtype.kind == prediction.dtype.kind == "c" else real("target", y).astype(
+        prediction.real.dtype
+    )
 
 
 def in_double(prediction: Array) -> Array:

@@ -127,7 +127,7 @@ def check_chunkable(model: Layer, x: Array, target: Array, weight: Array | None)
         raise ContractError("model", "a model that can be cut in time", repr(model), advice)
     if np.ndim(x) < 2:
         raise ContractError("x", "shape (T, N, ...)", f"shape {np.shape(x)}", "time-major")
-    for name, array in (("target", target), ("weight", weight)):
-        if array is not None and np.shape(array)[:1] != (len(x),):
+    for name, array in (("target", target), ("weight", np.ones(len(x)) if weight is None else weight)):
+        if np.shape(array)[:1] != (len(x),):
             expected = f"T = {len(x)} steps in its first axis"
             raise ContractError(name, expected, f"shape {np.shape(array)}", "time-major, as x")

@@ -37,6 +37,7 @@ BREACHES = {
     "a negative time": (lambda: L.weibull(TWO, TWO * [-1, 1], discrete=True), "times of at least 0"),
     "an event at time 0": (lambda: L.weibull(TWO, TWO * [0, 1]), "times above 0 (of at least 0 where censored)"),
     "an infinite time": (lambda: L.weibull(TWO, TWO * [np.inf, 0]), "times above 0"),
+    "complex targets of real numbers": (lambda: L.mse(Y, Y + 1j), "target: expected real numbers, received dtype comp"),
     "logits in a list": (lambda: L.kl_categorical([0.0, 1.0], Y), "prediction: expected a NumPy array"),
     "no probabilities": (lambda: L.kl_categorical(TWO, TWO), "target: expected rows of probabilities"),
     "an odd number of moments": (lambda: L.kl_gaussian(THREE), "(mean, log-variance)"),

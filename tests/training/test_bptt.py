@@ -240,6 +240,8 @@ def test_the_caches_of_k2_steps_are_alive_and_no_more(k1, k2, T):
         ({"k1": 2.0}, "k1"),
         ({"k1": 3, "k2": 2}, "k2"),
         ({"k1": 2, "target": np.zeros((4, 3, H))}, "target"),
+        ({"k1": 2, "target": None}, "target"),
+        ({"k1": 2, "x": [[0.0] * D] * 5}, "x"),
         ({"k1": 2, "weight": np.ones(3)}, "weight"),
         ({"k1": 2, "weight": np.ones((3, 5)), "lengths": [5, 5, 5]}, "weight"),
         ({"k1": 2, "weight": np.zeros((5, 3))}, "weight"),
