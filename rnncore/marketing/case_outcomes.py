@@ -22,7 +22,8 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import leaks
 from rnncore.marketing.judging.judgement import NETWORK, Judgement
 from rnncore.marketing.learning import cases, features
-from rnncore.marketing.learning.examples import Examples, Learned, drawn, tenth
+from rnncore.marketing.learning.examples import Examples, drawn, tenth
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, HeldOut, Task, Told
 from rnncore.marketing.verdict import compare

@@ -26,8 +26,10 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import leaks
 from rnncore.marketing.judging.judgement import CONSTANT
 from rnncore.marketing.learning import beside, features
-from rnncore.marketing.learning.encoding import Scale, Summary, apply_scale, encode, fit_scale, has_gaps, names
-from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.encoding import Summary, encode, has_gaps, names
+from rnncore.marketing.learning.examples import Examples, tenth
+from rnncore.marketing.learning.networks import Learned
+from rnncore.marketing.learning.scaling import Scale, apply_scale, fit_scale
 from rnncore.marketing.learning.windows import asked_at, require_both_outcomes, stayed, windows
 from rnncore.marketing.log.columns import Columns
 from rnncore.marketing.log.days import span

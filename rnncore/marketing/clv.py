@@ -28,7 +28,8 @@ from rnncore.marketing.customers.clv_answers import CLVAnswers, Facts, deciles
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.learning.encoding import summarise
-from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.examples import Examples, tenth
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.splits import cut
 from rnncore.marketing.task import Code, Told
 from rnncore.marketing.task_parts import Rival

@@ -28,7 +28,8 @@ from rnncore.errors import DataError
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.learning.calibration import NONE, Calibration
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.series import bands, rolling
 from rnncore.marketing.series.periods import Clock
 from rnncore.marketing.series.series_answers import SeriesAnswers

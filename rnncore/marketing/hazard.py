@@ -22,8 +22,9 @@ from rnncore.marketing.churn import Churn
 from rnncore.marketing.customers.hazards import HazardAnswers, came_in, no_event
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning.calibration import HAZARDS
-from rnncore.marketing.learning.encoding import apply_scale, encode, fit_scale, ladder
+from rnncore.marketing.learning.encoding import encode, ladder
 from rnncore.marketing.learning.examples import Examples, tenth
+from rnncore.marketing.learning.scaling import apply_scale, fit_scale
 from rnncore.marketing.learning.windows import asked_at
 from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, Told

@@ -34,7 +34,8 @@ from rnncore.marketing.customers.items import items_of, rank, simple_scores
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.learning import calibration
-from rnncore.marketing.learning.examples import Examples, Learned, drawn, learn
+from rnncore.marketing.learning.examples import Examples, drawn
+from rnncore.marketing.learning.networks import Learned, learn
 from rnncore.marketing.log.days import span
 from rnncore.marketing.task import Code, Told
 

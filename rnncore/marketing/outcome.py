@@ -22,8 +22,9 @@ from rnncore import checks
 from rnncore.marketing.case_outcomes import CaseOutcomes
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
-from rnncore.marketing.learning import cases
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning import case_rivals, cases
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.task import Code, HeldOut
 from rnncore.marketing.task_parts import Rival
 
@@ -87,7 +88,7 @@ class Outcome(CaseOutcomes):
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
-        return cases.simple_methods(told, asked)
+        return case_rivals.simple_methods(told, asked)
 
     def _code(self, past: EventLog) -> Code:
         return cases.measure(past)

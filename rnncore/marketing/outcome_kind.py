@@ -22,7 +22,7 @@ from rnncore.marketing.case_outcomes import CaseOutcomes
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.judging.judgement import NETWORK
-from rnncore.marketing.learning import calibration, cases, labels
+from rnncore.marketing.learning import calibration, case_rivals, cases, labels
 from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.task import Code, HeldOut
 from rnncore.marketing.task_parts import Rival
@@ -73,7 +73,7 @@ class OutcomeKind(CaseOutcomes):
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
-        return cases.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1])
+        return case_rivals.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1])
 
     def about(self, said: Array, asked: Examples) -> Examples:
         """The kind that is predicted."""

@@ -31,7 +31,8 @@ from rnncore.errors import DataError
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import beside, features
 from rnncore.marketing.learning.calibration import Calibration
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.log.days import span
 from rnncore.marketing.segmenting import clusters, segment_learning
 from rnncore.marketing.segmenting.segment_answers import SegmentAnswers

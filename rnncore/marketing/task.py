@@ -24,7 +24,8 @@ from rnncore.marketing.answers.fitted import Fitted
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import CONSTANT, NETWORK, Earlier, HeldOut, Judgement
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import span
 from rnncore.marketing.task_parts import Code, Rival, Told

@@ -55,7 +55,8 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
 from rnncore.marketing.judging.judgement import CONSTANT, HeldOut
 from rnncore.marketing.learning import calibration, features
-from rnncore.marketing.learning.examples import Examples, Learned, learn
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned, learn
 from rnncore.marketing.splits import require_horizon, time_split
 
 Array = NDArray[Any]

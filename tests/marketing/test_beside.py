@@ -11,7 +11,8 @@ from rnncore.errors import DataError
 from rnncore.marketing import Churn, ChurnHazard, EventLog, metrics
 from rnncore.marketing.contract_churn import ContractChurn
 from rnncore.marketing.learning import beside
-from rnncore.marketing.learning.encoding import COLUMNS, Scale, apply_scale, encode, names, standing
+from rnncore.marketing.learning.encoding import COLUMNS, encode, names, standing
+from rnncore.marketing.learning.scaling import Scale, apply_scale
 
 START = datetime.date(2024, 1, 1)
 KINDS = {"customer": "who", "time": "when"}

@@ -15,6 +15,7 @@ import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
 from rnncore.marketing.learning import examples as learning
+from rnncore.marketing.learning.networks import seed_of
 from rnncore.marketing.log.days import span
 from rnncore.marketing.tasks import TASKS, load
 
@@ -135,8 +136,8 @@ def test_another_seed_gives_another_network(case, averaged):
 
 
 def test_each_network_of_each_seed_has_weights_of_its_own():
-    assert learning.seed_of(7, 0) == 7  # one network is that of the seed itself
-    assert len({learning.seed_of(seed, k) for seed in range(9) for k in range(9)}) == 81
+    assert seed_of(7, 0) == 7  # one network is that of the seed itself
+    assert len({seed_of(seed, k) for seed in range(9) for k in range(9)}) == 81
 
 
 def test_several_networks_are_the_default(case):

@@ -13,7 +13,7 @@ from rnncore.interop import safetensors
 from rnncore.marketing import EventLog, metrics
 from rnncore.marketing.answers import saved
 from rnncore.marketing.churn import Churn
-from rnncore.marketing.learning.examples import learn
+from rnncore.marketing.learning.networks import learn
 from rnncore.marketing.learning.windows import windows
 from rnncore.marketing.log.days import span
 from rnncore.marketing.splits import cut

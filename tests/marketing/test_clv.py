@@ -16,7 +16,7 @@ from rnncore.marketing.baselines import BGNBD, BGNBDParameters
 from rnncore.marketing.customers import futures as sampled
 from rnncore.marketing.customers import spend, weeks
 from rnncore.marketing.learning.encoding import summarise
-from rnncore.marketing.learning.examples import Learned
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.log.days import span
 from rnncore.sequences import Histories
 

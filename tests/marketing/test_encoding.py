@@ -5,16 +5,8 @@ import polars as pl
 import pytest
 
 from rnncore.marketing import EventLog
-from rnncore.marketing.learning.encoding import (
-    COLUMNS,
-    Scale,
-    apply_scale,
-    encode,
-    fit_scale,
-    ladder,
-    standing,
-    summarise,
-)
+from rnncore.marketing.learning.encoding import COLUMNS, encode, ladder, standing, summarise
+from rnncore.marketing.learning.scaling import Scale, apply_scale, fit_scale
 from rnncore.marketing.log.days import span
 
 ORIGIN = np.datetime64("2024-03-01")

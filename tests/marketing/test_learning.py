@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rnncore as rc
-from rnncore.marketing.learning.examples import FEW, Examples, tenth, train
+from rnncore.marketing.learning.examples import FEW, Examples, tenth
+from rnncore.marketing.learning.networks import train
 from rnncore.sequences import Histories
 
 CUSTOMERS, WINDOWS = 3 * FEW, 4

@@ -17,7 +17,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, NextPurchase, next_purchase
 from rnncore.marketing.customers import item_answers
 from rnncore.marketing.customers.items import cut, items_of, rank, simple_scores
-from rnncore.marketing.learning.examples import outputs
+from rnncore.marketing.learning.networks import outputs
 from rnncore.marketing.log.days import span
 from rnncore.sequences import Histories
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from rnncore.marketing import Churn, EventLog
-from rnncore.marketing.learning import examples as learning
+from rnncore.marketing.learning import networks
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks are not part of the package
 from benchmarks import processes, rows
@@ -47,7 +47,7 @@ def test_a_log_is_read_in_memory_that_grows_by_less_than_six_times_what_is_kept(
 
 
 def test_a_fit_needs_memory_that_grows_by_less_than_seven_times_what_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "CHUNK", 256)  # what a forward pass needs is the same for all long logs
+    monkeypatch.setattr(networks, "CHUNK", 256)  # what a forward pass needs is the same for all long logs
     churn, peaks = Churn(90, units=2, epochs=1, seeds=1, latest=10, batch_size=256, backend="numpy"), {}
     for many in (3_000, 10_000, 30_000):  # in the first, modules are loaded
         rows.make(many, tmp_path / "rows.csv")

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import Churn, EventLog, Segments, splits
 from rnncore.marketing.segmenting import clusters
-from rnncore.marketing.segmenting import segment_sources as sources
+from rnncore.marketing.segmenting.table_source import distances
 
 START = datetime.date(2024, 1, 1)
 TINY = {"units": 8, "code": 3, "epochs": 4, "seeds": 1, "batch_size": 64, "learning_rate": 1e-2, "backend": "numpy"}
@@ -240,7 +240,7 @@ def test_a_table_without_signal_has_none():
 
 
 def test_distances_are_from_the_mean_of_those_told():
-    found = sources.distances(np.array([[1.0], [9.0], [4.0]]), np.array([0, 1, 2]), np.zeros((2, 1)), np.array([0, 1]))
+    found = distances(np.array([[1.0], [9.0], [4.0]]), np.array([0, 1, 2]), np.zeros((2, 1)), np.array([0, 1]))
     assert found.tolist() == [1.0, 81.0, 16.0]  # of the third group nobody was told: the mean of all
 
 

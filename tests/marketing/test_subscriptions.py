@@ -14,7 +14,7 @@ from rnncore.marketing import EventLog, Subscriptions
 from rnncore.marketing.customers import renewals
 from rnncore.marketing.customers.retention import ShiftedBetaGeometric
 from rnncore.marketing.learning.calibration import PLATT
-from rnncore.marketing.learning.examples import outputs
+from rnncore.marketing.learning.networks import outputs
 from rnncore.sequences import Histories
 
 START = datetime.date(2020, 1, 1)

@@ -31,7 +31,8 @@ from rnncore.feedforward import Dense, Embedding
 from rnncore.marketing.answers.explanation import Explanation
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import encoding
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.typing import Params
 from rnncore.wrappers import Tied
 

@@ -18,7 +18,8 @@ from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import HeldOut, Judgement
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.examples import Examples, Learned, outputs
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned, outputs
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import Day, span, to_day
 from rnncore.marketing.task_parts import Code, Parts

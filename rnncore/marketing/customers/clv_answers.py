@@ -14,7 +14,8 @@ from rnncore.marketing.customers import weeks
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
 from rnncore.marketing.learning.encoding import Summary
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.task import Code, HeldOut, Task
 from rnncore.sequences import Histories
 

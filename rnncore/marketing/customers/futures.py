@@ -22,7 +22,7 @@ from rnncore.contract import Layer
 from rnncore.marketing.customers import weeks
 from rnncore.marketing.customers.weeks import Standing
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.examples import Learned
+from rnncore.marketing.learning.networks import Learned
 from rnncore.sequences import Histories
 from rnncore.typing import Params, State
 

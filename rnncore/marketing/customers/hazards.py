@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rnncore import checks
 from rnncore.marketing.answers.wording import in_columns
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.learning.examples import Examples, outputs
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import outputs
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.learning.windows import ENDED
 from rnncore.marketing.log.days import Day, days_between

@@ -23,7 +23,8 @@ from rnncore.marketing.journeys import journey_views as views
 from rnncore.marketing.journeys import touches as journeys
 from rnncore.marketing.journeys.touches import Credit, Moment
 from rnncore.marketing.learning import features
-from rnncore.marketing.learning.examples import Examples, Learned, drawn, outputs
+from rnncore.marketing.learning.examples import Examples, drawn
+from rnncore.marketing.learning.networks import Learned, outputs
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.task import Code, HeldOut, Task
 

@@ -21,7 +21,7 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.journeys import attribution
 from rnncore.marketing.journeys.attribution import RULES, Paths
 from rnncore.marketing.judging.judgement import CONSTANT
-from rnncore.marketing.learning.cases import shifted
+from rnncore.marketing.learning.case_rivals import shifted
 from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.log.columns import Category, categorise
 

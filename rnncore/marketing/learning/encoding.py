@@ -24,13 +24,12 @@ from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import beside
 from rnncore.marketing.learning.features import signed_log
 from rnncore.marketing.log.days import span
-from rnncore.sequences import Shared
 
 Floats = NDArray[np.float64]
 Code = dict[str, Any]
 COLUMNS = ("gap", "value", "items", "closing", "events", "age", "length")
 EMPTY = ("value empty", "items empty")
-EVENT, CLOSING = slice(1, 3), slice(4, 7)  # columns that mean something in one kind of step only
+EVENT = slice(1, 3)  # columns that mean something in event steps only
 MARK = 3
 DAYS = np.dtype("datetime64[D]")
 
@@ -46,13 +45,6 @@ class Summary(NamedTuple):
     """Value of all events whose value is known, 0 where the log has none."""
     age: Floats
     """Days from the first event to the origin: T of the buy-till-you-die models, whose t_x is age - since."""
-
-
-class Scale(NamedTuple):
-    """Mean and standard deviation of each column over the steps in which it means something, (D,)."""
-
-    mean: Floats
-    deviation: Floats
 
 
 def ladder(end: np.datetime64, horizon: int) -> list[tuple[np.datetime64, int]]:
@@ -205,50 +197,6 @@ def encode(
         ),
         width=width,
     )
-
-
-def fit_scale(histories: Encoded) -> Scale:
-    """Measure the scale of encoded steps, each event as often as it is read; a column without spread keeps its unit."""
-    n, N = len(histories.log), len(histories.end)
-    times = np.zeros(n + 1, np.int32)
-    np.add.at(times, histories.begin, 1)
-    np.add.at(times, histories.end, -1)
-    times = np.cumsum(times, dtype=np.int32)[:-1]
-    mean, deviation = np.zeros(histories.width), np.ones(histories.width)
-    for k in range(len(COLUMNS)):
-        cells, counts = np.zeros(0), np.zeros(0, np.int32)
-        if k < MARK:
-            cells = histories.event(k)
-            known = ~np.isnan(cells) & (times > 0)
-            cells, counts = cells[known], times[known]
-        if k == 0 or k > MARK:
-            cells = np.concatenate([cells, histories.closing(k)])
-            counts = np.concatenate([counts, np.ones(N, np.int32)])
-        if k != MARK and len(cells):
-            mean[k] = np.average(cells, weights=counts)
-            cells -= mean[k]
-            spread = np.sqrt(np.average(np.square(cells, out=cells), weights=counts))
-            deviation[k] = spread if spread > 1e-9 else 1.0
-    return Scale(mean, deviation)
-
-
-def apply_scale(histories: Encoded, scale: Scale) -> Shared:
-    """Standardised steps in float32; a column stays 0 in steps where it means nothing."""
-
-    def scaled(cells: Floats, column: int) -> Floats:
-        cells -= scale.mean[column]
-        cells /= scale.deviation[column]
-        return cells
-
-    steps = np.empty((len(histories.log), len(histories.columns)), np.float32)
-    for place, column in enumerate(histories.columns):
-        steps[:, place] = scaled(histories.event(column), column)
-    steps[np.isnan(steps)] = 0.0  # the average
-    closing = np.zeros((len(histories.end), histories.width), np.float32)
-    for column in range(histories.width):
-        if column not in range(EVENT.start, EVENT.stop):
-            closing[:, column] = scaled(histories.closing(column), column)
-    return Shared(steps, histories.columns, histories.begin, histories.end, closing)
 
 
 def _days(times: NDArray[np.timedelta64]) -> Floats:

@@ -13,10 +13,11 @@ from rnncore.contract import Layer
 from rnncore.errors import DataError
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning import encoding, features
-from rnncore.marketing.learning.examples import Examples, Learned, outputs
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned, outputs
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import Day
-from rnncore.marketing.segmenting import clusters, segment_learning, segment_profiles
+from rnncore.marketing.segmenting import clusters, segment_learning, segment_profiles, table_source
 from rnncore.marketing.segmenting import segment_sources as sources
 from rnncore.marketing.segmenting.segment_profiles import Standing
 from rnncore.marketing.task import Code, HeldOut, Task
@@ -30,7 +31,7 @@ class SegmentAnswers(Task):
 
     by: str
     groups: int
-    source: sources.LogWindows | sources.Table
+    source: sources.LogWindows | table_source.Table
 
     unit = "membership of the segment"
     printed = (PROFILES,)
@@ -39,7 +40,7 @@ class SegmentAnswers(Task):
         """The layers that give the code of a customer."""
         raise NotImplementedError
 
-    def _source(self, log: EventLog) -> sources.LogWindows | sources.Table:
+    def _source(self, log: EventLog) -> sources.LogWindows | table_source.Table:
         """The source, by the columns of the first log that comes."""
         if not hasattr(self, "source"):
             self._settle(log.reading)
@@ -48,9 +49,9 @@ class SegmentAnswers(Task):
     def _settle(self, reading: Mapping[str, Any]) -> None:
         if "time" in reading:
             kind = sources.ColumnWindows if self.by == "static" else sources.LogWindows
-            found: sources.LogWindows | sources.Table = kind(self.horizon, latest=self.latest, seed=self.seed)
+            found: sources.LogWindows | table_source.Table = kind(self.horizon, latest=self.latest, seed=self.seed)
         else:
-            found = sources.Table("outcome" in reading, self.seed)
+            found = table_source.Table("outcome" in reading, self.seed)
         self.source, self.question, self.came = found, found.question, found.came
         self.taught, self.measure, self.reference = found.taught, found.measure, found.reference
 
@@ -102,7 +103,7 @@ class SegmentAnswers(Task):
             return super()._says(learned, asked)
         model, past = self.network(learned.code), asked.facts.told
         own, other = (outputs(model, learned.params, rows).argmax(axis=1) for rows in (asked.histories, past))
-        return sources.distances(asked.facts.columns, own, np.asarray(past.values, np.float64), other)
+        return table_source.distances(asked.facts.columns, own, np.asarray(past.values, np.float64), other)
 
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
         self._require_fitted()

@@ -12,7 +12,8 @@ from scipy.special import softmax
 
 import rnncore as rc
 from rnncore.contract import Layer
-from rnncore.marketing.learning.examples import Examples, Learned, outputs, seed_of, train
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned, outputs, seed_of, train
 from rnncore.marketing.segmenting import clusters
 from rnncore.sequences import Histories
 from rnncore.typing import Grads, Params

@@ -1,4 +1,4 @@
-"""What the segments of a table alone are, for `segments.py`: a profile of each; see `segment_sources.Table`."""
+"""What the segments of a table alone are, for `segments.py`: a profile of each; see `table_source.py`."""
 
 from __future__ import annotations
 

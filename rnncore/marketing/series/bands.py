@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnncore.marketing.learning.examples import Examples, Learned, outputs
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned, outputs
 from rnncore.marketing.series import series_windows as series
 from rnncore.sequences import Histories
 

@@ -13,7 +13,8 @@ from rnncore.marketing.answers import explain as explaining
 from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
-from rnncore.marketing.learning.examples import Examples, Learned
+from rnncore.marketing.learning.examples import Examples
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import Day
 from rnncore.marketing.series import series_effects, series_views

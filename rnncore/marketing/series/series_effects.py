@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.marketing.events import EventLog
-from rnncore.marketing.learning.examples import Learned
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.log.columns import Category, Columns
 from rnncore.marketing.series import rolling
 from rnncore.marketing.series import series_windows as series

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import Judgement
-from rnncore.marketing.learning.examples import Examples, Learned, tenth
+from rnncore.marketing.learning.examples import Examples, tenth
+from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log.days import Day, span
 from rnncore.marketing.splits import ASIDE, set_aside
