@@ -1,5 +1,9 @@
-"""The README's links lead somewhere, its engine example runs as it stands, and it has the two commands that CI runs."""
+"""The README's links lead somewhere, its engine example runs as it stands, and it has the two commands that CI runs.
 
+Files that pages and docstrings name are there.
+"""
+
+import ast
 import re
 from pathlib import Path
 
@@ -19,6 +23,34 @@ def test_every_relative_link_leads_to_a_file(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
     missing = [link for link in links if not ((ROOT / page).parent / link).exists()]
     assert not missing
+
+
+FILES = [f"/{p.relative_to(ROOT).as_posix()}" for p in ROOT.rglob("*.py")]
+
+
+def not_there(text):
+    """The names of Python files in a text, with or without their folders, that no file of the tree has."""
+    names = re.findall(r"(?<![\w./-])(?:\.\./)*([\w/-]*\w\.py)\b", text)
+    return [name for name in names if not any(file.endswith(f"/{name}") for file in FILES)]
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_python_file_that_a_page_names_is_there(page):
+    assert not not_there((ROOT / page).read_text(encoding="utf-8"))
+
+
+def test_every_python_file_that_a_docstring_names_is_there():
+    for path in (ROOT / "rnncore").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                assert not not_there(ast.get_docstring(node) or ""), path
+
+
+def test_a_file_that_is_named_and_not_there_is_found():
+    assert not_there("`task.py`, marketing/task.py, ../setup.py; see nowhere.py, and `texts/task.py`.") == [
+        "nowhere.py",
+        "texts/task.py",
+    ]
 
 
 def test_every_link_within_the_readme_leads_to_a_head():

@@ -30,7 +30,7 @@ from rnncore.marketing.task_parts import Rival
 Array = NDArray[Any]
 
 
-class OutcomeKind(CaseOutcomes):
+class OutcomeKind(labels.KindAnswers, CaseOutcomes):
     """Probability of each kind of outcome of a case, of 2 to 50 kinds; words or whole numbers.
 
     known_after: days until the outcome of an event is known. The other arguments are those of `Task`. `predict` answers
@@ -54,7 +54,6 @@ class OutcomeKind(CaseOutcomes):
         "rnncore fit outcome-kind calls.csv --customer client_id --time called_at --channel line --outcome result "
         "--horizon 90"
     )
-    unit = "probability of the kind predicted"
     measure = measures.CLASSES
     calibration = calibration.TEMPERATURE
     loss = staticmethod(rc.losses.softmax_cross_entropy)
@@ -74,18 +73,6 @@ class OutcomeKind(CaseOutcomes):
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """Probabilities by the simple methods."""
         return case_rivals.simple_methods_of_kinds(told, asked, told.facts.positive.shape[1])
-
-    def about(self, said: Array, asked: Examples) -> Examples:
-        """The kind that is predicted."""
-        return asked._replace(target=said.argmax(axis=1))
-
-    def named(self, asked: Examples, code: Code) -> str:
-        """Which kind that is."""
-        return f"probability of {code['kinds'][asked.target[0]]!r} (predicted)"
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """The probability of that kind."""
-        return np.asarray(said[:, asked.target[0]])
 
     def _code(self, past: EventLog) -> Code:
         return cases.measure(past, labels.labels(past))

@@ -1,4 +1,4 @@
-"""Outcomes of any number of kinds: their names, and which each event has.
+"""Outcomes of any number of kinds: their names, which each event has, and why one is predicted.
 
 >>> import polars as pl
 >>> rows = {"id": [1, 1, 2], "t": ["2024-01-01", "2024-01-04", "2024-01-02"], "said": ["good", None, "bad"]}
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from rnncore.errors import DataError
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.log.columns import EMPTY
+from rnncore.marketing.task import Code, Task
 
+Array = NDArray[Any]
 Ints = NDArray[np.int64]
 MOST = 50  # kinds of outcomes; more are no kinds but numbers
 
@@ -46,6 +49,24 @@ def coded(log: EventLog, known: Sequence[str]) -> Ints:
     place = {label: k for k, label in enumerate(known)}
     table = np.array([*(place.get(str(kind), EMPTY) for kind in kinds), EMPTY], np.int64)
     return np.asarray(table[codes])  # EMPTY is the last entry
+
+
+class KindAnswers(Task):
+    """A task that predicts one of several kinds; the names of these are last among the facts of what is asked."""
+
+    unit = "probability of the kind predicted"
+
+    def about(self, said: Array, asked: Examples) -> Examples:
+        """The kind that is predicted."""
+        return asked._replace(target=said.argmax(axis=1))
+
+    def named(self, asked: Examples, code: Code) -> str:
+        """Which kind that is."""
+        return f"probability of {asked.facts[-1][asked.target[0]]!r} (predicted)"
+
+    def explained(self, said: Array, asked: Examples) -> Array:
+        """The probability of that kind."""
+        return np.asarray(said[:, asked.target[0]])
 
 
 def _kinds(log: EventLog) -> tuple[NDArray[Any], Ints]:

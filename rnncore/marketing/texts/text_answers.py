@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.learning.examples import Examples
-from rnncore.marketing.task import Code, Task
+from rnncore.marketing.learning.labels import KindAnswers
+from rnncore.marketing.task import Code
 from rnncore.marketing.texts import text
 from rnncore.sequences import Histories
 
@@ -18,10 +19,8 @@ Array = NDArray[Any]
 MANY = 20  # customers, from which on they are a sample of all there might be, and drawn anew with all their texts
 
 
-class TextAnswers(Task):
+class TextAnswers(KindAnswers):
     """The probability of the kind predicted, of the tokens of one text; and texts of many customers drawn together."""
-
-    unit = "probability of the kind predicted"
 
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The tokens of the customer's last text."""
@@ -33,18 +32,6 @@ class TextAnswers(Task):
         ids = asked.histories.values
         for place in range(len(ids) - 1):
             yield place, asked._replace(histories=Histories(np.delete(ids, place), np.array([0, len(ids) - 1])))
-
-    def about(self, said: Array, asked: Examples) -> Examples:
-        """The kind that is predicted."""
-        return asked._replace(target=said.argmax(axis=1))
-
-    def named(self, asked: Examples, code: Code) -> str:
-        """Which kind that is."""
-        return f"probability of {code['labels'][asked.target[0]]!r} (predicted)"
-
-    def explained(self, said: Array, asked: Examples) -> Array:
-        """The probability of that kind."""
-        return np.asarray(said[:, asked.target[0]])
 
     def drawn(self, asked: Examples, group: Array, counts: Array) -> tuple[Array | None, str]:
         """All texts of whom they are about; where these are few, as airlines are, each text by itself."""
