@@ -1,4 +1,4 @@
-"""What a model reads of a customer at an origin: a sequence of events for a network, five numbers for a simple method.
+"""What a model reads of a customer at an origin: a sequence of events for a network, four numbers for a simple method.
 
     event step    log days since the event before | log value | log items | 0 | 0 | 0 | 0
     ...           (0 for the first event)
@@ -6,7 +6,8 @@
 
 Where the past has empty cells of value or items, two more columns say so: 1 in event steps whose cell is empty, which
 then count as average ones. Of negative amounts the logarithm is that of their size, with a minus. Behind them stand the
-columns of the calendar and, in the closing step, of the customer: see `beside.py`.
+columns of the calendar and, in the closing step, of the customer: see `beside.py`. The network reads all to scale:
+`scaling.py`.
 
 The log (EventLog.per_day) has one event per customer and day. The closing step asks the question: is there an event
 within `length` days of the origin? One network can so be trained on windows of several lengths, see `ladder`.
