@@ -48,7 +48,8 @@ class Journey(JourneyAnswers):
     convert: the word in the column `event` that is a conversion. window: days without an event that end a journey;
     None: the horizon. The other arguments are those of `Task`. `predict` gives conversion_probability;
     `next_events` what comes next, `moments` what each kind of touch changes, `transitions` and `handover` how kinds
-    follow each other, `attribution` the credit by all methods.
+    follow each other, `attribution` the credit by all methods. A row is a touch: of whole paths with their numbers of
+    conversions ("search > mail") `paths` in marketing/journeys/attribution.py makes what its rules give credit to.
 
     >>> import polars as pl
     >>> from rnncore.datasets import journeys
@@ -93,10 +94,14 @@ class Journey(JourneyAnswers):
 
     def origin(self, log: EventLog) -> np.datetime64:
         """Two horizons before the log ends: moments of the first judge, and what comes of the last is then known."""
+        journeys.require_touches(log)
         test = log.last_day - span(2 * self.horizon)
         if test - span(2 * self.horizon) < log.first_day:
+            most = int((log.last_day - log.first_day).astype(np.int64)) // 4
+            advice = f"choose one of {counted(most, 'day')} at most" if most else "bring a longer log"
             raise DataError(
-                f"the log runs from {log.first_day} to {log.last_day}; four horizons must fit: choose a shorter one"
+                f"the log runs from {log.first_day} to {log.last_day}; four horizons of {counted(self.horizon, 'day')} "
+                f"must fit: {advice}"
             )
         return test
 

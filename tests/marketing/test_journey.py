@@ -65,6 +65,22 @@ def test_a_word_that_is_no_conversion_is_answered_with_those_there_are_and_how_m
         Journey(horizon=2, convert="won").told(log, log.last_day)
 
 
+@pytest.mark.parametrize("between", [" > ", "->", " → "])
+def test_rows_that_are_whole_paths_are_told_from_touches(between):
+    said = [between.join(("search", "mail", "ad")[: 1 + n % 3]) + f"{n % 4}" for n in range(60)]
+    log = log_of([(f"c{n}", n, said[n]) for n in range(60)])
+    with pytest.raises(
+        DataError, match=r"one row, and its channel is a whole path, as 'search.*attribution gives credit"
+    ):
+        Journey(horizon=5).fit(log)
+
+
+def test_the_longest_horizon_that_fits_is_said():
+    log = log_of([("a", 0, "ad"), ("a", 41, "won")])
+    with pytest.raises(DataError, match="four horizons of 30 days must fit: choose one of 10 days at most"):
+        Journey(horizon=30).origin(log)
+
+
 def test_touches_after_which_nothing_is_bought_are_a_clear_error():
     rows = [(who, day, "ad" if day else "won") for who in "ab" for day in range(0, 100, 5)]
     with pytest.raises(

@@ -6,6 +6,7 @@ journey is the touches of a customer until a conversion, or until more than `win
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 DAY = np.timedelta64(1, "D")
+_STEP = re.compile(r"\s*(?:->|>|→|»)\s*")  # between the touches of a path
 STRENGTH = 10.0  # rows of the broader rate that a narrower one is drawn to
 
 
@@ -89,6 +91,20 @@ def kinds(log: EventLog, convert: str) -> tuple[Category, NDArray[np.bool_]]:
         called = np.append(channel.levels, "")[channel.codes].astype(object)
         names = np.where(won | (channel.codes < 0), names, called)
     return categorise(pl.Series(names, dtype=pl.String)), won
+
+
+def require_touches(log: EventLog) -> None:
+    """DataError where each row is a whole path of somebody, as "search > mail", and not a touch."""
+    for role in ("event", "channel"):
+        if len(log) > len(log.customers) or role not in log.cells.categories:
+            continue
+        long = [word for word in log.category(role).common(10**9) if len(_STEP.split(word)) > 1]
+        if 2 * len(long) > len(log.category(role).common(10**9)):
+            raise DataError(
+                f"each customer has one row, and its {role} is a whole path, as {long[0][:60]!r}: give each touch "
+                "a row of its own, with its time. To paths alone rnncore.marketing.journeys.attribution gives credit: "
+                "paths(...), then markov, shapley and others"
+            )
 
 
 def moments(log: EventLog, won: NDArray[np.bool_]) -> Ints:
