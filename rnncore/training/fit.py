@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -81,12 +82,8 @@ def fit(
     _check_kinds(model, batches, loss, optimizer, validation)
     job = Job(model, batches, loss, clip, k1, k2, validation, seed)
     _check(job, params, epochs, patience, every)
-    run = Run({name: np.array(p, order="C") for name, p in params.items()}, copy.deepcopy(optimizer))
     path = None if checkpoint is None else checkpoints.usable_path(checkpoint)
-    settings = {} if path is None else job.settings(run)
-    if path is not None and os.path.exists(path):
-        checkpoints.resume(path, run, settings)
-        _check_not_past_the_end(run, path, epochs, patience)
+    run, settings = _begun(job, params, optimizer, path, epochs, patience)
     meter = Meter(progress, epochs, len(batches))
     with polite_interrupt(path is not None) as interrupted:
 
@@ -105,6 +102,18 @@ def fit(
     if run.epoch < epochs:
         meter.say(f"stopped early: no lower validation loss for {patience} {'epoch' if patience == 1 else 'epochs'}")
     return run.optimizer.averaged(run.params) if run.best is None else run.best, run.history
+
+
+def _begun(
+    job: Job, params: Params, optimizer: Optimizer, path: str | None, epochs: int, patience: int | None
+) -> tuple[Run, dict[str, Any]]:
+    """The run before its next step, new or as its checkpoint left it, and the settings by which it is known."""
+    run = Run({name: np.array(p, order="C") for name, p in params.items()}, copy.deepcopy(optimizer))
+    settings = {} if path is None else job.settings(run)
+    if path is not None and os.path.exists(path):
+        checkpoints.resume(path, run, settings)
+        _check_not_past_the_end(run, path, epochs, patience)
+    return run, settings
 
 
 def _check_kinds(model: object, batches: object, loss: object, optimizer: object, validation: object) -> None:
