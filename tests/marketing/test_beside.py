@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import polars as pl
 import pytest
-from made_up import SMALL, WITH_EVENTS, contracts, holidays, purchases
+from made_up import SMALL, WITH_EVENTS, contracts, holidays, purchases, unjudged
 
 from rnncore.errors import DataError
 from rnncore.marketing import Churn, ChurnHazard, EventLog, metrics
@@ -127,7 +127,7 @@ def test_a_log_without_the_table_says_which_column_it_lacks():
     frame = purchases(customers=40)
     ids = frame["who"].unique().sort()
     static = pl.DataFrame({"who": ids, "age": np.arange(len(ids), dtype=float)})
-    task = Churn(horizon=30, **SMALL).fit(EventLog(frame, **KINDS, static=static, calendar=holidays(300)))
+    task = unjudged(Churn(horizon=30, **SMALL), EventLog(frame, **KINDS, static=static, calendar=holidays(300)))
     for words, column in (({"static": static}, "holiday"), ({"calendar": holidays(300)}, "age")):
         with pytest.raises(DataError, match=column):
             task.predict(EventLog(frame, **KINDS, **words))
@@ -141,7 +141,7 @@ def test_later_events_do_not_count():
 
 def test_a_calendar_that_ends_before_the_days_that_are_asked_about_is_refused():
     frame = purchases(customers=40)
-    task = Churn(horizon=30, **SMALL).fit(EventLog(frame, **KINDS, calendar=holidays(300)))
+    task = unjudged(Churn(horizon=30, **SMALL), EventLog(frame, **KINDS, calendar=holidays(300)))
     short = EventLog(frame, **KINDS, calendar=holidays(220))
     for call in (task.predict, task.require_answers):
         with pytest.raises(DataError, match=r"ends on 2024-08-07.*reaches to 2024-08-18"):

@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import polars as pl
 import pytest
+from made_up import unjudged
 from sklearn.base import clone
 
 from rnncore import ModelFileError
@@ -119,7 +120,7 @@ def test_each_network_has_a_checkpoint_of_its_own(log, tmp_path):
 
 
 def test_the_fast_twin_agrees(fitted, log):
-    fast = Churn(**SMALL | {"backend": "numba"}).fit(log)
+    fast = unjudged(Churn(**SMALL | {"backend": "numba"}), log)
     slow = fitted.predict(log)["return_probability"].to_numpy()
     np.testing.assert_allclose(fast.predict(log)["return_probability"].to_numpy(), slow, atol=2e-3)
 
@@ -253,7 +254,7 @@ def test_a_history_of_one_event_is_predicted(fitted, log):
 def test_of_a_very_long_history_the_latest_events_are_read(log):
     days = [START + datetime.timedelta(days=n) for n in range(200)]
     paid = [float(n % 5) for n in range(200)]
-    churn = Churn(**SMALL, latest=10).fit(log)
+    churn = unjudged(Churn(**SMALL, latest=10), log)
     long = log_of(pl.DataFrame({"id": ["x"] * 200, "date": days, "paid": paid}))
     other = log_of(pl.DataFrame({"id": ["x"] * 200, "date": days, "paid": [99.0] * 190 + paid[190:]}))
     assert bits(churn, long) == bits(churn, other)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from made_up import MADE_UP, NAMES, SMALL, purchases
+from made_up import MADE_UP, NAMES, SMALL, purchases, unjudged
 
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
@@ -20,7 +20,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def churn(log):
-    return Churn(horizon=30, **SMALL).fit(log)
+    return unjudged(Churn(horizon=30, **SMALL), log)
 
 
 def busiest(log):
@@ -41,7 +41,7 @@ def test_the_gradients_account_for_the_whole_answer(churn, log):
 
 
 def test_several_networks_are_explained_together(log):
-    averaged = Churn(horizon=30, **SMALL | {"seeds": 2}).fit(log)
+    averaged = unjudged(Churn(horizon=30, **SMALL | {"seeds": 2}), log)
     found = averaged.explain(log, busiest(log))
     row = averaged.predict(log).filter(pl.col("who") == busiest(log))
     assert found.answer == pytest.approx(row["return_probability"].item(), abs=1e-6)
@@ -60,7 +60,7 @@ def test_removal_is_the_difference_to_a_log_without_the_row(churn, log):
 
 
 def test_where_futures_are_drawn_gradients_are_of_the_next_step_and_removals_of_the_whole_answer(log):
-    task = MADE_UP["clv"]().task.fit(log)
+    task = unjudged(MADE_UP["clv"]().task, log)
     found = task.explain(log, busiest(log))
     spend = task.predict(log).filter(pl.col("who") == busiest(log))["spend"].item()
     assert found.said == pytest.approx(spend) and found.said != pytest.approx(found.answer, rel=0.1)
@@ -81,14 +81,14 @@ def test_where_futures_are_drawn_gradients_are_of_the_next_step_and_removals_of_
 def test_what_is_explained_is_named(name, said):
     made = MADE_UP[name]()
     log = EventLog(made.frame, **made.words)
-    found = made.task.fit(log).explain(log, busiest(log))
+    found = unjudged(made.task, log).explain(log, busiest(log))
     assert re.fullmatch(said, found.unit)
 
 
 def test_a_log_without_items_has_none_in_its_explanations(churn, log):
     bare = EventLog(purchases(), **{role: name for role, name in NAMES.items() if role != "items"})
     assert "items" in churn.explain(log, busiest(log)).inputs
-    inputs = Churn(horizon=30, **SMALL).fit(bare).explain(bare, busiest(bare)).inputs
+    inputs = unjudged(Churn(horizon=30, **SMALL), bare).explain(bare, busiest(bare)).inputs
     assert "items" not in inputs and "events of the day" in inputs
 
 
@@ -105,7 +105,7 @@ class Linear(Churn):
 
 
 def test_of_a_linear_answer_the_gradients_are_weight_times_change(log):
-    task = Linear(horizon=30, **SMALL).fit(log)
+    task = unjudged(Linear(horizon=30, **SMALL), log)
     found = task.explain(log, busiest(log))
     x = task.asked(task.prepare(log.of(busiest(log))), log.last_day, task.code_).histories.values.astype(float)
     want = (x[-1] - task.blank(x, task.code_)[-1]) * task.params_[0]["1.W"][:, 0]
@@ -122,7 +122,7 @@ class Attentive(Churn):
 
 
 def test_attention_is_a_share_of_each_step(log):
-    found = Attentive(horizon=30, **SMALL).fit(log).explain(log, busiest(log))
+    found = unjudged(Attentive(horizon=30, **SMALL), log).explain(log, busiest(log))
     assert found.attention.shape == (len(found.steps),)
     assert found.attention.sum() == pytest.approx(1.0)
     assert "attention" in str(found)
@@ -146,7 +146,7 @@ def test_it_prints_a_table_and_draws_a_picture(churn, log, tmp_path):
 
 @pytest.mark.parametrize("kind", [Churn, Attentive])
 def test_every_column_and_the_gap_are_defined_in_a_line(kind, log):
-    found = kind(horizon=30, **SMALL).fit(log).explain(log, busiest(log))
+    found = unjudged(kind(horizon=30, **SMALL), log).explain(log, busiest(log))
     defined = [line.partition(":")[0] for line in found.terms]
     assert set(defined) == {*found.columns(), "completeness gap"} - {"step"}
 

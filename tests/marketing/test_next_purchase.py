@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import SMALL, purchases
+from made_up import SMALL, purchases, unjudged
 from sklearn.base import clone
 
 import rnncore as rc
@@ -210,8 +210,8 @@ def test_a_loss_over_drawn_items_learns_what_comes_next_and_is_the_default_of_ma
     assert score["rnn"] > score["popularity"] + 0.3
     assert score["rnn"] > (1 / whole.held_out_.prediction["rnn"]).mean() - 0.1
     monkeypatch.setattr(next_purchase, "FULL", 12)
-    few = fit(epochs=1).fit(log)
-    assert few.params_[0]["E"].tobytes() == fit(epochs=1, candidates=1000).fit(log).params_[0]["E"].tobytes()
+    few, named = unjudged(fit(epochs=1), log), unjudged(fit(epochs=1, candidates=1000), log)
+    assert few.params_[0]["E"].tobytes() == named.params_[0]["E"].tobytes()
 
 
 def test_items_are_drawn_as_often_as_they_came_and_other_never(log, monkeypatch):

@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import polars as pl
 import pytest
+from made_up import unjudged
 from sklearn.metrics import adjusted_rand_score
 
 from rnncore.errors import ContractError, DataError
@@ -71,13 +72,13 @@ def test_the_verdict_says_how_steady_the_segments_are(fitted):
 def test_sharpening_makes_memberships_sharper():
     sure = []
     for rounds in (0, 3):
-        task = Segments(horizon=40, groups=2, rounds=rounds, **TINY).fit(LOG)
+        task = unjudged(Segments(horizon=40, groups=2, rounds=rounds, **TINY), LOG)
         sure.append(pl.DataFrame(task.predict(LOG))["membership"].mean())
     assert sure[1] > sure[0]
 
 
 def test_a_customer_is_moved_only_by_a_margin():
-    task = Segments(horizon=40, by="future", groups=3, **TINY).fit(LOG)
+    task = unjudged(Segments(horizon=40, by="future", groups=3, **TINY), LOG)
     every, never = (task.live(LOG, "c01", margin) for margin in (0.0, 2.0))
     assert every["segment"].equals(every["nearest"])
     assert never["segment"].n_unique() == 1
