@@ -101,7 +101,9 @@ class CLV(CLVAnswers):
         read, came, newest, who = weeks.told(found, code, self.latest, self.horizon)
         windows = spend.past(log, end, self.horizon, self._money)
         if not windows.came[windows.latest].any():
-            raise DataError(f"nobody bought in the {self.horizon} days until {end}: there is nothing to tell apart")
+            raise DataError(
+                f"{self._none(past)} in the {self.horizon} days until {end}: there is nothing to tell apart"
+            )
         watched = tenth(who, self.seed)
         return code, Examples(read, group=who, target=came, newest=newest, watched=watched, facts=windows)
 
@@ -111,8 +113,14 @@ class CLV(CLVAnswers):
         came = np.asarray(window.value if self._money else window.count, np.float64)
         known = ~np.isnan(came)
         if not came[known].any():
-            raise DataError(f"nobody bought in the {self.horizon} days after {origin}: there is nothing to judge")
+            raise DataError(f"{self._none(log)} in the {self.horizon} days after {origin}: there is nothing to judge")
         return self.asked(log, origin, code)._replace(target=np.where(known, came, 0.0), weight=known.astype(float))
+
+    def _none(self, log: EventLog) -> str:
+        """What is said where nothing came."""
+        if self._money and len(log) and log.value is not None and not log.value.any():
+            return 'all amounts are 0 (of="purchases" asks for their number)'
+        return "nobody bought"
 
     def asked(self, log: EventLog, at: np.datetime64, code: Code) -> Examples:
         """Everybody known at `at`."""

@@ -80,11 +80,17 @@ class ContractChurn(ChurnHazard):
 
     def origin(self, log: EventLog) -> np.datetime64:
         """As in `Task`; DataError where no contract was cancelled at all."""
-        if np.isnan(log.static.numbers[ENDED]).all():
+        ended = log.static.numbers[ENDED]
+        if np.isnan(ended).all():
             there = log.category("event").listed()
             raise DataError(
                 f"no event of the log is {self.cancel!r} (there are {there}): say with cancel= how a cancellation is "
                 "called"
+            )
+        if not (ended > log.day[log.offsets[:-1]].astype(np.int64)).any():
+            raise DataError(
+                f"every {self.cancel!r} is on the first day of its customer: a contract that ends has begun before, so "
+                "bring a row for that, as for each payment, with its own day"
             )
         return super().origin(log)
 

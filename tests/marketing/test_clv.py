@@ -320,6 +320,15 @@ def test_nobody_buys_in_the_window():
         CLV(horizon=30, **SMALL).fit(EventLog(frame, customer="who", time="when", value="paid"))
 
 
+def test_amounts_that_are_all_zero_are_called_so():
+    rows = [(n, datetime.date(2024, 1, 1) + datetime.timedelta(days=10 * d), 0.0) for n in range(30) for d in range(9)]
+    frame = pl.DataFrame(rows, schema=["who", "when", "paid"], orient="row")
+    with pytest.raises(
+        DataError, match=r'all amounts are 0 .of="purchases" asks for their number. in the 30 days until'
+    ):
+        CLV(horizon=30, **SMALL).fit(EventLog(frame, customer="who", time="when", value="paid"))
+
+
 @pytest.mark.parametrize("argument", [{"of": "profit"}, {"discount": -0.1}, {"futures": 0}, {"interval": 1.0}])
 def test_a_wrong_argument_is_named(argument, log):
     with pytest.raises(ContractError, match=next(iter(argument))):

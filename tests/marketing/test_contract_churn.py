@@ -78,6 +78,14 @@ def test_a_quiet_customer_has_not_left():
     assert loyal > 0.9 > others
 
 
+def test_a_row_for_each_customer_alone_is_no_log_of_contracts():
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=5 * k) for k in range(60)]
+    table = pl.DataFrame({"id": range(60), "start": days, "left": [k % 3 == 0 for k in range(60)]})
+    log = EventLog(table, customer="id", time="start", event="left")
+    with pytest.raises(DataError, match=r"every 'true' is on the first day of its customer: .* bring a row for that"):
+        ContractChurn(horizon=30, cancel="true", **SMALL).fit(log)
+
+
 def test_a_word_that_never_comes_is_a_clear_error(log):
     with pytest.raises(DataError, match=r"no event of the log is 'farewell' \(there are .*'gone'\): say with cancel="):
         ContractChurn(horizon=30, cancel="farewell", **SMALL).fit(log)
