@@ -2,7 +2,7 @@
 
     verdict            when
     rnn                the network's loss is below that of the best simple method, the reference among them, and the
-                       interval of the difference lies above 0
+                       interval of the difference, that method's loss minus the network's, lies above 0
     baseline:<name>    otherwise, if anything beats the reference: the best simple method, of those that do, would have
                        done
     no signal          nothing beats the reference
@@ -112,7 +112,7 @@ def compare(
     if many < 2:
         raise DataError(f"all that came is of one {of}: at least 2 are needed to compare methods with an interval")
     rivals = _rows(others, means, areas, confidence, widening(many, confidence), measure.most)
-    verdict, reason = _decide(rivals, reference, measure.name)
+    verdict, reason = _decide(rivals, reference, measure.name, confidence)
     ordered = tuple(sorted(rivals.values(), key=lambda rival: rival.loss.value))
     rate = float(y.mean()) if measure.ranks else None
     return Judgement(verdict, reason, ordered, many, rate, confidence, measure.name, of, len(y), row)
@@ -134,19 +134,24 @@ def widening(many: int, confidence: float = 0.95) -> float:
     return float(np.sqrt(many / (many - 1)) * t.ppf(tail, many - 1) / norm.ppf(tail))
 
 
-def _decide(rivals: Mapping[str, Rival], reference: str, loss: str) -> tuple[str, str]:
+def _decide(rivals: Mapping[str, Rival], reference: str, loss: str, confidence: float) -> tuple[str, str]:
     """The verdict and its reason; the table at the top of this file says the rule."""
+
+    def versus(rival: Rival) -> str:
+        value, low, high = (f"{number:+.4f}" for number in rival.gap)
+        interval = f"{100 * confidence:g} % interval {low} to {high}"
+        return f"{rival.name} (that of {rival.name} minus the network's: {value}, {interval})"
+
     network = rivals[NETWORK]
     simple = min((r for r in rivals.values() if r.name != NETWORK), key=lambda r: r.loss.value)
     if network.has_signal and simple.gap.low > 0:
-        return NETWORK, f"Its {loss} is lower than that of the best simple method, {_versus(simple)}."
+        return NETWORK, f"Its {loss} is lower than that of the best simple method, {versus(simple)}."
     baselines = [r for r in rivals.values() if r.name not in (NETWORK, reference)]
     able = [r for r in baselines if r.has_signal] or (baselines if network.has_signal else [])
     if not able:
         return "no signal", f"Neither the network nor a simple method beats the {reference}."
     best = min(able, key=lambda r: r.loss.value)
-    compared = "higher than" if best.gap.high < 0 else "not clearly lower than"
-    reason = f"A simple method would have done: the network's {loss} is {compared} that of {_versus(best)}."
+    reason = f"A simple method would have done: the network's {loss} is {_compared(best.gap)} that of {versus(best)}."
     if simple.loss.value < best.loss.value:
         reason += f" That of {simple.name} is lower still, but it does not clearly beat the {reference}."
     if best.auroc_gap is not None and best.auroc_gap.low > 0:
@@ -154,8 +159,13 @@ def _decide(rivals: Mapping[str, Rival], reference: str, loss: str) -> tuple[str
     return f"baseline:{best.name}", reason
 
 
-def _versus(rival: Rival) -> str:
-    return f"{rival.name} (difference {rival.gap.value:+.4f}, interval {rival.gap.low:+.4f} to {rival.gap.high:+.4f})"
+def _compared(gap: Estimate) -> str:
+    """How the network's loss compares with the one that is so much above it."""
+    if gap.low > 0:
+        return "lower than"
+    if gap.value < 0:
+        return "higher than" if gap.high < 0 else "higher, though not clearly, than"
+    return "not clearly lower than"
 
 
 def _rows(

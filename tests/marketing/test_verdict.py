@@ -300,6 +300,25 @@ def test_a_method_that_is_lower_but_does_not_beat_the_reference_is_named_in_the_
     assert table.reason.endswith("That of wild is lower still, but it does not clearly beat the mean.")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (np.full(40, 2.0), "is higher than that of rule"),
+        (np.tile([0.0, 2.2], 20), "is higher, though not clearly, than that of rule"),
+        (np.tile([0.0, 1.8], 20), "is not clearly lower than that of rule"),
+        (np.full(40, 0.5), "Its MAE is lower than that of the best simple method, rule"),
+    ],
+)
+def test_the_reason_says_how_the_losses_compare_and_which_is_taken_from_which(error, words):
+    table = compare(
+        np.zeros(40), {"rnn": error, "rule": np.ones(40), "mean": np.full(40, 3.0)}, ABSOLUTE, reference="mean"
+    )
+    gap = table["rule"].gap
+    assert gap.value == pytest.approx(1 - error.mean())
+    apart = f"{gap.value:+.4f}, 95 % interval {gap.low:+.4f} to {gap.high:+.4f}"
+    assert table.reason.endswith(f"{words} (that of rule minus the network's: {apart}).")
+
+
 def test_all_rows_of_one_customer_are_no_evidence(case):
     y, truth, _ = case
     with pytest.raises(DataError, match="all that came is of one customer"):
