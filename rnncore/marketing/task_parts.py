@@ -33,6 +33,10 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
 use it. No derivative, no loop over time, no import of `layers` or `kernels`. Events of one time have no order of
 their own: do not learn from it. The rest is in `task.py` and `answers/fitted.py`. Arguments are fields of a dataclass;
 a task with some of its own, or with other defaults, is one too, and adds to `check`.
+
+What it says beside its answers, the second half of `Parts`, and what it answers beside `predict` is a base class in a
+room where it is long, as `journeys/journey_answers.py` is. Arguments may be changed after a fit: what answers then asks
+`_ready` for the task as it was fitted.
 """
 
 from __future__ import annotations
@@ -180,11 +184,11 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
         """The arguments of the class, by name."""
         return {name: p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"}
 
+    # what a task may say beside its answers: of the verdict, its explanations, and in the report
+
     def remarks(self, learned: Learned, asked: Examples, held: HeldOut, log: EventLog) -> list[str]:
         """Sentences that follow the reason of the verdict, empty ones left out; here none."""
         return []
-
-    # what a task may say about its explanations
 
     def blank(self, values: Array, code: Code) -> Array:
         """The steps (L, D) of a history of which nothing is known: here all 0, the average where inputs are centred."""
