@@ -19,6 +19,8 @@ def pair(prediction: Array, target: Array) -> tuple[Array, Array]:
     y = np.asarray(target)
     if y.shape != prediction.shape:
         advice = "reshape one of them; nothing is broadcast here"
+        if prediction.ndim > 2 and y.shape == (*prediction.shape[1::-1], *prediction.shape[2:]):
+            advice = "time comes first: swap its first two axes, target.swapaxes(0, 1)"
         raise ContractError("target", f"shape {checks.show(prediction.shape)}", f"shape {checks.show(y.shape)}", advice)
     return prediction, y if y.dtype.kind == prediction.dtype.kind == "c" else real("target", y).astype(
         prediction.real.dtype

@@ -33,10 +33,12 @@ class Minibatches:
     """Minibatches of histories of similar length, in an order that is a pure function of (seed, epoch).
 
     histories: a list of (L_i, ...) arrays, or `Histories`. target: an array (N, ...) with one target per history, or,
-    for a target per step, a list of (L_i, ...) arrays or `Histories`. weight: None, (N,) per history, or (L_i,) arrays
-    per step. Each epoch shuffles the histories, sorts every `pool` batches of them by length, cuts, and shuffles the
-    batches: every history comes once, with little padding, beside other histories in every epoch. pool=1 is a plain
-    shuffle. ContractError where the arguments do not fit each other or a weight is negative or NaN.
+    for a target per step, a list of (L_i, ...) arrays or `Histories`: of an array (N, L, ...) that is list(target), for
+    as an array it is L numbers for each history. weight: None, (N,) per history, or (L_i,) arrays per step. `per` says
+    which of the two targets came, "history" or "step": `rnncore.fit` refuses what the model does not answer. Each epoch
+    shuffles the histories, sorts every `pool` batches of them by length, cuts, and shuffles the batches: every history
+    comes once, with little padding, beside other histories in every epoch. pool=1 is a plain shuffle. ContractError
+    where the arguments do not fit each other or a weight is negative or NaN.
 
     >>> batches = Minibatches([np.ones((n, 3)) for n in (1, 4, 2, 4)], np.arange(4.0), batch_size=2)
     >>> len(batches), sorted(batches.batch(epoch=0, step=step).x.shape for step in range(2))
@@ -55,6 +57,7 @@ class Minibatches:
     ) -> None:
         self.histories = Histories.of(histories)
         self.target = self._column("target", target)
+        self.per = "step" if isinstance(self.target, Histories) else "history"
         self.weight = None if weight is None else self._column("weight", weight)
         self.batch_size = checks.size("batch_size", batch_size)
         self.seed, self.pool = checks.size("seed", seed, least=0), checks.size("pool", pool)
@@ -81,9 +84,13 @@ class Minibatches:
     def _check_weight(self) -> None:
         if self.weight is None:
             return
-        if isinstance(self.weight, Histories) and not isinstance(self.target, Histories):
-            raise ContractError("weight", "one per history, as the target", "one per step", "pass an array (N,)")
+        if isinstance(self.weight, Histories) and self.per == "history":
+            advice = "pass an array (N,); or a target per step too, list(target) of an array (N, L, ...)"
+            raise ContractError("weight", "one per history, as the target", "one per step", advice)
         numbers = self.weight.values if isinstance(self.weight, Histories) else self.weight
+        if numbers.ndim == 2 and numbers is self.weight:
+            advice = "for a weight per step pass list(weight)"
+            raise ContractError("weight", "shape (N,), or arrays (L_i,)", f"shape {numbers.shape}", advice)
         if numbers.ndim != 1 or not np.isfinite(numbers).all() or (numbers < 0).any():
             raise ContractError(
                 "weight", "one finite number >= 0 each", f"shape {numbers.shape}, or NaN, or below 0", "0 leaves out"
@@ -112,7 +119,7 @@ class Minibatches:
         rows = order[cuts[step] * self.batch_size :][: self.batch_size].copy()
         lengths = self.histories.lengths[rows]
         target, weight = (self._take(column, rows) for column in (self.target, self.weight))
-        if weight is not None and weight.ndim == 1 and isinstance(self.target, Histories):
+        if weight is not None and weight.ndim == 1 and self.per == "step":
             weight = weight * (np.arange(lengths.max(initial=0))[:, None] < lengths)
         assert target is not None
         return Batch(self.histories.padded(rows), lengths, target, weight, rows)

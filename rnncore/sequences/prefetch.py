@@ -60,6 +60,11 @@ class Prefetched:
             self._begun.clear()
             raise
 
+    @property
+    def per(self) -> str | None:
+        """What a target belongs to, as the batches say it."""
+        return getattr(self.batches, "per", None)
+
     @staticmethod
     def _wait(future: Future[Batch]) -> Batch:
         """The result; in short waits, between which Ctrl-C is heard on every system."""

@@ -53,6 +53,8 @@ class Windows:
     (2, (3, 4, 1), [[3.0, 4.0], [4.0, 5.0], [5.0, 6.0], [6.0, 7.0]])
     """
 
+    per = "history"  # a target belongs to a window, not to each of its steps
+
     def __init__(
         self,
         series: Array,

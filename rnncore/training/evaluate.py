@@ -17,7 +17,8 @@ from rnncore.typing import Params
 class Batches(Protocol):
     """What `fit` learns from: `rnncore.sequences.Minibatches`, or anything else with these two methods.
 
-    A method `fingerprint() -> str`, where there is one, ties a checkpoint to the data.
+    A method `fingerprint() -> str`, where there is one, ties a checkpoint to the data. An attribute `per`, "history" or
+    "step", where there is one, says what a target belongs to; it must be what the model answers.
     """
 
     def __len__(self) -> int:
@@ -39,7 +40,22 @@ def evaluate(model: Layer, params: Params, batches: Batches, loss: Loss) -> floa
     >>> evaluate(model, still, rc.sequences.Minibatches(steps, steps), rc.losses.mse)
     9.0
     """
+    check_targets(model, batches)
     return mean(list(losses(model, params, batches, loss)))
+
+
+def check_targets(model: Layer, batches: Batches) -> None:
+    """Require a target for each answer of the model: per step where it keeps time, else per history.
+
+    Shapes do not tell: a batch of as many histories as they have steps fits both ways, one of them transposed.
+    """
+    per = getattr(batches, "per", None)
+    if per == "history" and model.keeps_time:
+        advice = "pass list(target) if target[i] has the steps of history i (of a file, per='step'); else add a Last()"
+        raise ContractError("target", "one for each step, as the model answers", "one for each history", advice)
+    if per == "step" and not model.keeps_time:
+        advice = "pass one array (N, ...) (of a file, per='history'); or leave out what makes one answer of all steps"
+        raise ContractError("target", "one for each history, as the model answers", "one for each step", advice)
 
 
 def losses(model: Layer, params: Params, batches: Batches, loss: Loss) -> Iterator[tuple[float, float]]:

@@ -21,7 +21,7 @@ from rnncore.training import checkpoint as checkpoints
 from rnncore.training.checkpoint import Run
 from rnncore.training.clipping import non_finite
 from rnncore.training.epoch import Job, end_epoch, take_step
-from rnncore.training.evaluate import Batches
+from rnncore.training.evaluate import Batches, check_targets
 from rnncore.training.interrupt import polite_interrupt
 from rnncore.training.optimizer import Optimizer
 from rnncore.training.pieces import Loss
@@ -146,6 +146,9 @@ def _check(job: Job, params: Params, epochs: int, patience: int | None, every: i
     checks.size("every", every)
     checks.size("seed", job.seed, least=0)
     checks.size("len(batches)", len(job.batches))
+    for batches in (job.batches, job.validation):
+        if batches is not None:
+            check_targets(job.model, batches)
     if job.clip is not None:
         checks.number("clip", job.clip, open_left=True)
     if job.k1 is None and job.k2 is not None:

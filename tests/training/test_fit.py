@@ -212,8 +212,8 @@ def test_minibatches_of_ones_own_need_two_methods(tmp_path):
         ({"k1": 3}, "model"),
         ({"params": {}}, "params"),
         ({"checkpoint": "no/such/folder/c"}, "checkpoint"),
-        ({"batches": Minibatches([np.ones((1, 2), np.float32)], [[1.0]], [0.0])}, "batches"),
-        ({"validation": Minibatches([np.ones((1, 2), np.float32)], [[1.0]], [0.0])}, "batches"),
+        ({"batches": Minibatches([np.ones((1, 2), np.float32)], np.ones((1, 1)), [0.0])}, "batches"),
+        ({"validation": Minibatches([np.ones((1, 2), np.float32)], np.ones((1, 1)), [0.0])}, "batches"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused_by_name(words, name):
