@@ -39,7 +39,7 @@ LOG: dict[str, tuple[Any, str]] = {
     "calendar": (Path, "A file with a row per day (and customer), known in advance."),
     "time_format": (
         str,
-        "How times are written if not ISO, as %d.%m.%Y; %s is seconds since 1970, %s%3f milliseconds.",
+        "How times are written if not ISO, as %d.%m.%Y; %s is seconds since 1970, %s%3f milliseconds, %d days.",
     ),
     "missing": (Rows, "Rows with an empty cell (keep: as missing numbers)."),
     "negative": (Rows, "Rows with a negative amount or count."),

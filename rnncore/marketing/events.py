@@ -43,7 +43,7 @@ class EventLog(Events):
         and the tables below that are categories although written in digits.
     static, calendar: dataframes or paths with columns of the customers, and of days known in advance; see `tables.py`.
     time_format: how the times are written if they are not ISO text, in strftime's letters: `"%Y%m%d"` also reads whole
-        numbers, and `"%s"` seconds since 1970, `"%s%3f"` milliseconds, `"%s%6f"` microseconds.
+        numbers, and `"%s"` seconds since 1970, `"%s%3f"` milliseconds, `"%s%6f"` microseconds, `"%d"` days.
     missing: "error", "drop" to leave out rows without customer, time, value, items or price, or "keep": numbers are
         then NaN. Other empty cells are always kept.
     negative: "error", "drop" to leave out rows with a negative value or a negative number of items (returns,

@@ -663,6 +663,15 @@ def test_seconds_since_1970_may_be_floats(tmp_path, t):
         log(frame(t=[t] * 3))
 
 
+@pytest.mark.parametrize("kind", [str, int])
+def test_a_log_that_counts_its_days_is_read_by_the_day(kind):
+    with pytest.raises(DataError, match=r'time_format="%d" .days since 1970.'):
+        log(frame(t=["711", "1", "365"]))
+    with pytest.warns(UserWarning, match="before 1971"):
+        made = log(frame(t=[kind(711), kind(1), kind(365)]), time_format="%d")
+    assert sorted(made.day.astype(int).tolist()) == [1, 365, 711]
+
+
 def test_days_as_a_spreadsheet_counts_them_are_told_from_other_numbers():
     with pytest.raises(DataError, match=r"'45292.5' .*counts days \(2024-01-01\), format the column as dates there"):
         log(frame(t=["45292.5"] * 3))

@@ -93,6 +93,7 @@ def test_neither_is_an_empty_file_or_a_folder(tmp_path):
         ("who,when\n".encode("utf-16"), "is written in UTF-16; save it as UTF-8: iconv -f UTF-16"),
         (b"PK\x03\x04 sheet", "is a workbook, or another ZIP archive; save its sheet as CSV"),
         (b"Sales 2024\n\nwhen,who\n2024-01-01,a\n", "line 3 has them: remove the lines above it"),
+        (b'a,2024-01-01T10:00:00Z,"x",y\n', "its first line looks like data"),
         (b"a,2024-01-01,7\nb,2024-01-02,8\n", "its first line looks like data: write a line with the names"),
     ],
 )
@@ -100,6 +101,13 @@ def test_a_file_whose_table_is_elsewhere_says_where(tmp_path, content, message):
     (tmp_path / "log.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "log.csv", ["who", "when"])
+
+
+@pytest.mark.parametrize("rows", ['"x" y,2024-01-01,a\n', 'a,2024-01-01,"Weird Al" Yankovic\n'])
+def test_words_in_quotes_within_a_cell_are_told_how_to_be_written(tmp_path, rows):
+    path = write(tmp_path / "log.csv", HEAD + rows)
+    with pytest.raises(DataError, match="a quote stands inside a cell: put the whole cell in quotes, and double"):
+        EventLog(path, customer="who", time="when", item="said")
 
 
 def test_a_letter_is_no_separator_as_a_tab_without_quotes_becomes_one(tmp_path):

@@ -17,7 +17,10 @@ _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(
 _OFFSET = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
 _ISO_OFFSET = r"(:\d{2}(?:\.\d+)?) ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"  # after a clock: a date ends with -31 too
 _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
-EPOCH = {"%s": (1, "seconds"), "%s%3f": (10**3, "milliseconds"), "%s%6f": (10**6, "microseconds")}  # since 1970
+DAY = 86_400 * 10**6  # microseconds
+# counts since 1970: their microseconds, the digits of one of our time, and what they are
+EPOCH = {"%s": (10**6, "9,10", "seconds"), "%s%3f": (10**3, "12,13", "milliseconds")}
+EPOCH |= {"%s%6f": (1, "15,16", "microseconds"), "%d": (DAY, "1,4", "days")}
 # forms that are looked through for the one that a column is written in
 _DATES: tuple[str, ...] = (
     "%d/%m/%Y",
@@ -146,8 +149,8 @@ def _likely(text: pl.Series, form: str) -> pl.Series:
 
 def _form(shown: str, usual: str) -> str:
     """How a time that looks like this may be written, in the words of a message."""
-    for form, (parts, words) in EPOCH.items():
-        if re.fullmatch(rf"\d{{{len(str(parts)) + 8},{len(str(parts)) + 9}}}(\.\d*)?", shown):
+    for form, (_, digits, words) in EPOCH.items():
+        if re.fullmatch(rf"\d{{{digits}}}(\.\d*)?", shown):
             return f'time_format="{form}" ({words} since 1970)'
     return f'time_format="{usual}"'
 
@@ -189,13 +192,13 @@ def _parse_iso(text: pl.Series) -> pl.Series:
 def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
     """Dates and times in this format; an offset from UTC at its end is left off. Null where the text is another.
 
-    EPOCH: seconds, or parts of one, since 1970.
+    EPOCH: days, seconds, or parts of one, since 1970.
     """
     if time_format in EPOCH:
-        parts = EPOCH[time_format][0]
+        unit = EPOCH[time_format][0]
         number = text.cast(pl.Float64, strict=False)
-        number = number.set(~(number.abs() <= 10**11 * parts).fill_null(False), None)  # beyond the year 5000
-        return (number * (10**6 // parts)).round().cast(pl.Int64).cast(pl.Datetime("us"))
+        number = number.set(~(number.abs() * unit <= 10**17).fill_null(False), None)  # beyond the year 5000
+        return (number * unit).round().cast(pl.Int64).cast(pl.Datetime("us"))
     if time_format.endswith("%z"):
         text = text.set(~text.str.contains(_OFFSET), None).str.replace(_OFFSET, "")
         time_format = time_format.removesuffix("%z").rstrip()

@@ -29,6 +29,7 @@ from rnncore.marketing.log import blocks
 T = TypeVar("T")
 _DATUM = r"\s*[-+]?[\d.,:/T -]*\d\s*"  # a number or a time, which is seldom the name of a column
 UNNAMED = r"(Unnamed: \d+)?"  # of a column without a name, as the numbers of the rows beside a dataframe's
+_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d"  # which never is
 _MARKS = {"\t": ("a tab", r"\t")}
 
 
@@ -242,7 +243,8 @@ class _File(NamedTuple):
                 first = list(itertools.islice(csv.reader(file, delimiter=self.separator), 30))
             later = next((k for k, line in enumerate(first[1:], 2) if set(names) <= set(line)), None)
             advice = f"; line {later} has them: remove the lines above it" if later else ""
-            if not advice and sum(bool(re.fullmatch(_DATUM, name)) for name in self.names) * 2 >= len(self.names):
+            data = [bool(re.fullmatch(_DATUM, name)) for name in self.names]
+            if not advice and (sum(data) * 2 >= len(data) or any(re.match(_STAMP, name) for name in self.names)):
                 advice = "; its first line looks like data: write a line with the names of the columns above it"
             raise DataError(f"{error}{advice}") from None
 
@@ -281,6 +283,8 @@ def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
                 "; its letters are written in another way: save it as UTF-8, as a spreadsheet does (CSV UTF-8), or "
             )
             advice += f"with iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {new}"
+        if why.startswith("could not parse") and '"' in why:
+            advice = '; a quote stands inside a cell: put the whole cell in quotes, and double those inside: ""'
         raise DataError(f"{path} cannot be read as {kind}: {why}{advice}") from None
 
 
