@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rnncore.marketing.task import Task
 
 COLOURS = {NETWORK: "#c2410c", "bg/nbd": "#1d4ed8", "rfm": "#15803d", "rfm-windows": "#7e22ce", "recency": "#0e7490"}
-OTHER = "#a16207"
+FURTHER = (*list(COLOURS.values())[1:], "#a16207", "#be185d", "#57534e", "#65a30d", "#0ea5e9", "#f59e0b")  # of others
 DASHES = ("--", "-.", ":", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))  # where colours are not seen
 
 
@@ -70,9 +70,14 @@ def as_png(figure: Any) -> bytes:
 
 
 def colours(task: Task) -> dict[str, str]:
-    """The methods in the order in which they are drawn, the network first, and the colour that each always has."""
+    """The methods in the order in which they are drawn, the network first, and the colour that each has, whatever its
+    rank: no two the same while there are colours.
+    """
     rivals = sorted((row.name for row in task.table_ if row.name != CONSTANT), key=lambda name: name != NETWORK)
-    return {name: COLOURS.get(name, OTHER) for name in rivals}
+    own = {name: COLOURS[name] for name in rivals if name in COLOURS}
+    left = [colour for colour in FURTHER if colour not in own.values()]
+    own |= {name: left[k % len(left)] for k, name in enumerate(sorted(set(rivals) - set(own)))}
+    return {name: own[name] for name in rivals}
 
 
 def _bars(axes: Any, task: Task) -> None:
@@ -121,8 +126,9 @@ def _roc(axes: Any, task: Task) -> None:
         axes.plot(
             curve.false, curve.true, ls=line, lw=width, color=shades[name], label=f"{name}, area {areas[name]:.3f}"
         )
-    _style(axes, "ROC, and that of the best simple method", "share of the others taken", "share of the outcomes taken")
-    axes.legend(frameon=False, fontsize="small", loc="lower right")
+    _style(axes, f"ROC, {NETWORK} and {best}", "share of the others taken", "share of the outcomes taken")
+    which = f"{best}: the simple method that ranks best"
+    axes.legend(frameon=False, fontsize="small", loc="lower right", title=which, title_fontsize="small")
 
 
 def _gains(axes: Any, task: Task, shades: dict[str, str]) -> None:
