@@ -201,6 +201,14 @@ def test_rows_of_one_day_are_added_up(case):
         clone(task).fit(EventLog(halves, **words))
 
 
+@pytest.mark.parametrize(("left", "said"), [(24, False), (5, True)])
+def test_a_last_day_with_fewer_hours_than_the_others_is_said(left, said):
+    hours = [datetime.datetime(2024, 1, 1) + datetime.timedelta(hours=n) for n in range(24 * 39 + left)]
+    task = Demand(horizon=14, ahead=3, latest=8, **SMALL).fit(log_of(np.arange(len(hours)) % 24, hours))
+    warned = "The last day, 2024-02-09, has 5 of the usual 24: if it was not over" in task.table_.reason
+    assert warned == said
+
+
 def test_values_below_zero_have_no_logarithm():
     with pytest.raises(DataError, match="below 0"):
         Demand(horizon=14, scale="log", **SMALL).fit(log_of(np.arange(90.0) - 3, negative="keep"))

@@ -58,7 +58,7 @@ class Calendar:
             whose = "" if self.customers is None else f" for {customers[short[0]]!r}"
             raise DataError(
                 f"{self.source} {ended}{whose}, and the forecast reaches to {day}: add a row for each day until then, "
-                "with what is known of it in advance"
+                "with what is known of it in advance, or learn and ask until an earlier day"
             )
 
     def at(self, days: NDArray[np.datetime64], customers: Array | None = None) -> Columns:

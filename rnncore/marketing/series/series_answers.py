@@ -25,6 +25,7 @@ from rnncore.marketing.task import Code, HeldOut, Task
 
 Array = NDArray[Any]
 EFFECTS = "What the calendar changes in the forecasts"
+REGULAR, HOURS = 0.5, 4  # of the days have as many rows, and so many at least, where the log has rows of hours
 
 
 class SeriesAnswers(Task):
@@ -95,8 +96,19 @@ class SeriesAnswers(Task):
         inside = float(((said[:, 0] <= held.target) & (held.target <= said[:, -1])).mean())
         words = [f"Forecast {counted(self.ahead, learned.code['every'])} at a time."]
         added = int(log.count.sum()) - len(log)
-        words += [f"The values of {counted(added, 'row')} were added to others of their day."] if added else []
+        rows = f"The values of {counted(added, 'row')} were added to others of their day."
+        words += [rows, *_short(log)] if added else []
         words += [f"{inside:.1%} of what came lay between its low and high, where 80 % should."]
         effects = series_effects.of_calendar(self, learned, log.until(held.origin))
         words += [f"In its median {', '.join(map(str, effects))}."] if effects else []
         return words
+
+
+def _short(log: EventLog) -> list[str]:
+    """A warning where most days have the same number of rows, as hours have, and the last has fewer."""
+    usual = int(np.median(log.count))
+    last = log.count[log.day == log.last_day]
+    if usual < HOURS or np.mean(log.count == usual) < REGULAR or not (last < usual).any():
+        return []
+    least = int(last.min())
+    return [f"The last day, {log.last_day}, has {least} of the usual {usual}: if it was not over, leave it out."]
