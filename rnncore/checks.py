@@ -209,8 +209,11 @@ def widths(found: tuple[int, ...], own: tuple[int | None, ...], owner: object) -
 
 
 def cached_dtype(value: object, dtype: np.dtype[Any]) -> None:
-    """Require a cache of this dtype, where it begins with numbers; all its arrays have one."""
+    """Require a cache of this dtype, where it begins with numbers; all its arrays have one. A complex gradient may meet a
+    real one, as of masks.
+    """
     first = value[0] if isinstance(value, tuple) and value else None
-    if isinstance(first, np.ndarray) and first.dtype != dtype and first.dtype.kind in "fc":
+    right = dtype, dtype.type(0).real.dtype
+    if isinstance(first, np.ndarray) and first.dtype.kind in "fc" and first.dtype not in right:
         advice = f"pass what forward of this layer returned in {dtype}"
         raise ContractError("cache", f"one of dtype {dtype}", f"one of dtype {first.dtype}", advice)
