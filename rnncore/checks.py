@@ -209,8 +209,8 @@ def widths(found: tuple[int, ...], own: tuple[int | None, ...], owner: object) -
 
 
 def cached_dtype(value: object, dtype: np.dtype[Any]) -> None:
-    """Require a cache of this dtype, where it begins with numbers; all its arrays have one. A complex gradient may meet a
-    real one, as of masks.
+    """Require a cache of this dtype, where it begins with numbers; all its arrays have one. A complex gradient may meet
+    a real one, as of masks.
     """
     first = value[0] if isinstance(value, tuple) and value else None
     right = dtype, dtype.type(0).real.dtype
