@@ -71,7 +71,7 @@ def test_an_honest_column_may_be_strong_whatever_stands_beside_it(column, weaker
             found = find_leaks(frame.select(column, *beside, "came"), "came")
             assert found.suspected == [] and found.columns[0].name == column
             assert found.columns[0].alone < 0.8 or found.strong == [column]
-    assert f"strong: {column}; fine if known before the outcome" in str(found)
+    assert f"strong: {column}; a leak unless known before the outcome" in str(found)
 
 
 def test_a_column_that_others_beat_is_neither():

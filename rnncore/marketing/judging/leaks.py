@@ -125,7 +125,7 @@ class Leaks(NamedTuple):
             mark = "LEAK?" if s.leaks else "strong" if s.strong else ""
             lines.append(f"  {mark:6} {s.name:<{width}}  {s.why}")
         if self.strong:
-            lines.append(f"strong: {', '.join(self.strong)}; fine if known before the outcome")
+            lines.append(f"strong: {', '.join(self.strong)}; a leak unless known before the outcome")
         return "\n".join([self.source, *lines, f"suspected: {', '.join(self.suspected) or 'none'}"])
 
 
