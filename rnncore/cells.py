@@ -114,6 +114,9 @@ def twin(name: str, backend: str, package: str = "rnncore") -> ModuleType:
         if error.name and error.name.split(".")[0] in ("numba", "llvmlite", "scipy"):
             missing = f"an installation without {error.name}"
             raise ContractError("backend", "numba, installed", missing, 'say backend="numpy"') from error
+        if backend == "numba" and error.name and f"{name}.".startswith(f"{error.name}."):
+            advice = 'say backend="numpy", the textbook, until it is written'
+            raise ContractError("backend", f"a fast twin {name}", "no such module", advice) from error
         raise
 
 

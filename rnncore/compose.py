@@ -185,8 +185,10 @@ def from_description(description: Any) -> Layer:
     words = dict(description) if isinstance(description, dict) else {}
     name = words.pop("layer", None)
     if not isinstance(name, str) or name not in LAYERS:
-        advice = "make another one, as a cell of your own, in code, and keep its params with numpy.savez, for instance"
-        raise ContractError("description", f"a layer among {', '.join(LAYERS)}", repr(description)[:80], advice)
+        own = f" of the cell {words['cell']!r:.80}" if "cell" in words else ""
+        came = f"{name!r:.80}{own}" if isinstance(name, str) else f"a {type(description).__name__} that names no layer"
+        advice = "a cell of your own is made in code: keep its params alone, with numpy.savez for instance"
+        raise ContractError("description", f"a layer among {', '.join(LAYERS)}", came, advice)
     try:
         if name == "Stack":
             return Stack(*(from_description(part) for part in words.pop("parts")), **words)

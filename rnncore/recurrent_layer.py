@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -44,6 +44,22 @@ STARTS: dict[str, Callable[..., Array]] = {
     "orthogonal": orthogonal,
 }
 
+# words of other libraries, and what is said here instead; {0} is the layer's name
+ELSEWHERE = {
+    "num_layers": "put layers one above another: Stack({0}(D, H), {0}(H, H))",
+    "bidirectional": "say Bidirectional({0}(D, H))",
+    "go_backwards": "say Reversed({0}(D, H))",
+    "batch_first": "x is time-major, (T, N, D): pass x.swapaxes(0, 1)",
+    "dropout": "put Dropout(rate) between the layers of a Stack",
+    "recurrent_dropout": "say RecurrentDropout({0}(D, H), dropout=rate)",
+    "return_sequences": "y has every step; for the last one alone put Last() behind it: Stack({0}(D, H), Last())",
+    "return_state": "forward returns y, the final state and the cache",
+    "stateful": "pass the state as state_0, or let Stream keep it",
+    "proj_size": "say ProjectedLSTM(D, H, P)",
+    **dict.fromkeys(("units", "hidden_size", "input_size"), "say {0}(D, H): D features, H units"),
+    **dict.fromkeys(("bias", "use_bias"), "leave it out: every cell has its biases"),
+}
+
 
 def check_precision(backend: str, dtype: np.dtype[Any]) -> None:
     """Raise where a twin does not compute in this dtype."""
@@ -55,11 +71,27 @@ def check_precision(backend: str, dtype: np.dtype[Any]) -> None:
 class Recurrent(Layer):
     """A cell of the table over T steps; use `RNN`, `LSTM` or `GRU`, or give the row of a cell of your own.
 
-    P is the width of the output, of a cell that has such a size; None: half of H.
+    P is the width of the output, of a cell that has such a size; None: half of H. ContractError for a word that other
+    libraries have, with what to say instead.
     """
 
+    def __new__(cls, *sizes: object, **words: object) -> Self:
+        """Make a layer, of whose words none is of another library."""
+        for word in words.keys() & ELSEWHERE.keys():
+            came, advice = f"{word}={words[word]!r:.60}", ELSEWHERE[word].format(cls.__name__)
+            raise ContractError(word, f"an argument of {cls.__name__}", came, advice)
+        return super().__new__(cls)
+
     def __init__(
-        self, cell: Cell, D: int, H: int, P: int | None = None, *, backend: str, dtype: str, **options: str
+        self,
+        cell: Cell,
+        D: int,
+        H: int,
+        P: int | None = None,
+        *,
+        backend: str = "numba",
+        dtype: str = "float32",
+        **options: str,
     ) -> None:
         self.cell, self.D, self.H = cell, checks.size("D", D), checks.size("H", H)
         if P is not None and "P" not in cell.letters:
@@ -159,13 +191,28 @@ class Recurrent(Layer):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        result: tuple[Array, State, Any] = self.cell.twin(self.backend).forward(
-            params, x, state_0, lengths, **self.options
-        )
+        try:
+            result: tuple[Array, State, Any] = self.cell.twin(self.backend).forward(
+                params, x, state_0, lengths, **self.options
+            )
+        except (ValueError, IndexError) as error:
+            self._name_row(error)
+            raise
         return result
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array | None, State]:
-        result: tuple[Grads, Array, State] = self.cell.twin(self.backend).backward(
-            params, cache, dy, dstate_T, **self.options
-        )
+        try:
+            result: tuple[Grads, Array, State] = self.cell.twin(self.backend).backward(
+                params, cache, dy, dstate_T, **self.options
+            )
+        except (ValueError, IndexError) as error:
+            self._name_row(error)
+            raise
         return result
+
+    def _name_row(self, error: Exception) -> None:
+        """Add to the error of a cell of one's own what its row says: of a gate too few NumPy speaks as of shapes."""
+        if type(self) is Recurrent:
+            row, shapes = self.cell, (f"{name} {checks.show(shape)}" for name, shape in self._shapes.items())
+            said = f"gates={row.gates!r}, states={row.states!r}, biases={row.biases!r}"
+            error.add_note(f"The row of the cell {row.name!r} says {said}: its parameters are {', '.join(shapes)}")

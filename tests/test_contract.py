@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rnncore.compose import LAYERS, from_description
 from rnncore.errors import ContractError
 from rnncore.onnx_layers import OnnxGRU
 from rnncore.recurrent import Recurrent
+from rnncore.recurrent_layer import ELSEWHERE
 
 X = np.zeros((5, 3, 2))
 
@@ -237,8 +239,29 @@ def test_layers_of_two_cells_of_ones_own_differ_and_say_which():
     a, b = (Recurrent(replace(row, name=name), 2, 4, backend="numpy", dtype="float32") for name in "ab")
     assert a != b and a == a.using(dtype="float32")
     assert repr(a).startswith("Recurrent(cell='mine.a', D=2, H=4, ")
-    with pytest.raises(ContractError, match="keep its params"):
+    with pytest.raises(ContractError, match=r"received 'Recurrent' of the cell 'mine\.a'; .*: keep its params alone"):
         from_description(a.describe())
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ({"num_layers": 2}, r"Stack\(GRU\(D, H\), GRU\(H, H\)\)"),
+        ({"bidirectional": True}, r"Bidirectional\(GRU\(D, H\)\)"),
+        ({"batch_first": True}, r"\(T, N, D\)"),
+        ({"units": 3}, r"GRU\(D, H\)"),
+    ],
+)
+def test_a_word_of_another_library_is_told_what_to_say_here(word, advice):
+    with pytest.raises(ContractError, match=f"^{next(iter(word))}: expected an argument of GRU, .*{advice}"):
+        rc.GRU(2, 3, **word)
+
+
+def test_what_is_said_instead_of_words_of_other_libraries_is_there():
+    said = re.findall(r"(\w+)\(", " ".join(ELSEWHERE.values()))
+    assert {name for name in said if name[0].isupper()} <= set(vars(rc))
+    words = {word for kind in LAYERS.values() if issubclass(kind, Recurrent) for word in signature(kind).parameters}
+    assert not words & set(ELSEWHERE)
 
 
 def test_using_changes_backend_and_dtype_everywhere_inside():
