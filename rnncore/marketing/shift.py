@@ -85,6 +85,7 @@ def _knows_times(model: Task, log: EventLog) -> Sentiment:
     if not isinstance(model, Sentiment):
         raise ContractError("model", "a Sentiment", type(model).__name__, "fit one: rnncore fit sentiment ...")
     model._require_fitted()
+    model._require_log(log)
     if "time" not in model.reading_ or not log.dated:
         which = "the log has no times" if "time" in model.reading_ else "the model was fitted on texts without times"
         raise DataError(

@@ -101,6 +101,19 @@ def test_what_is_passed_in_is_left_alone(case):
     assert np.array_equal(case.log.time, again.time) and np.array_equal(case.log.offsets, again.offsets)
 
 
+def test_a_dataframe_in_the_place_of_a_log_is_refused_with_what_makes_one(case):
+    further = ("next_events", "moments", "transitions", "handover", "attribution", "at_risk", "profiles", "effects")
+    asked = [getattr(case.task, name) for name in further if hasattr(case.task, name)]
+    asked += [case.task.predict, case.task.score, case.task.evaluate]
+    for ask in (*asked, lambda frame: case.task.explain(frame, "c001")):
+        with pytest.raises(
+            ContractError, match=r"^log: .* an EventLog, .* DataFrame; .*: EventLog\(frame, \*\*task.read"
+        ):
+            ask(case.frame)
+    with pytest.raises(ContractError, match=r"make one: EventLog\(frame, customer=..., time=...\)"):
+        clone(case.task).fit(case.frame)
+
+
 def test_it_is_judged_against_simple_methods_and_what_knows_nothing(case):
     names = {rival.name for rival in case.task.table_}
     assert {"rnn", case.task.reference} < names

@@ -105,8 +105,15 @@ class Fitted(Parts):
                 "self", f"a fitted {name}", "one that was not fitted", f"call fit(log), or {name}.load(path)"
             )
 
+    def _require_log(self, log: object) -> None:
+        """ContractError for what is no event log, as a dataframe."""
+        if not isinstance(log, EventLog):
+            words = "**task.reading_" if hasattr(self, "_learned") else "customer=..., time=..."
+            raise ContractError("log", "an EventLog", type(log).__name__, f"make one: EventLog(frame, {words})")
+
     def _prepared(self, log: EventLog, learns: bool = True) -> EventLog:
         """The log as the task reads it; DataError where a column that is needed, to learn or at all, is not there."""
+        self._require_log(log)
         if len(log) == 0:
             raise DataError("the log has no events")
         for role in (*(() if self.undated else ("time",)), *self.needs, *(self.taught if learns else ())):
@@ -118,6 +125,7 @@ class Fitted(Parts):
     def _ready(self, log: EventLog, at: Day | None, learns: bool = False) -> tuple[Self, EventLog, np.datetime64]:
         """The task as it was fitted, the log as it reads it, and the day that is asked about."""
         self._require_fitted()
+        self._require_log(log)
         if self.undated:
             self._require_alike(log, at)
         work = self._used._prepared(log, learns)

@@ -102,6 +102,7 @@ class JourneyAnswers(Task):
 
     def transitions(self, log: EventLog) -> tuple[list[str], Array]:
         """Kinds, and P(next | kind) (V, V + 1) as counted in the log; the last column: nothing more of the customer."""
+        self._require_log(log)
         task = self._used if hasattr(self, "_used") else self  # what is counted needs no fit
         kinds, _ = journeys.kinds(log, task.convert)
         count = np.zeros((len(kinds.levels), len(kinds.levels) + 1))
@@ -112,6 +113,7 @@ class JourneyAnswers(Task):
 
     def handover(self, log: EventLog) -> tuple[tuple[str, ...], Array]:
         """Channels, and how often each (row) hands over to each (column) in journeys that convert, (C, C)."""
+        self._require_log(log)
         task = self._used if hasattr(self, "_used") else self
         paths = journeys.cut(log, task.convert, task.window or task.horizon).paths
         inner = np.setdiff1d(np.arange(len(paths.codes)), paths.offsets[1:] - 1)

@@ -127,9 +127,9 @@ class SegmentAnswers(Task):
         and fro (hysteresis); `nearest` is the segment without it.
         """
         checks.number("margin", margin)
+        task, work, _ = self._ready(log, None)
         if not log.dated:
             raise DataError("a table has no days on which a customer could have been in another segment")
-        task, work, _ = self._ready(log, None)
         own = work.of(customer)
         days = np.unique(own.day)
         asked = (task.asked(own.until(day), day, self._learned.code) for day in days)

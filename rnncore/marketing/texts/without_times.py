@@ -72,6 +72,7 @@ class WithoutTimes(Task):
     @one_thread
     def evaluate(self, log: EventLog) -> Judgement:
         """As in `Task`; without times all texts judge, and simple methods learn from the others of them, in turns."""
+        self._require_log(log)
         if log.dated:
             return super().evaluate(log)
         task, work, origin = self._later(log)
@@ -96,6 +97,7 @@ class WithoutTimes(Task):
         return found
 
     def _later(self, log: EventLog) -> tuple[Self, EventLog, np.datetime64]:
+        self._require_log(log)
         if log.dated:
             return super()._later(log)
         task, work, _ = self._ready(log, None, learns=True)
