@@ -88,6 +88,7 @@ def fit(
     asked = {name: value for name, value in shared.items() if value is not None}
     made = asking.asked_for(task, asked, set or [])
     words = words_of(log)
+    asking.require_columns(file, words)
     asking.require_customer(made, words.get("customer"))
 
     def read() -> EventLog:

@@ -56,6 +56,16 @@ def test_a_date_in_another_form_leads_to_time_format(fit):
     assert message.endswith('; --time-format "%Y.%m.%d" reads them all')
 
 
+def test_what_is_wrong_with_the_file_is_said_before_what_is_wrong_with_the_folder(tmp_path):
+    purchases(5).write_csv(tmp_path / "log.csv")
+    full = ["--out", tmp_path]  # a folder that holds something
+    gone = run("fit", "churn", tmp_path / "nothere.csv", *NAMES, *full)
+    assert gone.exit_code == 2 and last(gone).endswith("nothere.csv: No such file or directory")
+    lacking = run("fit", "churn", tmp_path / "log.csv", *NAMES, "--extra", "size", *full)
+    assert last(lacking).startswith("rnncore: log.csv has no column 'size'")
+    assert "--out: expected" in last(run("fit", "churn", tmp_path / "log.csv", *NAMES, *full))
+
+
 def test_only_a_forecast_of_one_series_needs_no_customer(fit):
     message = last(fit(names=["--time", "when"]))
     assert message.startswith(

@@ -27,3 +27,9 @@ def test_of_the_tasks_that_compare_customers_texts_alone_need_none():
     asking.require_customer(TASKS["sentiment"](), None)
     with pytest.raises(ContractError, match="or sentiment of texts, needs none"):
         asking.require_customer(TASKS["churn"](), None)
+
+
+def test_an_argument_that_has_an_option_of_its_own_is_said_once():
+    assert asking.asked_for("churn", {}, ["horizon=3"]).horizon == 3
+    with pytest.raises(ContractError, match="set: expected horizon once, received --horizon and --set horizon"):
+        asking.asked_for("churn", {"horizon": 30}, ["horizon=3"])

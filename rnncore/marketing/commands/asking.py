@@ -23,7 +23,8 @@ from rnncore.marketing.task import Task
 from rnncore.marketing.tasks import TASKS, load
 
 HOW = ("time_format", "missing", "negative", "separator", "decimal")  # words of EventLog that name no column
-SHARED = "Those of `Task`, said like all others with --set NAME=VALUE, except --horizon, --seed and --seeds"
+LISTS, TABLES = ("extras", "categories"), ("static", "calendar")
+SHARED = "Those of `Task`, said like all others with --set NAME=VALUE; --horizon, --seed and --seeds do as well"
 
 
 def asked_for(name: str, arguments: dict[str, Any], own: Sequence[str] = ()) -> Task:
@@ -32,7 +33,10 @@ def asked_for(name: str, arguments: dict[str, Any], own: Sequence[str] = ()) -> 
     """
     checks.one_of("task", name, list(TASKS))
     known = TASKS[name].arguments()
-    arguments = arguments | settings(own, [word for word, p in known.items() if isinstance(p.default, str)])
+    said = settings(own, [word for word, p in known.items() if isinstance(p.default, str)])
+    if twin := next((word for word in said if word in arguments), None):
+        raise ContractError("set", f"{twin} once", f"--{twin} and --set {twin}", "leave out one of the two")
+    arguments = arguments | said
     for argument in arguments:
         if argument not in known:
             near = checks.nearest(argument, list(known))
@@ -119,6 +123,12 @@ def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, star
     said, came = ("start", start) if horizon is None else ("horizon", horizon)
     known = f"none, for {task.name} answers for that of its fit alone, {counted(task.horizon, 'day')} from now"
     raise ContractError(said, known, str(came), f"fit {task.name} again, or churn-hazard, which answers for any time")
+
+
+def require_columns(file: Path, said: dict[str, Any]) -> None:
+    """DataError for a file that is not there or lacks a column that is named, before anything else is judged."""
+    names = [name for role, name in said.items() if role not in (*HOW, *LISTS, *TABLES)]
+    header(file, said.get("separator", ","), [*names, *said.get("extras", ())])
 
 
 def require_customer(task: Task, customer: str | None) -> None:

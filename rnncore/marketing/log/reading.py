@@ -172,9 +172,11 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
         raise DataError(f"{label} has no column {name!r}; it has {shown}{more}{advice}")
 
 
-def header(path: Path, separator: str = ",") -> list[str]:
-    """The names of a file's columns; DataError as in `read`."""
-    return _File.opened(path, separator).names
+def header(path: Path, separator: str = ",", names: Sequence[str] = ()) -> list[str]:
+    """The names of a file's columns, `names` among them; DataError as in `read`."""
+    file = _File.opened(path, separator)
+    file.require_named(_parts(names, file.names))
+    return file.names
 
 
 class _File(NamedTuple):
