@@ -797,6 +797,14 @@ def test_words_that_differ_in_spaces_are_told_apart_and_reported(tmp_path):
     assert "kept apart, as ' web' and 'web'" in str(made.quality())
 
 
+def test_words_that_differ_in_capitals_are_told_apart_and_reported_but_for_ids(tmp_path):
+    text = "id,t,v,way\na,2024-01-01,1,web\nA,2024-01-02,1,Web\nb,2024-01-03,1,mail\n"
+    made = log(csv(tmp_path, text), channel="way")
+    assert made.quality()["channel alike but for capitals"] == 2
+    assert "kept apart, as 'Web' and 'web'" in str(made.quality())
+    assert "customer alike" not in str(made.quality())
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_byte_order_mark_quotes_and_line_breaks_inside_them_are_read(tmp_path, mark):
     made = log(csv(tmp_path, f'{mark}"id",t,v,way\n"a\nb",2024-01-01,1,"x,y"\n007,2024-01-01,1,\n7,2024-01-01,2,z\n'),

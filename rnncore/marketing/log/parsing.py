@@ -120,17 +120,20 @@ def _conversions(role: str, column: Parted, cells: pl.Series, raw: Raw, time_for
 
 
 def _alike(role: str, cells: pl.Series) -> list[Check]:
-    """A line where words differ only in the spaces around them: they are other words, which is seldom meant."""
+    """A line where words differ only in the spaces around them, or in capitals (of ids these may tell apart): they are
+    other words, which is seldom meant.
+    """
     if not isinstance(cells.dtype, pl.Enum):
         return []
     levels = cells.dtype.categories
     bare = levels.str.strip_chars()
-    twice = levels.filter(bare.is_duplicated())
-    if not len(twice):
-        return []
-    pair = levels.filter(bare == twice[0].strip()).to_list()[:2]
-    rows = int(cells.is_in(twice.cast(cells.dtype)).sum())
-    return [Check(f"{role} alike but for spaces", rows, f"kept apart, as {pair[0]!r} and {pair[1]!r}")]
+    for what, same in (("spaces", bare), ("capitals", bare if role == "customer" else bare.str.to_lowercase())):
+        twice = levels.filter(same.is_duplicated())
+        if len(twice):
+            pair = levels.filter(same == same.filter(same.is_duplicated())[0]).to_list()[:2]
+            rows = int(cells.is_in(twice.cast(cells.dtype)).sum())
+            return [Check(f"{role} alike but for {what}", rows, f"kept apart, as {pair[0]!r} and {pair[1]!r}")]
+    return []
 
 
 def _written(column: Parted, label: str, time_format: str | None) -> tuple[int, int]:
