@@ -106,7 +106,8 @@ class CaseOutcomes(Task):
 
     def blank(self, values: Array, code: Code) -> Array:
         """Average events whose outcomes are not known, and an average case."""
-        return np.where(np.array(self.inputs(code)) == "closing", values, 0.0)
+        inputs = self.inputs(code)
+        return np.where(np.array(inputs) == "closing", values, features.average(values, inputs, code))
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `cases`."""

@@ -146,8 +146,8 @@ class Churn(Task):
 
     def blank(self, values: Array, code: Code) -> Array:
         """Average events, and the same question."""
-        kept = np.isin(self.inputs(code), ("closing", "length"))
-        return np.where(kept, values, 0.0)
+        kept = np.isin(inputs := self.inputs(code), ("closing", "length"))
+        return np.where(kept, values, features.average(values, inputs, code))
 
     def inputs(self, code: Code) -> list[str]:
         """The columns of `encoding`."""

@@ -8,7 +8,7 @@ import pytest
 
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog
-from rnncore.marketing.learning.features import called, encode, gaps, latest, measure, names, of_events
+from rnncore.marketing.learning.features import average, called, encode, gaps, latest, measure, names, of_events
 from rnncore.marketing.log.columns import EMPTY, Category, Columns
 
 
@@ -47,6 +47,27 @@ def test_new_rare_and_empty_levels():
     assert names(code)[1:] == ["way: other", "way: a", "way: c"]
     later = columns([1.0] * 4, ([0, 1, 2, EMPTY], ["b", "c", "new"]))
     assert encode(later, code)[:, 1:].tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]]
+
+
+def test_of_an_average_event_a_category_is_what_it_is_on_average_among_those_that_have_it():
+    past = columns([1.0, 2.0, 9.0, np.nan, 4.0, 5.0], ([0, 0, 2, EMPTY, 1, 0], ["a", "b", "c"]))
+    code = measure(past, most=1, least=1)
+    own = {"what": measure(columns([1.0, 2.0])), "further": code}
+    inputs = ["closing", *names(own["what"]), *names(code)]
+    assert inputs[2:] == ["paid", "paid empty", "way: other", "way: a"]
+    rows = np.concatenate([np.ones((6, 2)), encode(past, code)], axis=1)
+    shares = average(rows, inputs, json.loads(json.dumps(own)))
+    assert shares[0].tolist() == pytest.approx([0, 0, 0, 0, 2 / 5, 3 / 5])
+    assert (shares[[1, 2, 4, 5]] == shares[0]).all() and not shares[3].any()  # what is empty stays so
+    there = encode(past, code)[[0, 1, 2, 4, 5], 2:]
+    assert there.mean(axis=0) == pytest.approx(shares[0, 4:])
+
+
+def test_of_a_code_without_shares_a_category_is_empty_on_average():
+    code = measure(columns([1.0, 2.0], ([0, 1], ["a", "b"])), least=1)
+    rows = encode(columns([1.0, 2.0], ([0, 1], ["a", "b"])), code)
+    del code["shares"]
+    assert not average(rows, names(code), code).any()
 
 
 def test_the_code_is_json_and_gives_the_same_bits():

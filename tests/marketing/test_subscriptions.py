@@ -9,6 +9,7 @@ from made_up import SMALL
 
 import rnncore as rc
 from rnncore.datasets import subscriptions
+from rnncore.datasets.contracts import PLANS
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog, Subscriptions
 from rnncore.marketing.customers import renewals
@@ -110,6 +111,12 @@ def test_gradients_and_removals_are_of_the_chance_to_be_subscribed_after_the_hor
     assert [step[:10] for step in found.steps] == [str(day) for day in days]
 
 
+def shares_of_plans(task, log):
+    """Of all payments."""
+    paid = task.prepare(log).category("item")
+    return [float((paid.levels[paid.codes] == plan).mean()) for plan in PLANS]
+
+
 @pytest.mark.parametrize("latest", [50, 5])
 def test_a_blank_history_is_average_payments_of_which_those_ahead_are_a_period_apart(latest, log):
     task = Subscriptions(horizon=100, latest=latest, **SMALL | {"seeds": 2}).fit(log)
@@ -118,6 +125,7 @@ def test_a_blank_history_is_average_payments_of_which_those_ahead_are_a_period_a
     values, ahead, gap = asked.histories.values, np.arange(len(asked.histories.values)) >= len(found.steps), 0
     assert task.inputs(task.code_)[gap] == "gap" and ahead.sum() == 3
     blank = np.zeros_like(values)
+    blank[:, [task.inputs(task.code_).index(f"item: {plan}") for plan in PLANS]] = shares_of_plans(task, log)
     blank[ahead, gap] = values[ahead, gap]
     chances = task._says(task._learned, asked._replace(histories=Histories(blank, asked.histories.offsets)))
     assert found.blank == pytest.approx(renewals.survival(chances, 100 / 30)[0], rel=1e-6)
@@ -139,6 +147,7 @@ def test_what_months_ahead_repeat_of_the_latest_payment_is_credited_to_it(log):
     repeated = ~np.isin(found.inputs, ["gap", "renewals"])
     assert (x[:, repeated] == x[0, repeated]).all() and len(x) == 4
     blank = np.zeros_like(x)
+    blank[:, [found.inputs.index(f"item: {plan}") for plan in PLANS]] = shares_of_plans(task, log)
     blank[1:, 0] = x[1:, 0]
     node, weight = np.polynomial.legendre.leggauss(40)
     w, numbers, share = task.params_[0]["0.W"], task._learned.calibration, np.array([1, 1, 1, 1 / 3])

@@ -57,8 +57,8 @@ class Explanation:
         """What each column of the table means, and the completeness gap, a line each."""
         gradient, removal = self._heads
         found = [
-            f"{gradient}: integrated gradients, the step's part in the change of the {self.unit} from a blank history "
-            "to this one",
+            f"{gradient}: integrated gradients, the step's part in the change of the {self.unit} from a blank history"
+            f"{', as long but of average events,' if self.inputs else ''} to this one",
             "completeness gap: what of that change the gradients leave out; next to nothing where they are right",
         ]
         if self._removed:

@@ -14,6 +14,7 @@ from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.customers import renewals
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
+from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.learning.threads import one_thread
@@ -52,7 +53,8 @@ class SubscriptionAnswers(Task):
     def blank(self, values: Array, code: Code) -> Array:
         """Average payments; those ahead are a period apart, whoever is asked about."""
         ahead = np.arange(len(values))[:, None] >= len(values) - self.steps_ahead
-        return np.where(ahead & (np.array(self.inputs(code)) == "gap"), values, 0.0)
+        inputs = self.inputs(code)
+        return np.where(ahead & (np.array(inputs) == "gap"), values, features.average(values, inputs, code))
 
     @one_thread
     def at_risk(self, log: EventLog, at: Day | None = None) -> pl.DataFrame:

@@ -20,7 +20,7 @@ array([[0., 0., 1.],
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,8 @@ def gaps(log: EventLog) -> Floats:
 
 
 def measure(columns: Columns, most: int = 20, least: int = 5) -> Code:
-    """The code of these columns: of each number mean, deviation and whether it has gaps; of each category its levels.
+    """The code of these columns: of each number mean, deviation and whether it has gaps; of each category its levels,
+    and the share of each among the cells that are not empty.
 
     most: so many levels are known, those that occur `least` times or more, the most frequent first.
     """
@@ -89,14 +90,18 @@ def measure(columns: Columns, most: int = 20, least: int = 5) -> Code:
         shown = signed_log(values[~np.isnan(values)])
         mean, deviation = (float(shown.mean()), float(shown.std())) if len(shown) else (0.0, 1.0)
         numbers[name] = [mean, deviation if deviation > 1e-9 else 1.0, bool(np.isnan(values).any())]
-    levels = {name: category.common(most, least) for name, category in sorted(columns.categories.items())}
-    return {"numbers": numbers, "levels": levels}
+    levels, shares = {}, {}
+    for name, category in sorted(columns.categories.items()):
+        levels[name] = category.common(most, least)
+        count = np.bincount(category.coded(levels[name])[category.codes >= 0], minlength=len(levels[name]) + 1)
+        shares[name] = (count / max(count.sum(), 1)).tolist()
+    return {"numbers": numbers, "levels": levels, "shares": shares}
 
 
 def names(code: Code) -> list[str]:
     """What each of the D columns is called."""
     found = [f"{name}{mask}" for name, (_, _, gaps) in code["numbers"].items() for mask in ("", " empty")[: 1 + gaps]]
-    return found + [f"{name}: {level}" for name, levels in code["levels"].items() for level in ["other", *levels]]
+    return found + [name for levels in code["levels"].items() for name in _level_names(*levels)]
 
 
 def encode(columns: Columns, code: Code) -> Rows:
@@ -115,6 +120,33 @@ def encode(columns: Columns, code: Code) -> Rows:
     if not parts:
         raise DataError("there is no column to encode")
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def average(rows: NDArray[Any], inputs: Sequence[str], code: Code) -> Floats:
+    """What average events would hold in place of these rows (L, D): 0, and of a category that is there the shares of
+    its levels.
+
+    inputs: what the D columns are called. code: one of `measure`, or what holds such codes.
+    """
+    found = np.zeros(rows.shape)
+    for columns, shares in _shared(code):
+        for k in (k for k in range(len(inputs)) if [*inputs[k : k + len(columns)]] == columns):
+            place = slice(k, k + len(columns))
+            found[:, place] = rows[:, place].sum(axis=1, keepdims=True) * shares
+    return found
+
+
+def _shared(code: Code) -> Iterator[tuple[list[str], list[float]]]:
+    """The columns of each category, and the share of each; of a code from an earlier rnncore there is none."""
+    for name, shares in code.get("shares", {}).items():
+        yield _level_names(name, code["levels"][name]), shares
+    for part in code.values():
+        if isinstance(part, dict):
+            yield from _shared(part)
+
+
+def _level_names(name: str, levels: Sequence[str]) -> list[str]:
+    return [f"{name}: {level}" for level in ["other", *levels]]
 
 
 def latest(rows: NDArray[Any], offsets: NDArray[np.int64], most: int) -> Histories:

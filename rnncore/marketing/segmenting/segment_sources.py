@@ -82,7 +82,7 @@ class OneStep:
 
     def blank(self, values: Array, code: Code) -> Array:
         """An average customer."""
-        return np.zeros_like(values)
+        return features.average(values, features.names(code["static"]), code)
 
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """One step, which is no event."""

@@ -13,6 +13,7 @@ from rnncore.marketing.answers import explain as explaining
 from rnncore.marketing.answers.wording import counted, in_columns
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import NETWORK
+from rnncore.marketing.learning import features
 from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.learning.threads import one_thread
@@ -43,8 +44,8 @@ class SeriesAnswers(Task):
 
     def blank(self, values: Array, code: Code) -> Array:
         """An average window of which no value is known: the dates stay, and how far ahead each period is."""
-        dates = series.date_names(code["every"])
-        return np.where(np.isin(self.inputs(code), [*dates, "ahead"]), values, 0.0)
+        kept = np.isin(inputs := self.inputs(code), [*series.date_names(code["every"]), "ahead"])
+        return np.where(kept, values, features.average(values, inputs, code))
 
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The periods of the window, and those ahead, by their days."""
