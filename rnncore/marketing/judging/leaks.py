@@ -1,9 +1,10 @@
 """Leaks: columns that know the outcome because they were filled in after it.
 
     too good    the column alone ranks the outcomes with an AUROC of ABSURD or more, better than all others joined, and
-                that is no mere strength: it is PERFECT where the others are far from it, or one value of it (0 or not,
-                empty or not) does it, as of cells that are filled in afterwards. That one value must reach CLEAR where
-                the others say so little that any honest column would beat them
+                that is no mere strength: it is PERFECT where the others are far from it, one cut of its numbers is
+                nearly so, as of the last day on which somebody was seen, or one value of it (0 or not, empty or not)
+                does it, as of cells that are filled in afterwards. That one value must reach CLEAR where the others say
+                so little that any honest column would beat them
     too pure    one value of it settles the outcome, however few have it: purity.py
     too late    cells hold times after the time of the outcome: late.py
 
@@ -17,12 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import ks_2samp, spearmanr
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -33,7 +34,7 @@ from rnncore.errors import DataError
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.judging import purity
 from rnncore.marketing.judging.late import shares_after
-from rnncore.marketing.judging.purity import Settled
+from rnncore.marketing.judging.suspects import ABSURD, PERFECT, Leaks, Suspect
 from rnncore.marketing.learning.examples import drawn
 from rnncore.marketing.learning.threads import one_thread
 from rnncore.marketing.log import parsing
@@ -42,91 +43,9 @@ from rnncore.marketing.log.quality import first_row
 from rnncore.marketing.log.reading import UNNAMED, Raw, read, require_columns
 
 Floats = NDArray[np.float64]
-ABSURD, PERFECT, TWIN, FOLDS = 0.8, 0.98, 0.95, 3
-FAR = 0.95  # what others reach that are not far from PERFECT
-SAY, CLEAR = 0.6, 0.9  # AUROC of others that say something; of a single value where they say nothing
+TWIN, FOLDS = 0.95, 3
 LEAF = 20  # cells that a leaf of a tree needs
 SEARCHED = 5_000  # rows, at most, that a warning rests on
-
-
-class Suspect(NamedTuple):
-    """What was found about one column."""
-
-    name: str
-    alone: float
-    """AUROC of the column alone, out of fold."""
-    others: float | None
-    """AUROC of all others together; None where `alone` is below ABSURD and it was not asked."""
-    value: float = 0.5
-    """AUROC of the one value of it that ranks best against all its others; where `others` was asked."""
-    later: float = 0.0
-    """Share of its times that lie after the outcome, where that has a time; 0 for columns that hold no times."""
-    settled: Settled | None = None
-    """A value that settles the outcome, if there is one."""
-
-    @property
-    def leaks(self) -> bool:
-        """Whether it is suspected."""
-        return self.later > 0 or self.settled is not None or self.too_good
-
-    @property
-    def beats(self) -> bool:
-        """Whether it is absurdly good, and better than the others."""
-        return self.others is not None and self.alone > self.others
-
-    @property
-    def too_good(self) -> bool:
-        """Whether it beats the others as a cell would that was filled in afterwards."""
-        if self.others is None or not self.beats:
-            return False
-        if self.alone >= PERFECT and self.others < FAR:
-            return True
-        return self.value >= (ABSURD if self.others >= SAY else CLEAR)
-
-    @property
-    def strong(self) -> bool:
-        """Whether it beats the others, as an honest column may, and is not suspected."""
-        return self.beats and not self.leaks
-
-    @property
-    def why(self) -> str:
-        """What was measured, in words."""
-        said = f"alone {self.alone:.3f}"
-        if self.others is not None:
-            said += f", by one value {self.value:.3f}" if self.value >= ABSURD else ""
-            said += f", the others together {self.others:.3f}"
-        if self.settled is not None:
-            value, cases, share, others = self.settled
-            said += f"; of the {cases:,} cases with {self.name} {value}, {share:.1%} have the same outcome"
-            said += f", of the others {others:.1%}"
-        return said + (f"; {self.later:.1%} of its times are after the outcome" if self.later else "")
-
-
-class Leaks(NamedTuple):
-    """The columns, the most telling first; prints as a table."""
-
-    source: str
-    columns: tuple[Suspect, ...]
-
-    @property
-    def suspected(self) -> list[str]:
-        """Names of the columns that are suspected."""
-        return [suspect.name for suspect in self.columns if suspect.leaks]
-
-    @property
-    def strong(self) -> list[str]:
-        """Names of those that are strong, and not suspected."""
-        return [suspect.name for suspect in self.columns if suspect.strong]
-
-    def __str__(self) -> str:
-        width = max(len(suspect.name) for suspect in self.columns)
-        lines = []
-        for s in self.columns:
-            mark = "LEAK?" if s.leaks else "strong" if s.strong else ""
-            lines.append(f"  {mark:6} {s.name:<{width}}  {s.why}")
-        if self.strong:
-            lines.append(f"strong: {', '.join(self.strong)}; a leak unless known before the outcome")
-        return "\n".join([self.source, *lines, f"suspected: {', '.join(self.suspected) or 'none'}"])
 
 
 def find_leaks(
@@ -188,6 +107,8 @@ def search(columns: Columns, outcome: NDArray[Any]) -> list[Suspect]:
                 rest = {other: v for other, v in rest.items() if alone[other] < PERFECT}
             others = _auroc(_trees(), np.column_stack([*rest.values()]), outcome) if rest else 0.5
             suspect = suspect._replace(others=others, value=_by_one_value(x[name], outcome))
+            if name in columns.numbers:
+                suspect = suspect._replace(cut=_by_one_cut(x[name], outcome))
         if suspect.leaks:
             left.pop(name, None)
         found.append(suspect)
@@ -228,6 +149,14 @@ def _by_one_value(values: Floats, outcome: NDArray[Any]) -> float:
     came = np.bincount(kind, weights=outcome, minlength=len(kinds))
     not_came = np.bincount(kind, minlength=len(kinds)) - came
     return 0.5 + 0.5 * float(np.abs(came / outcome.sum() - not_came / (len(outcome) - outcome.sum())).max())
+
+
+def _by_one_cut(values: Floats, outcome: NDArray[Any]) -> float:
+    """AUROC of the question whether a number is above the one by which that ranks best."""
+    known = ~np.isnan(values)
+    return 0.5 + 0.5 * float(
+        ks_2samp(*(values[known & (outcome == came)] for came in (0, 1)), method="asymp").statistic
+    )
 
 
 @one_thread
