@@ -2,6 +2,7 @@
 
 import datetime
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from rnncore.marketing.log import parts
 from rnncore.marketing.log.columns import EMPTY, OTHER
 from rnncore.marketing.log.datetimes import forms_of
 from rnncore.marketing.log.days import to_day
+from rnncore.marketing.log.quality import Check
 from rnncore.marketing.log.reading import require_columns
 
 NAMES = {"customer": "id", "time": "t", "value": "v"}
@@ -920,6 +922,21 @@ def test_without_times_a_source_is_a_table_of_customers_whose_other_columns_are_
     assert sorted(made.static.names) == ["plan", "spent"]
     assert made.quality()["static: empty cells"] == 1
     assert EventLog(PEOPLE, customer="id", outcome="left", extras=["plan"]).static.names == ["plan"]
+
+
+@pytest.mark.parametrize("time", [{}, {"time": "t"}])
+def test_the_report_has_no_checks_of_columns_that_were_not_read(time):
+    source = pl.DataFrame({"t": ["2024-01-01", "2024-01-01"], "said": ["so", "so"], "x": [0.0, 1.0]})
+    texts = EventLog(source, text="said", **time).quality()
+    assert {check.name for check in texts} >= {"rows read", "missing text", "rows used"}
+    assert not any(re.search("customer|value|repeat|order", check.name) for check in texts)
+    assert ("missing time" in str(texts)) == bool(time)
+    series = {check.name for check in EventLog(source, time="t", value="x").quality()}
+    assert series >= {"zero value", "missing time", "exact repeats"} and not series & {"customers", "missing customer"}
+
+
+def test_the_report_says_which_column_customers_were_counted_in():
+    assert Check("customers", 2, "in 'id'") in tuple(EventLog(PEOPLE, customer="id", outcome="left").quality())
 
 
 def test_the_report_of_a_table_without_times_has_no_checks_of_times():

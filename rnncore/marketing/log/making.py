@@ -14,7 +14,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing.log import parsing
 from rnncore.marketing.log.columns import Columns, gather
 from rnncore.marketing.log.parts import words
-from rnncore.marketing.log.quality import OF_TIMES, Check, Quality, describe, sift, unusual
+from rnncore.marketing.log.quality import OF_SEVERAL, OF_TIMES, Check, Quality, describe, sift, unusual
 from rnncore.marketing.log.reading import Raw, read
 from rnncore.marketing.log.tables import Calendar, read_calendar, read_static
 
@@ -89,14 +89,16 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
         checks.append(Check("value", frame.height, f"{names['price']!r} times {names['items']!r}"))
     frame = arrange(frame)
     checks += [*conversions, *describe(frame, "order" in names)]
-    if "time" not in names:
-        checks = [check for check in checks if check.name not in OF_TIMES]
+    apart = "customer" not in names and who(names) == ROW
+    unasked = OF_TIMES if "time" not in names else OF_SEVERAL if apart else ()
+    checks = [check for check in checks if check.name not in unasked]
     skipped = ("row", "customer", "time", "order", parsing.TEXT)
     checks += unusual(frame, [name for name in frame.columns if name not in skipped])
     raw = raw._replace(columns={}, text=None)  # a log that is pickled, or kept, does not keep its source
     arrays = _arrays(frame)
     customers, tables = arrays["customers"], Columns()
-    checks.append(Check("customers", len(customers), ""))
+    if "customer" in names:
+        checks.append(Check("customers", len(customers), f"in {names['customer']!r}"))
     if static is not None or ("time" not in names and "customer" in names):
         table, beside = (source, _beside(words)) if static is None else (static, None)
         tables, more = read_static(table, who(names), customers, words.categories, how, beside)

@@ -23,10 +23,8 @@ EARLIEST = datetime.datetime(1971, 1, 1)  # 1900-01-01 and 1970-01-01 are what s
 NUMBERS = ("value", "items", "price")  # the roles of columns that are added up
 RETURNS = 'leaves such rows out, for instance returns and cancellations; negative="keep" keeps them'
 NEEDED = ("customer", "time")  # without these an event cannot be kept
-OF_TIMES = (  # checks of which a table with a row for each customer and no times has none
-    *("missing time", "exact repeats", "repeated customer and day"),
-    *("out of order", "events of one time", "unlikely dates"),
-)
+OF_SEVERAL = ("exact repeats", "repeated customer and day", "out of order", "events of one time")  # events of somebody
+OF_TIMES = (*OF_SEVERAL, "unlikely dates")  # checks of which a table without times has none
 
 
 class Check(NamedTuple):
@@ -98,7 +96,7 @@ def sift(
     """
     numbers = [role for role in NUMBERS if role in names]
     checks = [Check("rows read", frame.height, "")]
-    bad = {f"missing {role}": frame[role].is_null() for role in (*NEEDED, *numbers)}
+    bad = {f"missing {role}": frame[role].is_null() for role in (*NEEDED, *numbers) if role in names}
     kept = {name for name in bad if missing == "keep" and name.split()[1] in numbers}
     refused = {name: mask for name, mask in bad.items() if name not in kept}
     numeric = all(name.split()[1] in numbers for name, mask in refused.items() if mask.any())
@@ -208,9 +206,11 @@ def describe(frame: pl.DataFrame, ordered: bool = False) -> list[Check]:
     equal = frame.select(pl.all_horizontal(c.eq_missing(c.shift()) for c in columns)).to_series()
     repeats = int(equal[1:].to_numpy().sum())  # the first row has none before it
     tied = f"kept; their order is that of {'the order column' if ordered else 'their cells'}, whatever the rows'"
-    zeros = int((frame["value"] == 0).sum()) if "value" in frame.columns else 0
-    lines = [
-        Check("zero value", zeros, "kept" if zeros else ""),
+    lines = []
+    if "value" in frame.columns:
+        zeros = int((frame["value"] == 0).sum())
+        lines = [Check("zero value", zeros, "kept" if zeros else "")]
+    lines += [
         Check("exact repeats", repeats, "kept; equal to an earlier row in all named columns" if repeats else ""),
         Check("repeated customer and day", counts["day"], "kept" if counts["day"] else ""),
         Check("out of order", counts["order"], "sorted by time" if counts["order"] else ""),
