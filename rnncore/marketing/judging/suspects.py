@@ -58,7 +58,7 @@ class Suspect(NamedTuple):
         said = f"alone {self.alone:.3f}"
         if self.others is not None:
             said += f", by one value {self.value:.3f}" if self.value >= ABSURD else ""
-            said += f", by one cut {self.cut:.3f}" if self.cut >= FAR else ""
+            said += f", by one cut {self.cut:.3f}" if self.cut >= max(FAR, self.value + 1e-12) else ""
             said += f", the others together {self.others:.3f}"
         if self.settled is not None:
             value, cases, share, others = self.settled
