@@ -18,8 +18,8 @@ from rnncore.marketing.log import parts
 from rnncore.marketing.log.columns import EMPTY, OTHER
 from rnncore.marketing.log.datetimes import forms_of
 from rnncore.marketing.log.days import to_day
+from rnncore.marketing.log.files import require_columns
 from rnncore.marketing.log.quality import Check
-from rnncore.marketing.log.reading import require_columns
 
 NAMES = {"customer": "id", "time": "t", "value": "v"}
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog
+from rnncore.marketing.log.cells import parse_any, parse_customer
 from rnncore.marketing.log.numerals import numbers
-from rnncore.marketing.log.parsing import parse_any, parse_customer
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,11 @@ from rnncore.marketing.judging.late import shares_after
 from rnncore.marketing.judging.suspects import ABSURD, PERFECT, Leaks, Suspect
 from rnncore.marketing.learning.examples import drawn
 from rnncore.marketing.learning.threads import one_thread
-from rnncore.marketing.log import parsing
+from rnncore.marketing.log.cells import parse_any
 from rnncore.marketing.log.columns import EMPTY, Columns, gather
+from rnncore.marketing.log.files import require_columns
 from rnncore.marketing.log.quality import first_row
-from rnncore.marketing.log.reading import UNNAMED, Raw, read, require_columns
+from rnncore.marketing.log.reading import UNNAMED, Raw, read
 
 Floats = NDArray[np.float64]
 TWIN, FOLDS = 0.95, 3
@@ -85,7 +86,7 @@ def find_leaks(
     if not rest:
         raise DataError(f"{raw.label} has no column beside the outcome")
     texts = [column.cast(pl.String) if column.dtype.is_temporal() else column for column in rest.values()]
-    parsed = [parsing.parse_any(column, raw.label, decimal).filter(known) for column in texts]  # times in their order
+    parsed = [parse_any(column, raw.label, decimal).filter(known) for column in texts]  # times in their order
     found = search(gather(pl.DataFrame(parsed)), target)
     suspects = [suspect._replace(later=late.get(suspect.name, 0.0)) for suspect in found]
     return Leaks(raw.label, tuple(sorted(suspects, key=lambda s: (not s.leaks, -s.alone))))
@@ -175,7 +176,7 @@ def _twins(one: Floats, other: Floats) -> bool:
 
 def _two(raw: Raw, outcome: str, drop: bool) -> tuple[pl.Series, NDArray[np.int64]]:
     """In which rows the outcome is known, and there 0 or 1: of two words the second in the alphabet is 1."""
-    cells = parsing.parse_any(raw.columns[outcome], raw.label, raw.decimal)
+    cells = parse_any(raw.columns[outcome], raw.label, raw.decimal)
     known = cells.is_not_null()
     if cells.null_count() and not drop:
         where = f"{counted(cells.null_count(), 'row')}, the first of them row {first_row(~known)}"

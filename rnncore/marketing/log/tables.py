@@ -19,11 +19,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnncore.errors import DataError
-from rnncore.marketing.log import parsing
+from rnncore.marketing.log.cells import parse_any, parse_category, parse_customer
 from rnncore.marketing.log.columns import Columns, gather
 from rnncore.marketing.log.datetimes import parse_time
+from rnncore.marketing.log.files import require_columns
 from rnncore.marketing.log.quality import Check, first_row, rare_levels
-from rnncore.marketing.log.reading import UNNAMED, Raw, parts_of, read, require_columns
+from rnncore.marketing.log.reading import UNNAMED, Raw, parts_of, read
 
 Array = NDArray[Any]
 
@@ -149,7 +150,7 @@ def _without_row(day: NDArray[np.datetime64], ids: Array | None) -> int:
 
 
 def _ids(raw: Raw, customer: str, customers: Array) -> pl.Series:
-    ids = parsing.parse_customer(raw.column(customer), raw.label)
+    ids = parse_customer(raw.column(customer), raw.label)
     if (ids.dtype == pl.String) != (customers.dtype == object):
         ours, theirs = ("text" if text else "numbers" for text in (customers.dtype == object, ids.dtype == pl.String))
         raise DataError(f"{raw.label}: {customer!r} holds {theirs}, in the log it holds {ours}; convert one of them")
@@ -180,9 +181,7 @@ def _columns(raw: Raw, keys: Sequence[str], categories: Sequence[str], table: st
             checks.append(Check(f"{table}: column without a name", len(column), f"{name!r}: left out"))
             continue
         known = name in categories
-        parsed.append(
-            parsing.parse_category(column, raw.label) if known else parsing.parse_any(column, raw.label, raw.decimal)
-        )
+        parsed.append(parse_category(column, raw.label) if known else parse_any(column, raw.label, raw.decimal))
         if (column.dtype == pl.String) == (parsed[-1].dtype == pl.Float64):
             kind = "text as numbers" if column.dtype == pl.String else "numbers as categories"
             checks.append(Check(f"{table}: {kind}", len(column), repr(name)))
