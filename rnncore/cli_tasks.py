@@ -116,7 +116,7 @@ def predict(
 
     A row for each customer; for each series and day ahead (demand); for the latest case of each customer, and each case
     whose outcome is empty (outcome, outcome-kind): empty that column, and every case is answered. With --horizon or
-    --start the column is `quiet`: the probability of no event in that time.
+    --start the column is `quiet`: the probability of no event in that time, of whoever has none before it.
 
     Messages count the rows of a file from 1, without the header.
     """

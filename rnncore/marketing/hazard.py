@@ -37,9 +37,10 @@ class ChurnHazard(HazardAnswers, Churn):
     """Probability that a customer has no event in any time to come, from hazards; arguments are those of `Task`.
 
     `predict` gives churn_probability and return_probability at the horizon, `survival` the curve, `quiet` the
-    probability of no event between any two days to come, `expected` the mean time without one; all of it
-    from one model. On the command line `rnncore predict MODEL FILE --at DAY --start 30 --horizon 45` gives `quiet`: the
-    probability of no event in 45 days, of whoever has had none in the 30 days after that day.
+    probability of no event between any two days to come, given none before them, `expected` the mean time without one:
+    from any day, and all of it from one model. On the command line `rnncore predict MODEL FILE --at DAY --start 30
+    --horizon 45` gives `quiet`: the probability of no event in 45 days, of whoever has had none in the 30 days after
+    that day.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")

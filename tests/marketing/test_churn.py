@@ -268,6 +268,7 @@ def test_a_log_without_amounts_works(frame):
 def test_empty_amounts_are_told_to_the_network_and_no_row_is_dropped(frame):
     gappy = frame.with_columns(pl.when(pl.int_range(pl.len()) % 4 == 0).then(None).otherwise("paid").alias("paid"))
     log = log_of(gappy, missing="keep")
+    assert len(log) == len(frame)
     churn = Churn(**SMALL).fit(log)
     assert churn.inputs(churn.code_)[-2:] == ["value empty", "items empty"]
     p = churn.predict(log)["return_probability"]

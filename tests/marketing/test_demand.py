@@ -1,6 +1,7 @@
 """Demand: what a window may know, periods of every kind, known errors of simple methods, effects of the calendar."""
 
 import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.series import bands, series_rivals
 from rnncore.marketing.series import series_windows as series
 from rnncore.marketing.series.periods import Clock
-from rnncore.marketing.series.series_effects import ordinary
+from rnncore.marketing.series.series_effects import of_calendar, ordinary
 from rnncore.sequences import Histories
 
 START = datetime.date(2024, 1, 1)
@@ -176,6 +177,27 @@ def test_a_holiday_that_was_planted_has_an_effect(case):
     (effect,) = task.effects(EventLog(frame, **words))
     assert effect.what == "holiday = 1" and effect.change > 0
     assert "holiday = 1 means +" in task.table_.reason
+
+
+def test_a_mark_is_taken_from_the_periods_ahead_and_not_from_those_with_whose_values_it_came():
+    """Every other day or so has a deal, of which a network that knows the truth says that it brings 8."""
+    deal = np.random.default_rng(0).uniform(size=60) < 0.45
+    days = pl.DataFrame({"when": np.datetime64(START) + np.arange(60), "deal": deal.astype(float)})
+    log = log_of(20 + 8.0 * deal, calendar=days)
+    code = series.measure(log, None, False)
+    place = series.names(code).index("deal")
+
+    def says(_, asked):
+        x, facts = asked.histories.values.reshape(len(asked.group), 9 + 3, -1), asked.facts
+        value = x[:, :9, series.Y] * facts.spread[:, None] + facts.level[:, None]
+        base = np.average(value - 8 * (x[:, :9, place] > 0), axis=1, weights=x[:, :9, series.KNOWN])
+        said = np.zeros((*x.shape[:2], 3))
+        said[:, 9:] = (base[:, None] + 8 * (x[:, 9:, place] > 0))[..., None]
+        return said
+
+    task = SimpleNamespace(seed=0, latest=9, ahead=3, _says=says)
+    (effect,) = of_calendar(task, SimpleNamespace(code=code), log)
+    assert effect.what == "deal = 1" and [effect.low, effect.change, effect.high] == pytest.approx([8, 8, 8], rel=1e-4)
 
 
 def test_an_ordinary_calendar_differs_on_the_days_of_the_mark_alone():

@@ -1,8 +1,9 @@
 """What holidays and other marks of the calendar change in a forecast; for `demand.py`.
 
 A mark is the rarer of two values of a column of numbers, or each level of a category but the commonest. Every period
-that has it is forecast from the values before, once as it is and once with a calendar that does not have it anywhere.
-That is what the network makes of the mark, not what the day caused.
+that has it is forecast from the values before, once as it is and once with a calendar that does not have it in the
+periods ahead; before the origin it stays, for what came there came with it. That is what the network makes of the mark,
+not what the day caused.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncore.marketing.events import EventLog
+from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.learning.networks import Learned
 from rnncore.marketing.log.columns import Category, Columns
 from rnncore.marketing.series import rolling
 from rnncore.marketing.series import series_windows as series
+from rnncore.sequences import Histories
 
 if TYPE_CHECKING:
     from rnncore.marketing.series.series_answers import SeriesAnswers
@@ -84,15 +87,20 @@ def of_calendar(task: SeriesAnswers, learned: Learned, log: EventLog) -> list[Ef
     who, at = rolling.origins(task.seed, first, int(first.min()) + 1, last, task.ahead)
     scale = np.ones(len(first))
 
-    def median(log: EventLog) -> tuple[Array, Array]:
+    def windows(log: EventLog) -> tuple[Examples, Array]:
         asked = series.encode(log, learned.code, who, at, task.latest, task.ahead, scale)._replace(target=None)
-        said = task._says(learned, asked).reshape(len(who), task.latest + task.ahead, -1)
-        return said[:, -task.ahead :, said.shape[2] // 2].ravel(), asked.facts.days.ravel()
+        return asked, asked.histories.values.reshape(len(who), task.latest + task.ahead, -1)
 
-    asit, days = median(log)
-    found = []
+    def median(rows: Array) -> Array:
+        told = Histories(rows.reshape(-1, rows.shape[2]), asked.histories.offsets)
+        said = task._says(learned, asked._replace(histories=told)).reshape(*rows.shape[:2], -1)
+        return np.asarray(said[:, -task.ahead :, said.shape[2] // 2].ravel())
+
+    asked, asit = windows(log)
+    found, days, usual = [], asked.facts.days.ravel(), median(asit)
     for what, on, without in ordinary(log, days, np.repeat(who, task.ahead)):
-        found.append(Effect.of(what, asit[on], median(without)[0][on]))
+        plain = np.concatenate([asit[:, : task.latest], windows(without)[1][:, task.latest :]], axis=1)
+        found.append(Effect.of(what, usual[on], median(plain)[on]))
     return found
 
 
