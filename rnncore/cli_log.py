@@ -92,7 +92,8 @@ def named(text: str | Path) -> Path:
     return Path(text)
 
 
-Folder = typer.Option(help="The folder for predictions, model and picture.", parser=named, metavar="FOLDER")
+FOLDER = "The folder for predictions, model and picture"
+Folder = typer.Option(help=f"{FOLDER}.", parser=named, metavar="FOLDER")
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Model = Annotated[Path, typer.Argument(help="The .safetensors that fit or demo wrote.")]
 Log = Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet, one row per event.")]

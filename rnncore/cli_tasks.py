@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from rnncore.cli_errors import reporting
-from rnncore.cli_log import LOG, Folder, Force, Log, Model, Own, named, with_log, words_of
+from rnncore.cli_log import FOLDER, LOG, Folder, Force, Log, Model, Own, named, with_log, words_of
 
 if TYPE_CHECKING:
     from rnncore.marketing import EventLog
@@ -69,7 +69,9 @@ def fit(
         str | None, typer.Option(help="Learn from what came until this day; `evaluate` and `shift` want what is later.")
     ] = None,
     set: Own = None,
-    out: Annotated[Path | None, Folder] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"{FOLDER}; by default rnncore-TASK.", parser=named, metavar="FOLDER")
+    ] = None,
     force: Force = False,
     **log: Any,
 ) -> None:
@@ -262,7 +264,8 @@ def _fit(task: Task, read: Callable[[], EventLog], out: Path, force: bool, origi
     unfinished.train(task, log, checkpoints, force, origins)
     with parts.at_work("checking the gradients"):
         checked = parts.check_gradients(task)
-    print(f"\n{parts.in_a_line(checked)}")
+    print()
+    parts.print_check(checked)
     parts.print_rivals(task, task.table_, task.held_out_.origin)
     parts.write_result(task, log, folder, out)
     parts.print_further(task, log)

@@ -1,6 +1,7 @@
 """Tables on the command line are shown whole: as wide as they are in a pipe, folded in a narrow window."""
 
 import io
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -83,3 +84,17 @@ def test_of_texts_without_times_other_columns_are_named_as_not_read():
     frame = pl.DataFrame({"said": ["a"], "mood": ["glad"], "v": [1.5]})
     log = EventLog(frame, text="said", outcome="mood", value="v")
     assert command.left_out(TASKS["sentiment"](), log) == "sentiment does not read 'v'\n"
+
+
+def test_what_is_said_is_wrapped_between_words_at_the_width_of_the_window(clv, monkeypatch):
+    window = io.StringIO()
+    monkeypatch.setattr(command, "console", Console(file=window, width=40, force_terminal=True, color_system=None))
+    worst = SimpleNamespace(error=1e-10, name="0.bx", method="central")
+    command.print_check(SimpleNamespace(ok=True, verdict="pass", worst=worst))
+    command.print_rivals(clv, clv.table_, clv.held_out_.origin)
+    lines = window.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    words = " ".join(window.getvalue().split())
+    assert "worst error 1.0e-10 in 0.bx by central (passes to 1e-08)" in words
+    assert "none of these days seen in training." in words and clv.table_.reason in words
+    assert "deviance: Tweedie's, the error of an expected amount, lower is better; bias %:" in words

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
+
+TERMS = {  # what stands in a table of rivals, a line of words each
+    "log-loss": "mean of -log P of what came, lower is better",
+    "deviance": "Tweedie's, the error of an expected amount, lower is better",
+    "pinball": "the error of the 10, 50 and 90 % forecasts, lower is better",
+    "1 - 1/rank": "of the rank that what came was given, lower is better",
+    "lift": "of the tenth ranked highest",
+    "bias": "mean probability minus what came",
+    "bias %": "mean expectation minus what came, in % of this",
+    "Gini": "1 is a perfect ranking, 0 one at random",
+    "inside 0.1-0.9": "the share of what came between the 10 and 90 % forecasts, 0.8 is right",
+    "MASE": "the error of the median over the mean change of its series in a season",
+    "HR@20": "the share of what came that was among the 20 ranked highest",
+    "MRR@20": "the mean of 1/rank, of ranks beyond 20 of 0",
+    "NDCG@10": "the mean of 1/log2(1 + rank), of ranks beyond 10 of 0",
+    "boosting, case": "gradient boosting on the columns of the case alone",
+    "block": "values of a series that lie together in time, drawn anew as one for the intervals",
+}
 
 
 def counted(number: int, thing: str) -> str:
@@ -15,6 +33,15 @@ def counted(number: int, thing: str) -> str:
     """
     ending = "" if number == 1 or thing.endswith("s") else "es" if thing.endswith("ch") else "s"
     return f"{number:,} {thing}{ending}"
+
+
+def explained(names: Iterable[str]) -> str:
+    """What those of the names mean that are no everyday words.
+
+    >>> explained(["log-loss", "AUROC", "lift"])
+    'log-loss: mean of -log P of what came, lower is better; lift: of the tenth ranked highest'
+    """
+    return "; ".join(f"{name}: {TERMS[name]}" for name in names if name in TERMS)
 
 
 def in_columns(frame: pl.DataFrame) -> dict[str, list[str]]:

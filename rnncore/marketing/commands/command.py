@@ -17,7 +17,7 @@ from rich.table import Table
 import rnncore as rc
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.answers.report import picture
-from rnncore.marketing.answers.wording import counted
+from rnncore.marketing.answers.wording import counted, explained
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import EARLIER, NETWORK, Judgement
 from rnncore.marketing.task import Task
@@ -50,14 +50,18 @@ def check_gradients(task: Task) -> Any:
     return rc.gradcheck.check(network, task.params_[0], p.x, p.state_0, p.lengths, method, entries=40)
 
 
-def in_a_line(checked: Any) -> str:
-    """The outcome of a gradient check in one line; where it did not pass, its table before that."""
+def print_check(checked: Any) -> None:
+    """The outcome of a gradient check in a sentence; where it did not pass, its table before that."""
     worst = checked.worst
-    line = (
+    if not checked.ok:
+        print(checked.table)
+    console.print(
         f"gradient check: {checked.verdict}; a trained network, 40 entries of each array, worst error "
-        f"{worst.error:.1e} (in {worst.name}, by {worst.method}); `rnncore report` shows each array"
+        f"{worst.error:.1e} in {worst.name} by {worst.method} (passes to {rc.gradcheck.GATES[worst.method]:.0e}); "
+        "`rnncore report` shows each array",
+        markup=False,
+        highlight=False,
     )
-    return line if checked.ok else f"{checked.table}\n{line}"
 
 
 def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) -> None:
@@ -67,10 +71,10 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) ->
     """
     asked = task.question if origin is not None else task.question.replace(" in the {horizon} after {origin}", "")
     question = asked.format(horizon=counted(task.horizon, "day"), origin=origin)
-    console.print(f"\n[bold]{question}[/bold] ", end="")
     rate = "" if judged.rate is None else f"; {judged.rate:.1%} {task.came}"
     unseen = f", none of {'these days' if 'time' in task.reading_ else 'them'} seen in training"
-    console.print(f"{judged.judged_on}{'' if origin is None else unseen}{rate}.")
+    seen = f"{judged.judged_on}{'' if origin is None else unseen}{rate}."
+    console.print(f"\n[bold]{escape(question)}[/bold] {escape(seen)}", highlight=False)
     binary = judged.rate is not None
     shown = [name for name in task.measure.shown if name in judged.rivals[0].measures]
     table = _empty("method", judged.loss, "rnn better by, 95 %", *(["AUROC"] if binary else []), *shown)
@@ -80,8 +84,8 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) ->
         cells = (f"{row.loss.value:.4f}", gap, *auroc, *(_short(name, row.measures[name]) for name in shown))
         table.add_row(row.name, *cells, style="bold" if row.name == NETWORK else None)
     _print(table)
-    if binary:
-        console.print("lift: of the tenth ranked highest; bias: mean probability minus what came\n", style="dim")
+    console.print(explained([judged.loss, *shown, *(row.name for row in judged), judged.of]), style="dim")
+    console.print()
     if judged.earlier:
         _print_under(EARLIER, judged.earlier_columns())
     console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
