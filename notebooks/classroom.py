@@ -35,12 +35,14 @@ def grade(
     mine: Mapping[str, float | None],
     right: Mapping[str, float],
     slips: Mapping[str, Mapping[str, float]],
+    equations: Mapping[str, str] | None = None,
     tolerance: float = 5e-6,
 ) -> None:
     """Compare numbers by name, in the order of `right`; stop at the first that is empty or wrong.
 
     `slips` gives for a name what its number becomes by a usual mistake: {name: {what the mistake is: number}}. It is
-    named where the number fits. AssertionError says the place, what was expected and what came.
+    named where the number fits, else the equation to look at, {name: equation}. AssertionError says the place, and then
+    what was expected and what came.
     """
     wrong = [
         name for name, number in right.items() if mine.get(name) is None or not near(mine[name], number, tolerance)
@@ -50,8 +52,9 @@ def grade(
         got = mine.get(name)
         assert got is not None, f"{name} is empty; the {list(right).index(name)} numbers before it are right"
         fitting = (mistake for mistake, number in slips.get(name, {}).items() if near(got, number, tolerance))
-        hint = next(fitting, "the numbers before it are right")
-        raise AssertionError(f"{name}: expected {right[name]:.5f}, got {got:.5f}: {hint}")
+        look = f"look at {equations[name]}; the" if equations else "the"
+        hint = next(fitting, f"{look} numbers before it are right")
+        raise AssertionError(f"{name}: {hint}\n(expected {right[name]:.5f}, got {got:.5f})")
     print(
         "PASS, with the library's own numbers: now write yours" if mine is right else f"PASS, all {len(right)} numbers"
     )

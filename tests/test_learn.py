@@ -1,6 +1,7 @@
 """The notebooks are listed with what they say of themselves, copied without loss, and travel with the package."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,12 @@ def test_every_notebook_is_listed_with_its_question_needs_and_time():
     for lesson in learn.lessons():
         assert lesson.question.endswith("?") and lesson.need and "minutes" in lesson.time
         assert f"{lesson.number}  {lesson.question}" in printed
+
+
+def test_what_a_notebook_needs_is_what_the_table_of_notebooks_says():
+    rows = re.findall(r"^\| \[(\d\d)\].*\| (.*) \| \d+ \|$", (learn.folder() / "README.md").read_text("utf-8"), re.M)
+    needs = {lesson.number: set(re.findall(r"\b\d\d\b", lesson.need)) for lesson in learn.lessons()}
+    assert {number: set(re.findall(r"\b\d\d\b", need)) for number, need in rows} == needs
 
 
 def test_copies_are_complete(tmp_path):

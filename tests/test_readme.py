@@ -7,6 +7,7 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,8 @@ def test_the_engine_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "model.safetensors").exists()
     assert names["y"].shape == (7, 4, 5)
     assert len(names["history"]) == 3
+    exec(compile(next(block for block in blocks if "truncated_bptt" in block), "README.md", "exec"), names)
+    assert np.isfinite(names["value"]) and names["state"][0].shape == (8, 16)
 
 
 @pytest.mark.parametrize("command", ['pip install ".[marketing]" && rnncore demo', 'pip install ".[dev]" && pytest'])

@@ -34,7 +34,7 @@ MAKES = {
         rc.LayerNormLSTM(3, 4, backend="numpy"),
         rc.LayerNormGRU(3, 4, backend="numpy"),
     ],
-    "`OnnxLSTM(clip=, activations=)`": [
+    "`onnx_layers.OnnxLSTM(clip=, activations=)`": [
         onnx_layers.OnnxLSTM(3, 4, ["HardSigmoid", "Softsign", "Elu"], clip=1.0, backend="numpy")
     ],
     "`LearnedState(layer)`": [rc.LearnedState(LSTM)],
@@ -60,6 +60,6 @@ def test_an_option_named_as_ours_runs_forward_and_backward(words):
 def test_names_of_the_library_in_our_column_exist():
     for words in OURS.values():
         for path in re.findall(r"`([A-Za-z_.]+)", words):
-            thing = onnx_layers if path.startswith("Onnx") else rc
+            thing = rc
             for name in path.removesuffix("=").split(".") if path != "lengths" else ():
                 thing = getattr(thing, name)
