@@ -6,6 +6,7 @@ A task is a class of its own file, `class Churn(Task)`, entered in the table of 
     question, came    what the table asks, with {horizon} and {origin}; for yes and no, what the rate says of people
     row, judged_row   what a row of `predict` is, and one that is judged
     unit              what the number is that `explain` takes apart
+    blanked           what the history is like from which explanations begin (`blank`)
     needs             the roles of columns without which it cannot work, for example ("item",)
     taught            further roles that it needs to learn and to be judged, and not to predict
     uses              the roles of columns that it reads where they are there
@@ -96,6 +97,7 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
     row: ClassVar[str] = "customer"
     judged_row: ClassVar[str] = "customer"
     unit: ClassVar[str] = "probability"
+    blanked: ClassVar[str] = "as long but of average events"
     needs: ClassVar[tuple[str, ...]] = ()
     taught: tuple[str, ...] = ()
     uses: ClassVar[tuple[str, ...]] = ("value", "items")

@@ -148,6 +148,7 @@ def test_it_prints_a_table_and_draws_a_picture(churn, log, tmp_path):
 def test_every_column_and_the_gap_are_defined_in_a_line(kind, log):
     found = unjudged(kind(horizon=30, **SMALL), log).explain(log, busiest(log))
     defined = [line.partition(":")[0] for line in found.terms]
+    assert found.terms[0].endswith("from a blank history, as long but of average events, to this one")
     assert set(defined) == {*found.columns(), "completeness gap"} - {"step"}
 
 

@@ -71,7 +71,8 @@ def explain(task: Fitted, learned: Learned, log: EventLog, customer: Any, at: np
     if inputs and steps[0][1] is None and len(steps) == 1:  # no event to take away, but the customer's own numbers
         names, inputs, gradient, removal = inputs, [], gradient.T, np.full(len(inputs), np.nan)
         attention = None
-    return Explanation(customer, unit, answer, start, names, inputs, gradient, removal, attention, whole, said)
+    like = task.blanked if inputs else ""
+    return Explanation(customer, unit, answer, start, names, inputs, gradient, removal, attention, whole, said, like)
 
 
 def _whole(task: Fitted, learned: Learned, asked: Examples) -> float:

@@ -24,7 +24,7 @@ class Explanation:
     each is called, (L,). inputs: what each number of a step is called, (D,), or empty where they are those of an
     embedding, which each network has of its own: the parts of the k-th numbers are added up. gradient: (L, D). removal:
     (L,), NaN for a step that cannot be taken away. attention: (L,) or None. whole, said: where `unit` is of the next
-    step alone, what the answer is called that removals are of, and that answer.
+    step alone, what the answer is called that removals are of, and that answer. like: what the blank history is like.
     """
 
     customer: Any
@@ -38,6 +38,7 @@ class Explanation:
     attention: Floats | None
     whole: str = ""
     said: float = 0.0
+    like: str = ""
 
     @property
     def gap(self) -> float:
@@ -58,7 +59,7 @@ class Explanation:
         gradient, removal = self._heads
         found = [
             f"{gradient}: integrated gradients, the step's part in the change of the {self.unit} from a blank history"
-            f"{', as long but of average events,' if self.inputs else ''} to this one",
+            f"{f', {self.like},' if self.like else ''} to this one",
             "completeness gap: what of that change the gradients leave out; next to nothing where they are right",
         ]
         if self._removed:

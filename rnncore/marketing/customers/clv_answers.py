@@ -41,6 +41,7 @@ class CLVAnswers(Task):
     of: str
     interval: float
 
+    blanked = "as long but of average weeks"
     printed = (DECILES,)
 
     def explained(self, said: Array, asked: Examples) -> Array:

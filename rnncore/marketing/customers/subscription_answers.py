@@ -30,6 +30,7 @@ class SubscriptionAnswers(Task):
 
     period: int
 
+    blanked = "as long but of average payments"
     printed = (BY_MONTH,)
 
     @property

@@ -41,6 +41,7 @@ class JourneyAnswers(Task):
     window: int | None
 
     unit = "probability of a conversion"
+    blanked = "as long but of touches of no kind and no channel"
     printed = (CREDIT,)
 
     def _encode(self, log: EventLog, code: Code, at: Array, labelled: bool) -> Examples:

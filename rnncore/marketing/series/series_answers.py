@@ -36,6 +36,7 @@ class SeriesAnswers(Task):
     strategy: str
 
     unit = "median of the last period ahead"
+    blanked = "of the same dates but of average values"
     printed = (series_views.FORECASTS,)
 
     def inputs(self, code: Code) -> list[str]:
