@@ -1,6 +1,7 @@
 """The import arrows of the house, and that `import rnncore` loads NumPy and nothing heavier."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -189,3 +190,9 @@ else:
     raise AssertionError("no error")
 """
     loaded_after(code)
+
+
+def test_what_the_kernels_share_is_named_in_the_head_of_their_room():
+    rooms = [{path.stem for path in (ROOT / room).glob("*.py")} for room in ("kernels", "layers")]
+    head = ast.get_docstring(ast.parse((ROOT / "kernels" / "__init__.py").read_text(encoding="utf-8")))
+    assert set(re.findall(r"\w+", head)) >= rooms[0] - rooms[1]
