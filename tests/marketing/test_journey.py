@@ -236,6 +236,14 @@ def test_the_report_has_moments_transitions_credit_its_intervals_and_handover(fi
         assert len({len(column) for column in table.values()}) == 1
 
 
+@pytest.mark.parametrize("verdict", ["no signal", "rnn", "baseline:logistic"])
+def test_credit_by_a_network_without_signal_is_said_to_be_chance(fitted, monkeypatch, verdict):
+    task, log = fitted
+    monkeypatch.setattr(task, "verdict_", verdict)
+    (head,) = [head for head in task.further(log) if head.startswith(task.printed)]
+    assert ("removal, gradient, attention) is chance" in head) == (verdict == "no signal")
+
+
 def test_a_log_without_a_conversion_has_transitions_and_no_credit():
     case = MADE_UP["journey"]()
     log = EventLog(case.frame, **case.words)

@@ -32,6 +32,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 JUDGED = 20_000  # moments, at most
 CREDIT = "Credit for the conversions, by method"
+VOID = "; where nothing has signal, what the network says (removal, gradient, attention) is chance"
 
 
 class JourneyAnswers(Task):
@@ -73,7 +74,7 @@ class JourneyAnswers(Task):
             return found
         credit = self.attribution(log, journeys_read=50)
         return found | {
-            CREDIT: credit.columns(),
+            CREDIT + (VOID if getattr(self, "verdict_", "") == "no signal" else ""): credit.columns(),
             "In which 95 % of it lies when journeys are drawn anew": views.of_intervals(credit),
             "Which channel hands over to which, in journeys that convert": views.of_handover(*hands),
         }
