@@ -1,6 +1,7 @@
 """Explanations: they close, they are in the units of the answer, and they say what is true where the truth is known."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from made_up import MADE_UP, NAMES, SMALL, purchases, unjudged
 import rnncore as rc
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import Churn, EventLog
+from rnncore.marketing.answers.explanation import Explanation
 from rnncore.marketing.learning.calibration import NONE
 
 
@@ -138,7 +140,7 @@ def test_a_single_event_has_no_removal(churn, log):
 def test_it_prints_a_table_and_draws_a_picture(churn, log, tmp_path):
     found = churn.explain(log, busiest(log))
     table, _, terms = str(found).partition("\n\n")
-    assert len(table.splitlines()) == len(found.steps) + 3
+    assert len(table.splitlines()) == len(found.columns()["step"]) + 3
     assert terms.splitlines() == found.terms
     found.plot(tmp_path / "why.png")
     assert (tmp_path / "why.png").read_bytes()[:4] == b"\x89PNG"
@@ -161,3 +163,23 @@ def test_who_is_not_there_is_a_clear_error(churn, log):
     late = log.customers[int(log.day[log.offsets[:-1]].argmax())]
     with pytest.raises(DataError, match="no event on or before 2024-01-02"):
         churn.explain(log, late, at="2024-01-02")
+
+
+def test_of_many_steps_the_largest_are_shown_and_what_the_others_add_up_to():
+    rng = np.random.default_rng(0)
+    gradient = rng.normal(0, 1e-4, (51, 2))
+    gradient[[3, 40]], removal = [[0.5, 0.1], [-0.2, 0.0]], np.full(51, np.nan)
+    removal[20] = -0.3
+    steps = [f"day {k}" for k in range(51)]
+    found = Explanation("a", "median", 1.0, 0.0, steps, ["x", "z"], gradient, removal, np.full(51, 1 / 51))
+    shown = found.columns()
+    assert shown["step"] == ["day 3", "day 20", "day 40", "48 others, added up"]
+    rest = np.delete(gradient, [3, 20, 40], axis=0).sum()
+    assert shown["gradient"][-1] == f"{rest:+.4f}" and shown["removal"] == ["", "-0.3000", "", ""]
+    assert shown["attention"][-1] == f"{48 / 51:.3f}" and shown["most by"][0] == "x"
+    high = int.from_bytes(found.drawn()[20:24])
+    assert high < 400
+    even = replace(found, gradient=np.ones((51, 2)))
+    assert len(even.columns()["step"]) == 20 and even.columns()["step"][-1] == "32 others, added up"
+    few = replace(found, steps=steps[:20], gradient=gradient[:20], removal=removal[:20], attention=None)
+    assert few.columns()["step"] == steps[:20]

@@ -10,7 +10,7 @@ from cli_runs import run, unchecked
 from made_up import MADE_UP, NAMES, SMALL, purchases
 
 from rnncore.marketing import Churn, EventLog
-from rnncore.marketing.answers.page import page
+from rnncore.marketing.answers.page import _labels, _spread, page
 from rnncore.marketing.answers.report import drawn
 from rnncore.marketing.tasks import TASKS
 
@@ -158,3 +158,15 @@ def test_a_wrong_word_is_refused_before_anything_is_read(tmp_path, words, said):
     result = run("fit", words[0], tmp_path / "gone.csv", *names, *words[1:])
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_numbers_that_say_nothing_more_are_left_out():
+    p = np.array([0.1, 0.9, 1e-48, 0.4])
+    answers = pl.DataFrame(
+        {"who": list("abcd"), "churn": p, "back": 1 - p, "days": [1.0, 2, 3, 4], "tenth": [1, 1, 2, 2]}
+    )
+    spread = _spread(answers)
+    assert spread["answer"] == ["churn", "days"]  # back is 1 - churn
+    assert not _labels(answers)  # of tenths there are as many of each
+    assert list(_labels(answers.with_columns(tenth=pl.Series([1, 1, 1, 2])))) == ["tenth"]
+    assert _spread(answers.with_columns(churn=p * 1e-40))["50%"][0] == "below 1e-6"

@@ -14,6 +14,7 @@ from rnncore.marketing.answers.report import as_png
 from rnncore.marketing.answers.wording import in_lines
 
 Floats = NDArray[np.float64]
+SHOWN = 20  # steps, at most; of more, those with a hundredth of the largest effect: the others are added up
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,29 @@ class Explanation:
     def _heads(self) -> tuple[str, str]:
         return ("gradient, next step", "removal, whole answer") if self.whole else ("gradient", "removal")
 
+    def _shown(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which steps are shown, those of the largest effects, in their order, and which are added up."""
+        largest = np.maximum(np.abs(self.gradient.sum(axis=1)), np.abs(np.nan_to_num(self.removal)))
+        order = np.argsort(-largest, kind="stable")
+        felt = int((largest >= 0.01 * largest.max(initial=0.0)).sum())
+        many = len(order) if len(order) <= SHOWN else min(felt, SHOWN - 1)
+        return np.sort(order[:many]), np.sort(order[many:])
+
     def columns(self) -> dict[str, list[str]]:
-        """The table as text, a list per column."""
-        gradient, removal = self._heads
-        columns = {"step": self.steps, gradient: [f"{g:+.4f}" for g in self.gradient.sum(axis=1)]}
+        """The table as text, a list per column; of many steps the largest, and what the others add up to."""
+        (gradient, removal), (own, rest) = self._heads, self._shown()
+        effects = self.gradient.sum(axis=1)
+        columns = {"step": [self.steps[k] for k in own], gradient: [f"{g:+.4f}" for g in effects[own]]}
         if self._removed:
-            columns[removal] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal]
+            columns[removal] = ["" if np.isnan(r) else f"{r:+.4f}" for r in self.removal[own]]
         if self.attention is not None:
-            columns["attention"] = [f"{w:.3f}" for w in self.attention]
+            columns["attention"] = [f"{w:.3f}" for w in self.attention[own]]
         if self.inputs:
-            strongest = np.abs(self.gradient).argmax(axis=1)
-            columns["most by"] = [self.inputs[k] for k in strongest]
+            columns["most by"] = [self.inputs[k] for k in np.abs(self.gradient[own]).argmax(axis=1)]
+        if len(rest):
+            last = {"step": f"{len(rest)} others, added up", gradient: f"{effects[rest].sum():+.4f}"}
+            last |= {} if self.attention is None else {"attention": f"{self.attention[rest].sum():.3f}"}
+            columns = {name: [*cells, last.get(name, "")] for name, cells in columns.items()}
         return columns
 
     def __str__(self) -> str:
@@ -102,16 +115,20 @@ class Explanation:
         from matplotlib.figure import Figure
 
         apart = bool(self.whole and self._removed)
-        figure = Figure(figsize=(9, 1.6 + 0.28 * len(self.steps)), layout="constrained")
+        own, rest = self._shown()
+        steps = [self.steps[k] for k in own] + ([f"{len(rest)} others, added up"] if len(rest) else [])
+        figure = Figure(figsize=(9, 1.6 + 0.28 * len(steps)), layout="constrained")
         FigureCanvasAgg(figure)
         left, *right = np.ravel(figure.subplots(1, 1 + apart, sharey=True))
-        places, beside = np.arange(len(self.steps)), 0.2 if self._removed and not apart else 0.0
+        places, beside = np.arange(len(steps)), 0.2 if self._removed and not apart else 0.0
         bars = {"height": 0.76 - 2 * beside}
-        gradient, removal = self.gradient.sum(axis=1), np.nan_to_num(self.removal)
+        effects = self.gradient.sum(axis=1)
+        gradient = np.append(effects[own], [effects[rest].sum()] if len(rest) else [])
+        removal = np.append(np.nan_to_num(self.removal[own]), [0.0] if len(rest) else [])  # removals do not add up
         left.barh(places + beside, gradient, color="#c2410c", label="integrated gradients", **bars)
         if self._removed:
             (*right, left)[0].barh(places - beside, removal, color="#1d4ed8", hatch="//", label="removal", **bars)
-        left.set_yticks(places, self.steps, fontsize="small")
+        left.set_yticks(places, steps, fontsize="small")
         left.invert_yaxis()
         for axes, unit in zip((left, *right), (self.unit, self.whole), strict=False):
             axes.axvline(0, color="0.5", lw=1)

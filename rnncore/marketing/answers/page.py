@@ -121,27 +121,45 @@ def _image(png: bytes, words: str) -> str:
 
 
 def _numbers(answers: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """The columns of numbers, without the first, which says whose the row is; whole numbers are labels."""
+    """The columns of numbers, without the first, which says whose the row is, and those that are 1 minus one before;
+    whole numbers are labels.
+    """
     columns = [c for c in answers.columns[1:] if answers.schema[c].is_float()]
-    found = {c: answers[c].cast(pl.Float64).drop_nulls().to_numpy() for c in columns}
-    return {name: values[np.isfinite(values)] for name, values in found.items() if len(values)}
+    found: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for name in columns:
+        values = answers[name].cast(pl.Float64).drop_nulls().to_numpy()
+        values = values[np.isfinite(values)]
+        mirrored = any(len(v) == len(values) and np.allclose(v + values, 1.0, atol=1e-6) for v in found.values())
+        if len(values) and not mirrored:
+            found[name] = values
+    return found
 
 
 def _spread(answers: pl.DataFrame) -> dict[str, list[str]]:
     """Mean and quantiles of each column of numbers."""
     numbers = _numbers(answers)
-    shown: dict[str, list[str]] = {"answer": list(numbers), "mean": [f"{v.mean():.4g}" for v in numbers.values()]}
+    shown: dict[str, list[str]] = {"answer": list(numbers), "mean": [_number(v.mean()) for v in numbers.values()]}
     for share in (0.05, 0.25, 0.5, 0.75, 0.95):
-        shown[f"{share:.0%}"] = [f"{np.quantile(v, share):.4g}" for v in numbers.values()]
+        shown[f"{share:.0%}"] = [_number(np.quantile(v, share)) for v in numbers.values()]
     return shown
 
 
+def _number(value: float) -> str:
+    """Four digits of a number, of one that is next to nothing none."""
+    return f"{value:.4g}" if abs(value) >= 1e-6 or value == 0 else "below 1e-6" if value > 0 else "above -1e-6"
+
+
 def _labels(answers: pl.DataFrame) -> dict[str, dict[str, list[str]]]:
-    """How often each label is given, of each column of words or whole numbers but the first: the commonest."""
+    """How often each label is given, of each column of words or whole numbers but the first: the commonest; not of
+    whole numbers that are all equally frequent, as tenths are.
+    """
     found = {}
     for name in answers.columns[1:]:
         if answers.schema[name] == pl.String or answers.schema[name].is_integer():
-            count = answers[name].value_counts().sort(["count", name], descending=[True, False]).head(LABELS)
+            count = answers[name].value_counts().sort(["count", name], descending=[True, False])
+            if answers.schema[name].is_integer() and count["count"][0] - count["count"][-1] <= 1 < count.height:
+                continue
+            count = count.head(LABELS)
             count = count.sort(name) if answers.schema[name].is_integer() else count
             labels, times = [str(label) for label in count[name]], count["count"].to_list()
             shares = [f"{n / answers.height:.1%}" for n in times]
@@ -165,8 +183,9 @@ def _histograms(answers: pl.DataFrame) -> bytes:
             axes.invert_yaxis()
             axes.set(xlabel="rows", ylabel=name)
         else:
-            axes.hist(values, bins=30, color=COLOURS[NETWORK])
+            axes.hist(values, bins=min(30, 5 + len(values) // 10), color=COLOURS[NETWORK])
             axes.set(xlabel=name, ylabel="rows")
+            axes.yaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     return as_png(figure)
 

@@ -24,6 +24,7 @@ def first(log: EventLog, forecasts: Any, ahead: int) -> tuple[str, pl.DataFrame]
 
 def drawn(log: EventLog, forecasts: pl.DataFrame, latest: int) -> bytes:
     """The `latest` values of each series and the forecasts after them, as a PNG; log: as the task reads it."""
+    from matplotlib import dates
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -39,7 +40,9 @@ def drawn(log: EventLog, forecasts: pl.DataFrame, latest: int) -> bytes:
         axes.fill_between(day, low, high, color=COLOURS["rnn"], alpha=0.25, label="10 % to 90 %")
         axes.plot(day, median, "o-", ms=3, color=COLOURS["rnn"], label="median")
         axes.set(title=str(part[0, 0]))
-        axes.tick_params(axis="x", labelrotation=20)
-        axes.legend(frameon=False, fontsize="small")
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        *axes.get_legend_handles_labels(), frameon=False, fontsize="small", loc="outside upper right", ncols=3
+    )
     return as_png(figure)
