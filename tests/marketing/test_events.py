@@ -135,9 +135,19 @@ def test_without_a_time_a_customer_must_be_named():
         EventLog(frame(), value="v")
 
 
-def test_whole_numbers_are_no_dates_unless_stated():
-    with pytest.raises(DataError, match=r"whole numbers \(the first is 20240103\).*time_format="):
-        log(frame(t=[20240103, 20240102, 20240101]))
+@pytest.mark.parametrize(
+    ("t", "form"), [(20240103, "%Y%m%d"), (202401, "%Y%m"), ("202401", "%Y%m"), (2024, "%Y"), ("2024", "%Y")]
+)
+def test_whole_numbers_are_no_dates_unless_stated(t, form):
+    with pytest.raises(DataError, match=f'time_format="{form}" reads them all$'):
+        log(frame(t=[t] * 3))
+    assert log(frame(t=[t] * 3), time_format=form).day[0].astype(str).startswith("2024-01-0")
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.String, pl.Null])
+def test_a_column_of_times_without_one_is_missing(dtype):
+    with pytest.raises(DataError, match=r"missing cells.* 3 in 't'"):
+        log(frame(t=pl.Series([None] * 3, dtype=dtype)))
 
 
 def test_csv_keeps_ids_as_they_stand_there(tmp_path):

@@ -34,6 +34,13 @@ def test_a_column_that_alone_beats_the_others_is():
     assert find_leaks(frame.with_columns(paid=paid), "bought").suspected == ["paid"]
 
 
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_so_is_one_with_numbers_for_one_outcome_alone(outcome):
+    frame, rng = cases()
+    paid = pl.when(pl.col("bought") == outcome).then(pl.lit(pl.Series(rng.gamma(2.0, size=frame.height))))
+    assert find_leaks(frame.with_columns(paid.alias("paid")), "bought").suspected == ["paid"]
+
+
 def test_columns_with_hardly_a_cell_are_passed_over():
     frame, rng = cases()
     paid = frame["bought"].to_numpy() * rng.gamma(2.0, size=frame.height)

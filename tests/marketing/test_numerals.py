@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rnncore.errors import DataError
 from rnncore.marketing import EventLog
+from rnncore.marketing.log import parts
 from rnncore.marketing.log.cells import parse_any, parse_customer
 from rnncore.marketing.log.numerals import numbers
 
@@ -39,6 +40,9 @@ def test_marks_between_thousands_signs_of_currency_and_brackets_are_read(cells, 
         (["1,5", "1,234"], "."),
         (["1.234"], ","),
         (["$1", "€2"], "."),
+        (["(-5)"], "."),  # below 0, or above it
+        (["--5"], "."),
+        (["-$-5"], "."),
         (["12 EUR", "5 kg", "1,2,3", "1.2.3", "(5", "5)", "$", "()", "1,23.4", "$1€"], "."),
     ],
 )
@@ -81,6 +85,21 @@ def test_the_report_says_how_they_were_read(tmp_path):
 def test_what_is_refused_is_told_what_to_do(tmp_path, amounts, message):
     with pytest.raises(DataError, match=message):
         EventLog(sales(tmp_path, amounts), **WORDS)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "message"),
+    [
+        (["$1", "$2", "€3", "€4"], "cannot be added up"),
+        (["1,234", "999", "12345", "6"], r"'1,234' in row 1 of 'paid'"),
+        (["1", "2", "€3", "$4"], "cannot be added up"),
+    ],
+)
+def test_what_a_column_shows_does_not_depend_on_the_parts_it_is_read_in(monkeypatch, amounts, message):
+    monkeypatch.setattr(parts, "PART", 2)
+    rows = pl.DataFrame({"id": "a", "day": [f"2024-01-0{k}" for k in range(1, 5)], "paid": amounts})
+    with pytest.raises(DataError, match=message):
+        EventLog(rows, **WORDS)
 
 
 @pytest.mark.parametrize("word", ["NA", "NaN", "NULL", "None", "#N/A", r"\N", "n/a"])

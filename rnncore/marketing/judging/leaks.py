@@ -154,10 +154,10 @@ def _by_one_value(values: Floats, outcome: NDArray[Any]) -> float:
 
 def _by_one_cut(values: Floats, outcome: NDArray[Any]) -> float:
     """AUROC of the question whether a number is above the one by which that ranks best."""
-    known = ~np.isnan(values)
-    return 0.5 + 0.5 * float(
-        ks_2samp(*(values[known & (outcome == came)] for came in (0, 1)), method="asymp").statistic
-    )
+    without, having = (values[~np.isnan(values) & (outcome == came)] for came in (0, 1))
+    if min(len(without), len(having)) == 0:  # of one outcome there are gaps alone
+        return 0.5
+    return 0.5 + 0.5 * float(ks_2samp(without, having, method="asymp").statistic)
 
 
 @one_thread

@@ -78,6 +78,18 @@ def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series
     return numbers
 
 
+def read_number(column: Parted, label: str, decimal: str) -> pl.Series:
+    """As `parse_number`, a part at a time, unless one has more than digits: that depends on the cells of the others."""
+    adorned: list[bool] = []
+
+    def read(part: pl.Series) -> pl.Series:
+        adorned.append(part.dtype == pl.String and bool(numerals.adorned(part.str.strip_chars(), decimal)))
+        return parse_number(part, label, decimal)
+
+    cells = in_parts(read, column)
+    return parse_number(column.whole(), label, decimal) if len(adorned) > 1 and any(adorned) else cells
+
+
 def _advice(text: pl.Series, shown: str, decimal: str) -> str:
     """What to do about a column one of whose cells, as shown, is no number."""
     if len(signs := numerals.currencies(text)) > 1:
@@ -138,7 +150,7 @@ def read_any(column: Parted, label: str, decimal: str, coded: bool = False) -> p
     if truth:
         return in_parts(_truth, column)
     if numbers:
-        return in_parts(lambda part: parse_number(part, label, decimal), column)
+        return read_number(column, label, decimal)
     if commas and shown is not None and decimal == ".":
         raise DataError(
             f"{label}: {column.name!r} holds numbers with a decimal comma, as {shown!r}; write them with a point, say "

@@ -33,6 +33,7 @@ _DATES: tuple[str, ...] = (
     "%Y-%m-%d",
     "%Y.%m.%d",
     "%Y%m%d",
+    "%Y%m",
 )
 _DATES += ("%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%m/%d/%y", "%m-%d-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d %Y")
 _DATES += ("%A, %B %d, %Y", "%a, %d %b %Y", "%a %b %d %Y", "%d/%b/%Y", "%d-%B-%Y")
@@ -69,13 +70,8 @@ def parse_time(column: pl.Series, label: str, time_format: str | None) -> pl.Ser
                 f"{label}: column {column.name!r} holds {column.dtype}; time_format is for text and numbers"
             )
         return _within_years(column.cast(pl.Datetime("us")), label)
-    if column.dtype == pl.Null:
-        return column.cast(pl.Datetime("us"))
-    if column.dtype.is_integer() and time_format is None:
-        raise DataError(
-            f"{label}: column {column.name!r} holds whole numbers (the first is {column.drop_nulls()[0]}); if these "
-            f"are dates, say how they are written, for example {_form(str(column.drop_nulls()[0]), '%Y%m%d')}"
-        )
+    if column.null_count() == len(column):
+        return pl.Series(column.name, [None] * len(column), pl.Datetime("us"))
     seconds = column.dtype.is_float() and time_format in EPOCH
     if not (column.dtype.is_integer() or seconds) and column.dtype != pl.String:
         raise DataError(

@@ -52,8 +52,9 @@ def numbers(text: pl.Series, decimal: str) -> pl.Series:
     )
     bare = _bare(digits.set(~grouped.fill_null(False), None).str.replace_all(mark, ""), decimal)
     minus = parts.select(pl.concat_str(pl.col(str(_SIGN)), pl.col(str(_INNER)), ignore_nulls=True)).to_series()
-    below = (minus.str.count_matches("-", literal=True) + parts[str(_OPEN)].is_not_null().cast(pl.UInt32)) % 2 == 1
-    bare = pl.select(pl.when(below).then(-bare).otherwise(bare)).to_series()
+    bracketed = parts[str(_OPEN)].is_not_null()
+    bare = bare.set(minus.str.len_chars() + bracketed.cast(pl.UInt32) > 1, None)  # (-5) is below 0 or above it
+    bare = pl.select(pl.when((minus == "-") | bracketed).then(-bare).otherwise(bare)).to_series()
     return found.scatter(odd.arg_true(), bare)
 
 

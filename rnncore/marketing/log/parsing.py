@@ -12,7 +12,7 @@ import polars as pl
 
 from rnncore.errors import DataError
 from rnncore.marketing.log import numerals
-from rnncore.marketing.log.cells import parse_customer, parse_number, read_any, read_category
+from rnncore.marketing.log.cells import parse_customer, read_any, read_category, read_number
 from rnncore.marketing.log.datetimes import clocks, finer, parse_time, require_one_way, with_offset
 from rnncore.marketing.log.parts import Parted, in_parts
 from rnncore.marketing.log.quality import NUMBERS, Check, first_row
@@ -52,7 +52,7 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
         elif role == "time":
             cells = in_parts(lambda part: parse_time(part, raw.label, time_format), column)
         elif role in MEASURES:
-            cells = in_parts(lambda part: parse_number(part, raw.label, raw.decimal), column)
+            cells = read_number(column, raw.label, raw.decimal)
         elif role == TEXT:
             cells = read_category(column, raw.label)
         else:
