@@ -37,6 +37,8 @@ def test_it_loads_nothing_from_outside(text):
 
 
 def test_it_has_the_verdict_every_rival_and_what_was_found_in_the_log(churn, text):
+    assert "log-loss: mean of -log P of what came, lower is better; lift: of the tenth ranked highest" in text
+    assert "<p>return_probability is 1 - churn_probability.</p>" in text
     for words in (churn.verdict_, *(row.name for row in churn.table_), "rows used", "completeness gap", "units"):
         assert words in text
 

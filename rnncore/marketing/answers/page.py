@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ import polars as pl
 
 from rnncore.interop.atomic import replacing
 from rnncore.marketing.answers.report import COLOURS, as_png, drawn
-from rnncore.marketing.answers.wording import counted, in_columns
+from rnncore.marketing.answers.wording import counted, explained, in_columns
 from rnncore.marketing.commands.command import check_gradients
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging.judgement import EARLIER, NETWORK
@@ -62,11 +63,13 @@ def page(task: Task, log: EventLog, at: Any = None) -> str:
         _judged(task),
         "<h2>Every method on the same window</h2>",
         _table(judged.columns()),
+        f"<p>{_text(explained([*judged.columns(), *(row.name for row in judged), judged.of]))}</p>",
         _image(drawn(task), f"The verdict is {judged.verdict}; the table above has the numbers."),
         *([f"<p>{_text(UNDRAWN)}</p>"] if judged.rate is not None and not hasattr(task, "held_out_") else []),
         *([f"<h2>{EARLIER}</h2>", _table(judged.earlier_columns())] if judged.earlier else []),
         f"<h2>The network's answers: {counted(answers.height, task.row)}{_text(day)}</h2>",
         *([_table(_spread(answers))] if _numbers(answers) else []),
+        *(f"<p>{_text(name)} is 1 - {_text(other)}.</p>" for name, other in _mirrored(answers).items()),
         *([] if answers.height > FEW else [_table(in_columns(answers))]),
         *(part for name, count in _labels(answers).items() for part in (f"<h3>{_text(name)}</h3>", _table(count))),
         _image(_histograms(answers), "The answers as a picture; the tables above have the numbers."),
@@ -124,15 +127,20 @@ def _numbers(answers: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.flo
     """The columns of numbers, without the first, which says whose the row is, and those that are 1 minus one before;
     whole numbers are labels.
     """
-    columns = [c for c in answers.columns[1:] if answers.schema[c].is_float()]
-    found: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
-    for name in columns:
-        values = answers[name].cast(pl.Float64).drop_nulls().to_numpy()
-        values = values[np.isfinite(values)]
-        mirrored = any(len(v) == len(values) and np.allclose(v + values, 1.0, atol=1e-6) for v in found.values())
-        if len(values) and not mirrored:
-            found[name] = values
-    return found
+    mirrored = _mirrored(answers)
+    columns = [c for c in answers.columns[1:] if answers.schema[c].is_float() and c not in mirrored]
+    found = {c: answers[c].cast(pl.Float64).drop_nulls().to_numpy() for c in columns}
+    return {name: values[np.isfinite(values)] for name, values in found.items() if len(values)}
+
+
+def _mirrored(answers: pl.DataFrame) -> dict[str, str]:
+    """The columns of numbers that are 1 minus one before them, and that one."""
+    columns = {c: answers[c].cast(pl.Float64).to_numpy() for c in answers.columns[1:] if answers.schema[c].is_float()}
+    return {
+        name: other
+        for (other, before), (name, values) in itertools.combinations(columns.items(), 2)
+        if len(values) and np.allclose(values, 1.0 - before, rtol=0.0, atol=1e-6, equal_nan=True)
+    }
 
 
 def _spread(answers: pl.DataFrame) -> dict[str, list[str]]:
