@@ -135,7 +135,7 @@ def test_nothing_stored_tells_where_it_was_made(notebook):
     number, nb = notebook
     assert set(nb.metadata) == {"kernelspec", "language_info", "rnncore"}
     assert dict(nb.metadata.language_info) == {"name": "python"}
-    stored = PATHS[number].read_text(encoding="utf-8")
+    stored = re.sub(r'"image/png": "[^"]*"', "", PATHS[number].read_text(encoding="utf-8"))  # base64 is any letters
     assert not re.search(r"/home/|/root/|/tmp/|/Users/|0x[0-9a-f]{6}|site-packages", stored)
 
 
