@@ -112,7 +112,7 @@ def test_the_day_on_which_a_contract_ended_is_no_input():
 
 
 def test_a_column_that_knows_who_came_back_is_named_and_an_honest_one_is_not():
-    frame = purchases(customers=160)
+    frame = purchases(customers=80)
     last = frame.group_by("who").agg(pl.col("when").max().alias("seen"))
     rng = np.random.default_rng(0)
     static = last.sort("who").with_columns(
