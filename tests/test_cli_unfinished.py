@@ -76,7 +76,7 @@ def test_judged_at_earlier_days_too_it_goes_on_and_prints_them(fit, stopped):
     assert trained(result) == 2
     assert "origin 1 of 2: 2024-10-04\n" in result.stderr and not folder.exists()
     verdict, earlier = result.stdout.index("Verdict:"), result.stdout.index("Judged at earlier days too")
-    assert earlier < verdict and "of 1 earlier window gave the same verdict." in " ".join(
+    assert earlier < verdict and "of 1 earlier window gave the same verdict" in " ".join(
         result.stdout[verdict:].split()
     )
 

@@ -83,6 +83,13 @@ def test_the_reason_says_how_many_agree(earlier, words):
     assert table(*earlier).reason == f"It won. {words}"
 
 
+def test_another_simple_method_is_another_verdict_and_said_to_be_no_network_either():
+    earlier = (row("baseline:rfm"), row("baseline:bg/nbd"), row("rnn"), row("no signal"))
+    found = Judgement("baseline:bg/nbd", "It lost.", (), 9, None, 0.95).beside(earlier).reason
+    words = "1 of 4 earlier windows gave the same verdict; in 1 another simple method would have done."
+    assert found == f"It lost. {words}"
+
+
 def test_a_row_has_the_day_the_verdict_both_losses_and_their_difference():
     assert table(row()).earlier_columns() == {
         "origin": ["2024-03-01"],

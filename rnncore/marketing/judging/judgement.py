@@ -167,9 +167,12 @@ class Judgement:
         """This judgement with those of earlier origins, of which its reason says how many agree."""
         if not earlier:
             return self
+        kind = self.verdict.partition(":")[0]  # of two simple methods that would have done the kind is the same
         alike = sum(one.verdict == self.verdict for one in earlier)
-        words = f"{alike} of {counted(len(earlier), 'earlier window')} gave the same verdict."
-        return replace(self, reason=f"{self.reason} {words}", earlier=earlier)
+        others = sum(one.verdict.partition(":")[0] == kind for one in earlier) - alike
+        words = f"{alike} of {counted(len(earlier), 'earlier window')} gave the same verdict"
+        words += f"; in {others} another simple method would have done" if others else ""
+        return replace(self, reason=f"{self.reason} {words}.", earlier=earlier)
 
     def earlier_columns(self) -> dict[str, list[str]]:
         """The earlier judgements as text, a list per column."""
