@@ -155,7 +155,7 @@ def _decide(rivals: Mapping[str, Rival], reference: str, loss: str, confidence: 
     if simple.loss.value < best.loss.value:
         reason += f" That of {simple.name} is lower still, but it does not clearly beat the {reference}."
     if best.auroc_gap is not None and best.auroc_gap.low > 0:
-        reason += f" The network ranks better, though: AUROC {shown(best.auroc_gap, signed=True)}."
+        reason += f" The network ranks better, though: its AUROC is higher by {shown(best.auroc_gap, signed=True)}."
     return f"baseline:{best.name}", reason
 
 
