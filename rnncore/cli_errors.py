@@ -16,7 +16,7 @@ from rnncore.errors import ContractError, DataError, ModelFileError, NonFiniteEr
 COLUMNS = "customer|time|value|items|price|event|channel|item|text|outcome|action|propensity|order"
 FILES = "static|calendar"
 OPTIONS = f"{COLUMNS}|{FILES}|horizon|seeds?|separator|decimal|at|start|missing|negative|set|plot|kind|every|one_in"
-OPTIONS += "|since|until"
+OPTIONS += "|since|until|encoding"
 # the arguments of the tasks, which are said with --set
 OWN = (
     "units|epochs|patience|batch_size|learning_rate|latest|backend|ahead|strategy|scale|season|convert|window|by|groups"

@@ -45,6 +45,7 @@ LOG: dict[str, tuple[Any, str]] = {
     "negative": (Rows, "Rows with a negative amount or count."),
     "separator": (str, r"Between the cells of a CSV file; \t is a tab."),
     "decimal": (Literal[".", ","], "What stands before the tenths of numbers."),
+    "encoding": (str, "How the letters of CSV files are written, if not in UTF-8: cp1252 (Windows), latin-1 ..."),
 }
 LISTS = {"extra": "extras", "category": "categories"}
 JOINED = ("customer", "time", "event", "channel", "item", "action")  # one column, or several joined

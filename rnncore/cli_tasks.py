@@ -238,12 +238,13 @@ def leaks(
     missing: Annotated[Literal["error", "drop"], typer.Option(help="Rows whose outcome is empty.")] = "error",
     separator: Annotated[str, typer.Option(help=LOG["separator"][1])] = ",",
     decimal: Annotated[Literal[".", ","], typer.Option(help=LOG["decimal"][1])] = ".",
+    encoding: Annotated[str, typer.Option(help=LOG["encoding"][1])] = "utf-8",
 ) -> None:
     """Look for columns that know the outcome: too good alone, or with times after it."""
     from rnncore.marketing.commands.command import at_work
     from rnncore.marketing.judging.leaks import find_leaks
 
-    words = words_of({"separator": separator, "decimal": decimal})
+    words = words_of({"separator": separator, "decimal": decimal, "encoding": encoding})
     with at_work("each column by itself"):
         found = find_leaks(file, outcome, time=time, ignore=ignore or [], missing=missing, **words)
     print(found)

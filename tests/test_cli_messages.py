@@ -79,6 +79,23 @@ def test_another_separator_leads_to_separator(fit, tmp_path):
     assert last(result).endswith('separated by ;, say --separator ";"')
 
 
+@pytest.mark.parametrize("command", ["fit", "leaks"])
+def test_a_file_that_is_not_utf_8_leads_to_encoding(command, tmp_path):
+    (tmp_path / "log.csv").write_text("who,when,paid\nRené,2024-01-01,1\n", encoding="latin-1")
+    words = ["churn", tmp_path / "log.csv", *NAMES, "--out", tmp_path / "out"]
+    result = run(command, *(words if command == "fit" else [tmp_path / "log.csv", "--outcome", "paid"]))
+    told = "log.csv: line 2 is not written in UTF-8; with --encoding cp1252 its first odd word reads 'René': if that"
+    assert result.exit_code == 2 and last(result).startswith(f"rnncore: {told}")
+
+
+@pytest.mark.parametrize("command", [["fit", "churn"], ["leaks"]])
+def test_an_encoding_that_is_none_is_refused_by_its_option(command, tmp_path):
+    (tmp_path / "log.csv").write_text("who,when,paid\n")
+    names = NAMES if command[0] == "fit" else ["--outcome", "paid"]
+    result = run(*command, tmp_path / "log.csv", *names, "--encoding", "utf-16")
+    assert last(result).startswith("rnncore: --encoding: expected an encoding with the line ends, commas and quotes of")
+
+
 @pytest.mark.parametrize("option", ["horizon", "seed"])
 def test_a_number_out_of_range_is_refused_before_the_log_is_read(tmp_path, option):
     result = run("fit", "churn", tmp_path / "gone.csv", *NAMES, f"--{option}", -1, "--out", tmp_path / "out")

@@ -219,3 +219,29 @@ def test_fit_and_predict_print_that_sentence(made, folder):
     judged = Churn.load(folder / "model").table_
     assert judged.verdict != "rnn", "100 customers are too few for a network to win clearly"
     assert whose_probabilities(judged, folder / "p.csv") in predict(folder).stdout
+
+
+def test_an_encoding_is_remembered_with_the_model(tmp_path):
+    frame = purchases(60).with_columns(who="é" + pl.col("who"), what=pl.lit("Café"))
+    frame = frame.with_columns(what=pl.when(frame["paid"] > 20).then(pl.lit("Crème")).otherwise("what"))
+    static = pl.DataFrame({"who": frame["who"].unique().sort(), "home": "Orléans"})
+    for name, encoding in {"utf-8": "utf-8", "latin": "latin-1"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_bytes(frame.write_csv().encode(encoding))
+        (tmp_path / name / "static.csv").write_bytes(static.write_csv().encode(encoding))
+        said = [*NAMES, "--item", "what", *(["--encoding", encoding] if name == "latin" else [])]
+        small = [word for each in ("units=2", "epochs=1", "seeds=1", "backend=numpy") for word in ("--set", each)]
+        beside = ["--static", tmp_path / name / "static.csv"]
+        where = ["--out", tmp_path / name / "out"]
+        made = run("fit", "churn", tmp_path / name / "log.csv", *said, *beside, "--horizon", 60, *small, *where)
+        assert made.exit_code == 0, made.output
+        words = [tmp_path / name / "out" / "churn.safetensors", tmp_path / name / "log.csv", *beside]
+        assert run("predict", *words, "--out", tmp_path / name / "p.csv").exit_code == 0
+        assert "éc000: probability" in run("explain", *words, "--of", "éc000").stdout
+    predicted = (tmp_path / "latin" / "p.csv").read_bytes()
+    assert predicted == (tmp_path / "utf-8" / "p.csv").read_bytes() and "éc000" in predicted.decode()
+    model = tmp_path / "latin" / "out" / "churn.safetensors"
+    log = tmp_path / "utf-8" / "log.csv"  # another file may be written in another way
+    words = ["--static", tmp_path / "utf-8" / "static.csv", "--encoding", "utf-8", "--out", tmp_path / "q.csv"]
+    assert run("predict", model, log, *words).exit_code == 0
+    assert (tmp_path / "q.csv").read_bytes() == predicted

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.log import making
+from rnncore.marketing.log.blocks import UTF_8
+from rnncore.marketing.log.letters import codec
 from rnncore.marketing.log.quality import Quality
 from rnncore.marketing.log.selection import Events
 
@@ -49,7 +51,8 @@ class EventLog(Events):
     negative: "error", "drop" to leave out rows with a negative value or a negative number of items (returns,
         cancellations), or "keep".
     separator: between the fields of a CSV file. decimal: "." or ",", what stands before the tenths of numbers in text;
-        these may have marks between thousands and one sign of currency (`$1,234.50`), see `numerals.py`.
+        these may have marks between thousands and one sign of currency (`$1,234.50`), see `numerals.py`. encoding: of
+        CSV files, static and calendar among them, as Python calls it: "cp1252" (Windows), "latin-1" ...
 
     `quality()` says what was found and what was done about it: nothing is dropped or converted without a line there.
     `reading` holds the words of this call, so that another source of the same form can be read alike.
@@ -96,12 +99,14 @@ class EventLog(Events):
         negative: str = "error",
         separator: str = ",",
         decimal: str = ".",
+        encoding: str = "utf-8",
     ) -> None:
         roles = {"customer": customer, "time": time, "value": value, "items": items, "price": price, "event": event}
         roles |= {"channel": channel, "item": item, "text": text, "outcome": outcome, "action": action}
         roles |= {"propensity": propensity, "order": order}
         how = {"time_format": time_format, "missing": missing, "negative": negative, "separator": separator}
         how["decimal"] = None if decimal == "." else decimal
+        how["encoding"] = None if (said := codec(encoding)) == UTF_8 else said
         words = making.Words.checked(roles, extras, categories, how)
         self.columns, self.reading = words.columns, words.reading
         made = making.make(source, words, static, calendar)

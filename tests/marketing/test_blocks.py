@@ -25,9 +25,10 @@ def test_a_column_is_the_same_in_blocks_of_any_size(tmp_path_factory, rows, size
         path.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "SIZE", size)
-        assert b"".join(blocks.blocks(path, zipped)) == (gzip.decompress if zipped else bytes)(path.read_bytes())
+        text = blocks.Text(path, zipped)
+        assert b"".join(text.blocks()) == (gzip.decompress if zipped else bytes)(path.read_bytes())
         for name in frame.columns:
-            found = pl.concat(list(blocks.column(path, zipped, frame.columns, ",", name)))
+            found = pl.concat(part[name] for part in text.frames(frame.columns, [name]))
             assert found.equals(whole[name], check_names=True, null_equal=True)
 
 

@@ -266,7 +266,7 @@ def test_missing_file(tmp_path):
 def test_file_of_another_kind(tmp_path, content):
     path = tmp_path / "other"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"other (cannot be read as|is neither)"):
+    with pytest.raises(DataError, match=r"other (cannot be read as|is neither)|other: line 2 is not written in UTF-8"):
         log(path)
 
 

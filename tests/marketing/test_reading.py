@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing import EventLog
 from rnncore.marketing.log import blocks
-from rnncore.marketing.log.reading import read
+from rnncore.marketing.log.reading import header, read
 
 HEAD = "who,when,said\n"
 
@@ -61,15 +61,22 @@ def test_a_quote_inside_a_cell_is_named_and_swallows_no_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [HEAD + "a,1,caf\u00e9\n", "who,when,caf\u00e9\na,1,x\n", HEAD + 'a,1,"x"\n' * 9999 + "a,1,\u00e9\n"]
+    ("text", "number"),
+    [
+        (HEAD + "a,1,caf\u00e9\n", 2),
+        ("who,when,caf\u00e9\na,1,x\n", 1),
+        (HEAD + 'a,1,"x"\n' * 9999 + "a,1,caf\u00e9\n", 10001),
+    ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_file_whose_letters_are_not_in_utf_8_is_told_to_be_saved_so(tmp_path, text, zipped):
+def test_a_file_whose_letters_are_not_in_utf_8_is_told_what_to_say(tmp_path, text, number, zipped):
     path, latin = tmp_path / "log.csv", text.encode("latin-1")
     path.write_bytes(gzip.compress(latin) if zipped else latin)
-    words = "save it as UTF-8, as .* with iconv -f WINDOWS-1252 -t UTF-8 log.csv > log-utf8.csv$"
-    with pytest.raises(DataError, match=rf"log\.csv cannot be read as CSV .*: {words}"):
+    words = "with encoding=\"cp1252\" its first odd word reads 'caf\u00e9': if that is right, say so; if not, name"
+    with pytest.raises(DataError, match=rf"log\.csv: line {number} is not written in UTF-8; {words}"):
         read(path, ["who"])
+    with pytest.raises(DataError, match=r"log\.csv: line"):
+        header(path, {}, ["who"])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,7 +97,7 @@ def test_neither_is_an_empty_file_or_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("who,when\n".encode("utf-16"), "is written in UTF-16; save it as UTF-8: iconv -f UTF-16"),
+        ("who,when\n".encode("utf-16"), "is written in UTF-16; save it as UTF-8, as a spreadsheet does"),
         (b"PK\x03\x04 sheet", "is a workbook, or another ZIP archive; save its sheet as CSV"),
         (b"Sales 2024\n\nwhen,who\n2024-01-01,a\n", "line 3 has them: remove the lines above it"),
         (b'a,2024-01-01T10:00:00Z,"x",y\n', "its first line looks like data"),

@@ -22,7 +22,7 @@ from rnncore.marketing.log.reading import header, parts_of
 from rnncore.marketing.task import Task
 from rnncore.marketing.tasks import TASKS, load
 
-HOW = ("time_format", "missing", "negative", "separator", "decimal")  # words of EventLog that name no column
+HOW = ("time_format", "missing", "negative", "separator", "decimal", "encoding")  # words of EventLog for no column
 LISTS, TABLES = ("extras", "categories"), ("static", "calendar")
 SHARED = "Those of `Task`, said like all others with --set NAME=VALUE; --horizon, --seed and --seeds do as well"
 
@@ -93,7 +93,7 @@ def again(model: Path, file: Path, said: dict[str, Any]) -> tuple[Task, EventLog
     require_model_first(model, file)
     task = load(model)
     words = {**task.reading_, **said}
-    there = header(file, words.get("separator", ","))
+    there = header(file, words)
     optional = (*task.taught, *(("customer", "time") if "text" in task.needs else ()))
     taught = [role for role in optional if role not in said]  # what was learned need not be known of new rows
 
@@ -128,7 +128,7 @@ def answers(task: Task, log: EventLog, at: str | None, horizon: int | None, star
 def require_columns(file: Path, said: dict[str, Any]) -> None:
     """DataError for a file that is not there or lacks a column that is named, before anything else is judged."""
     names = [name for role, name in said.items() if role not in (*HOW, *LISTS, *TABLES)]
-    header(file, said.get("separator", ","), [*names, *said.get("extras", ())])
+    header(file, said, [*names, *said.get("extras", ())])
 
 
 def require_customer(task: Task, customer: str | None) -> None:

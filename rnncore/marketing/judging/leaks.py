@@ -58,13 +58,14 @@ def find_leaks(
     missing: str = "error",
     separator: str = ",",
     decimal: str = ".",
+    encoding: str = "utf-8",
 ) -> Leaks:
     """Look for leaks in a table with a row per case.
 
     source: a dataframe or the path of a CSV or Parquet file. outcome: the column of 0 and 1, or true and false, or of
     two words. time: the column with the time of the outcome, with which columns of times are compared. ignore: columns
     to pass over, for example ids; those without a name are passed over too. missing: "error", or "drop" for leaving out
-    rows whose outcome is empty. separator, decimal: of a CSV file, as of `EventLog`.
+    rows whose outcome is empty. separator, decimal, encoding: of a CSV file, as of `EventLog`.
 
     DataError where a column is missing, the outcome has not two values, or one of them fewer than FOLDS times.
 
@@ -77,7 +78,7 @@ def find_leaks(
     """
     checks.one_of("missing", missing, ("error", "drop"))
     checks.one_of("decimal", decimal, (".", ","))
-    raw = read(source, None, separator)._replace(decimal=decimal)
+    raw = read(source, None, separator, encoding=encoding)._replace(decimal=decimal)
     require_columns([outcome, *([time] if time else []), *ignore], list(raw.columns), raw.label, separator)
     known, target = _two(raw, outcome, missing == "drop")
     apart = (outcome, time, *ignore)

@@ -13,7 +13,8 @@ import polars as pl
 
 from rnncore import checks
 from rnncore.errors import DataError
-from rnncore.marketing.log import blocks
+from rnncore.marketing.log.blocks import Text
+from rnncore.marketing.log.letters import misread, require_letters
 
 T = TypeVar("T")
 _DATUM = r"\s*[-+]?[\d.,:/T -]*\d\s*"  # a number or a time, which is seldom the name of a column
@@ -40,15 +41,13 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], label: str, s
 class File(NamedTuple):
     """A CSV or Parquet file."""
 
-    path: Path
-    kind: str
-    lazy: pl.LazyFrame
+    text: Text
     names: list[str]
-    separator: str
-    zipped: bool
+    lazy: pl.LazyFrame | None = None
+    """Of a Parquet file."""
 
     @classmethod
-    def opened(cls, path: Path, separator: str) -> File:
+    def opened(cls, path: Path, separator: str, encoding: str) -> File:
         """Parquet is known by its first bytes; DataError for other bytes that are no text."""
         try:
             with path.open("rb") as file:
@@ -57,50 +56,34 @@ class File(NamedTuple):
             raise DataError(f"cannot read {path}: {error.strerror}") from None
         if not start:
             raise DataError(f"{path} is empty")
-        parquet, zipped = start[:4] == b"PAR1", start[:2] == b"\x1f\x8b"
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            new = path.with_stem(f"{path.stem}-utf8").name
-            raise DataError(
-                f"{path} is written in UTF-16; save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > {new}"
-            )
+        text = Text(path, start[:2] == b"\x1f\x8b", separator, encoding)
+        if start[:4] == b"PAR1":
+            lazy = pl.scan_parquet(path, glob=False)
+            return cls(text, _asked(text, lazy.collect_schema, "Parquet").names(), lazy)
         if start[:2] == b"PK":
             raise DataError(
                 f"{path} is a workbook, or another ZIP archive; save its sheet as CSV (UTF-8), or unpack it"
             )
-        if b"\0" in start and not (parquet or zipped):
-            raise DataError(f"{path} is neither CSV (UTF-8 text with a header) nor Parquet")
-        if b"\r" in start and b"\n" not in start and not (parquet or zipped):
-            raise DataError(f"{path} ends its lines with a carriage return alone; save it with line feeds")
-        if path.suffix.lower() in (".parquet", ".pq") and not parquet:
+        require_letters(text, _asked(text, text.start))
+        if path.suffix.lower() in (".parquet", ".pq"):
             raise DataError(
                 f"{path} is no Parquet file, though it is called one; if it is CSV, call it {path.stem}.csv"
             )
-        kind = "Parquet" if parquet else "CSV (UTF-8 text with a header)"
-
-        def scanned() -> File:
-            if parquet:
-                lazy = pl.scan_parquet(path, glob=False)
-            else:
-                lazy = pl.scan_csv(path, glob=False, infer_schema=False, separator=separator)
-            return cls(path, kind, lazy, lazy.collect_schema().names(), separator, zipped)
-
-        return _asked(path, kind, scanned)
+        return cls(text, _asked(text, text.header))
 
     def require_cells(self) -> None:
         """DataError unless each line of a CSV file has as many cells as its header."""
-        if self.kind != "Parquet":
-            many = len(self.names)
-            _asked(self.path, self.kind, lambda: blocks.require_cells(self.path, self.separator, many, self.zipped))
+        if self.lazy is None:
+            _asked(self.text, lambda: self.text.require_cells(len(self.names)))
 
     def require_named(self, names: Sequence[str]) -> None:
         """DataError unless there are columns of these names; of a CSV file it says where they are, if it can."""
         try:
-            require_columns(names, self.names, self.path.name, self.separator)
+            require_columns(names, self.names, self.text.path.name, self.text.separator)
         except DataError as error:
-            if self.kind == "Parquet":
+            if self.lazy is not None:
                 raise
-            with blocks.lines(self.path, self.zipped, errors="replace") as file:
-                first = list(itertools.islice(csv.reader(file, delimiter=self.separator), 30))
+            first = self._first(30)
             later = next((k for k, line in enumerate(first[1:], 2) if set(names) <= set(line)), None)
             advice = f"; line {later} has them: remove the lines above it" if later else ""
             data = [bool(re.fullmatch(_DATUM, name)) for name in self.names]
@@ -110,39 +93,51 @@ class File(NamedTuple):
 
     def require_single(self, names: Sequence[str]) -> None:
         """DataError where the header of a CSV file has one of these names twice."""
-        if self.kind == "Parquet":
-            return
-        with blocks.lines(self.path, self.zipped, errors="replace") as file:
-            written = next(csv.reader(file, delimiter=self.separator), [])
+        written = [] if self.lazy is not None else [name for line in self._first(1) for name in line]
         twice = next((name for name in names if written.count(name) > 1), None)
         if twice is not None:
-            raise DataError(f"{self.path.name} has {written.count(twice)} columns called {twice!r}; rename all but one")
+            many = written.count(twice)
+            raise DataError(f"{self.text.path.name} has {many} columns called {twice!r}; rename all but one")
 
-    def rows(self, names: Sequence[str] | None, most: int | None = None) -> pl.DataFrame:
-        """These columns (None: all), `most` rows of them (None: all)."""
-        lazy = self.lazy if names is None else self.lazy.select(names)
-        return _asked(self.path, self.kind, lambda: (lazy if most is None else lazy.head(most)).collect())
+    def _first(self, most: int) -> list[list[str]]:
+        """The cells of the first lines of a CSV file."""
+        with self.text.lines(errors="replace") as file:
+            return list(itertools.islice(csv.reader(file, delimiter=self.text.separator), most))
 
-    def text(self, name: str) -> Iterator[pl.Series]:
+    def schema(self, names: Sequence[str] | None) -> pl.DataFrame:
+        """These columns (None: all), without rows."""
+        wanted = self.names if names is None else names
+        if self.lazy is None:
+            return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+        return self.lazy.select(wanted).head(0).collect()
+
+    def rows(self, names: Sequence[str] | None) -> pl.DataFrame:
+        """These columns (None: all)."""
+        wanted = self.names if names is None else names
+        if self.lazy is not None:
+            return _asked(self.text, self.lazy.select(wanted).collect, "Parquet")
+        return pl.concat([self.schema(wanted), *self._frames(wanted)], rechunk=True)
+
+    def cells(self, name: str) -> Iterator[pl.Series]:
         """The cells of a column of a CSV file, a part after the other."""
-        parts = blocks.column(self.path, self.zipped, self.names, self.separator, name)
-        while (part := _asked(self.path, self.kind, lambda: next(parts, None))) is not None:
-            yield part
+        for frame in self._frames([name]):
+            yield frame.to_series().rechunk()
+
+    def _frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        frames = self.text.frames(self.names, names)
+        while (frame := _asked(self.text, lambda: next(frames, None))) is not None:
+            yield frame
 
 
-def _asked(path: Path, kind: str, question: Callable[[], T]) -> T:
+def _asked(text: Text, question: Callable[[], T], kind: str = "CSV") -> T:
     """The answer; DataError where the file cannot give it."""
     try:
         return question()
-    except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
-        why = str(error).splitlines()[0]
-        advice = ""
-        if "utf-8" in why.lower():
-            new = path.with_stem(f"{path.stem}-utf8").name
-            advice = (
-                "; its letters are written in another way: save it as UTF-8, as a spreadsheet does (CSV UTF-8), or "
-            )
-            advice += f"with iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {new}"
+    except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeError) as error:
+        why, advice = str(error).splitlines()[0], ""
+        if kind == "CSV" and (isinstance(error, UnicodeError) or "utf-8" in why.lower()) and (odd := misread(text)):
+            raise DataError(odd) from None
         if why.startswith("could not parse") and '"' in why:
             advice = '; a quote stands inside a cell: put the whole cell in quotes, and double those inside: ""'
-        raise DataError(f"{path} cannot be read as {kind}: {why}{advice}") from None
+        shown = f"CSV ({text.encoding.upper()} text with a header)" if kind == "CSV" else kind
+        raise DataError(f"{text.path} cannot be read as {shown}: {why}{advice}") from None

@@ -12,6 +12,7 @@ import polars as pl
 
 from rnncore.errors import ContractError, DataError
 from rnncore.marketing.log import parsing
+from rnncore.marketing.log.blocks import UTF_8
 from rnncore.marketing.log.columns import Columns, gather
 from rnncore.marketing.log.parts import words
 from rnncore.marketing.log.quality import OF_SEVERAL, OF_TIMES, Check, Quality, describe, sift, unusual
@@ -73,8 +74,9 @@ def make(source: Any, words: Words, static: Any, calendar: Any) -> Made:
     """Read, check and sort; see EventLog for the errors."""
     names, reading = words.columns, words.reading
     how = {"separator": reading["separator"], "time_format": reading.get("time_format")}
-    how["decimal"] = reading.get("decimal", ".")
-    raw = read(source, list(names.values()), how["separator"])._replace(decimal=how["decimal"])
+    how |= {"decimal": reading.get("decimal", "."), "encoding": reading.get("encoding", UTF_8)}
+    columns = list(names.values())
+    raw = read(source, columns, how["separator"], encoding=how["encoding"])._replace(decimal=how["decimal"])
     frame, conversions, empty = parsing.parse(raw, names, how["time_format"], words.categories)
     if "customer" not in names:
         alone = pl.lit(ALL).cast(pl.Enum([ALL])) if who(names) == SERIES else pl.col("row").cast(pl.Int64)

@@ -20,7 +20,9 @@ import numpy as np
 import polars as pl
 
 from rnncore.errors import ContractError, DataError
+from rnncore.marketing.log.blocks import UTF_8
 from rnncore.marketing.log.files import File, require_columns
+from rnncore.marketing.log.letters import codec
 
 UNNAMED = r"(Unnamed: \d+)?"  # of a column without a name, as the numbers of the rows beside a dataframe's
 
@@ -67,26 +69,30 @@ class OneByOne(Mapping[str, pl.Series]):
         return len(self._names)
 
 
-def read(source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source") -> Raw:
+def read(
+    source: Any, names: Sequence[str] | None, separator: str = ",", argument: str = "source", encoding: str = UTF_8
+) -> Raw:
     """Read the columns `names` (None: all) of a dataframe that narwhals accepts, or of a CSV (also gzipped) or Parquet
-    path. A name may stand for several columns, see `parts_of`.
+    path. A name may stand for several columns, see `parts_of`. separator, encoding: of a CSV file.
 
     DataError: the file is missing, empty or neither CSV nor Parquet; a column is missing; a line of a CSV file has more
-        or fewer cells than its header.
-    ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path.
+        or fewer cells than its header, or bytes that the encoding does not have.
+    ContractError: `source`, called `argument` in the message, is neither a dataframe nor a path; a separator or an
+        encoding that is none.
     """
     wanted = None if names is None else list(dict.fromkeys(names))
     if len(separator.encode()) != 1 or separator.isalnum():
         what = "one ASCII character that is no letter or digit"
         raise ContractError("separator", what, repr(separator), r'for example ";", or "\t" (in quotes) for a tab')
+    encoding = codec(encoding)
     if isinstance(source, (str, PathLike)):
         path = Path(fspath(source))
-        file, label = File.opened(path, separator), path.name
+        file, label = File.opened(path, separator, encoding), path.name
         wanted = None if wanted is None else _parts(wanted, file.names)
         file.require_named(wanted or [])
         file.require_single(file.names if wanted is None else wanted)
         file.require_cells()
-        eager = nw.from_native(file.rows(wanted, 0 if wanted else None), eager_only=True)
+        eager = nw.from_native(file.schema(wanted) if wanted else file.rows(wanted), eager_only=True)
     else:
         file, label = None, "the dataframe" if argument == "source" else f"the dataframe {argument}"
         eager = _select(source, wanted, label, argument)
@@ -98,7 +104,7 @@ def read(source: Any, names: Sequence[str] | None, separator: str = ",", argumen
     columns: Mapping[str, pl.Series] = OneByOne(eager.columns, load)
     if wanted is None:
         columns = {name: to_polars(eager[name], label) for name in eager.columns}
-    text = None if file is None or file.kind == "Parquet" else file.text
+    text = None if file is None or file.lazy is not None else file.cells
     return Raw(columns, label, eager.implementation, dict(eager.schema), text=text)
 
 
@@ -148,9 +154,9 @@ def joined(columns: Sequence[pl.Series], name: str, mark: str, label: str) -> pl
     return pl.select(pl.concat_str(texts, separator=mark)).to_series().alias(name)
 
 
-def header(path: Path, separator: str = ",", names: Sequence[str] = ()) -> list[str]:
-    """The names of a file's columns, `names` among them; DataError as in `read`."""
-    file = File.opened(path, separator)
+def header(path: Path, words: Mapping[str, Any], names: Sequence[str] = ()) -> list[str]:
+    """The names of a file's columns, `names` among them; words: of EventLog. Errors as in `read`."""
+    file = File.opened(path, words.get("separator", ","), codec(words.get("encoding", UTF_8)))
     file.require_named(_parts(names, file.names))
     return file.names
 

@@ -92,13 +92,13 @@ def read_static(
 ) -> tuple[Columns, list[Check]]:
     """The static columns in the order of `customers` (sorted ids), and what the report says about them.
 
-    how: `separator` and `decimal` of the log. beside: which columns are read, None for all, and which of these are not
-    static.
+    how: `separator`, `decimal` and `encoding` of the log. beside: which columns are read, None for all, and which of
+    these are not static.
 
     DataError where a customer has two rows, a customer cell is empty, or ids are of another kind than in the log.
     """
     names, apart = beside or (None, ())
-    raw = read(source, names, how["separator"], "static")._replace(decimal=how["decimal"])
+    raw = read(source, names, how["separator"], "static", how["encoding"])._replace(decimal=how["decimal"])
     keys = parts_of(customer, raw.columns)
     require_columns(keys, list(raw.columns), raw.label, how["separator"])
     ids = _ids(raw, customer, customers)
@@ -118,11 +118,12 @@ def read_static(
 def read_calendar(
     source: Any, time: str, customer: str, customers: Array, categories: Sequence[str], how: Mapping[str, Any]
 ) -> tuple[Calendar, list[Check]]:
-    """The calendar, and what the report says about it; how: `separator`, `decimal` and `time_format` of the log.
+    """The calendar, and what the report says about it; how: `separator`, `decimal`, `encoding` and `time_format`
+    of the log.
 
     DataError where a day (of a customer) has two rows, or a day or customer cell is empty.
     """
-    raw = read(source, None, how["separator"], "calendar")._replace(decimal=how["decimal"])
+    raw = read(source, None, how["separator"], "calendar", how["encoding"])._replace(decimal=how["decimal"])
     dates, owners = (parts_of(name, raw.columns) for name in (time, customer))
     require_columns(dates, list(raw.columns), raw.label, how["separator"])
     column = raw.column(time, " ")
