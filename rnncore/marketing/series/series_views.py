@@ -40,7 +40,7 @@ def drawn(log: EventLog, forecasts: pl.DataFrame, latest: int) -> bytes:
         axes.fill_between(day, low, high, color=COLOURS["rnn"], alpha=0.25, label="10 % to 90 %")
         axes.plot(day, median, "o-", ms=3, color=COLOURS["rnn"], label="median")
         axes.set(title=str(part[0, 0]))
-        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=8))  # more labels would touch
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(
         *axes.get_legend_handles_labels(), frameon=False, fontsize="small", loc="outside upper right", ncols=3
