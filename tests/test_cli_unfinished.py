@@ -1,9 +1,11 @@
 """Where fit writes: names of all kinds, an interrupted run beside it, and what belongs to the user."""
 
+import polars as pl
 import pytest
 from cli_runs import NAMES, purchases, run, unchecked
 
-from rnncore.marketing import task_parts
+from rnncore.marketing import EventLog, task_parts
+from rnncore.marketing.commands import unfinished
 
 SMALL = ["--set", "units=4", "--set", "epochs=2", "--set", "seeds=1"]
 
@@ -129,6 +131,14 @@ def test_another_option_is_named_and_the_checkpoints_stay(fit, interrupted, word
 def test_another_log_is_named(fit, interrupted, tmp_path):
     purchases(60, seed=1).write_csv(tmp_path / "log.csv")
     assert "it had another log" in fit().stderr
+
+
+def test_a_calendar_of_another_customer_is_another_log():
+    ids = [f"c{k:04}" for k in range(1500)]
+    rows = pl.DataFrame({"who": ids, "when": "2024-01-01"})
+    calendars = (rows.with_columns(pl.col("who").replace({"c0700": name}), sale=1) for name in ("c0700", "c0700b"))
+    logs = [EventLog(rows, customer="who", time="when", calendar=calendar) for calendar in calendars]
+    assert len({unfinished._fingerprint(log) for log in logs}) == 2
 
 
 def test_force_discards_the_checkpoints_of_another_run(fit, interrupted):

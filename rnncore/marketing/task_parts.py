@@ -45,7 +45,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -55,6 +55,7 @@ from sklearn.base import BaseEstimator
 import rnncore as rc
 from rnncore import checks
 from rnncore.contract import Layer
+from rnncore.errors import ContractError
 from rnncore.marketing.answers.wording import counted
 from rnncore.marketing.events import EventLog
 from rnncore.marketing.judging import measures
@@ -171,6 +172,10 @@ class Parts(Arguments, BaseEstimator):  # type: ignore[misc]
 
     def check(self) -> Self:
         """The task itself; ContractError for arguments that cannot be used."""
+        if lost := [field.name for field in fields(self) if field.name not in self.arguments()]:
+            came = f"an __init__ without {', '.join(lost)}, which a copy would lose"
+            advice = "write none: @dataclass(eq=False, repr=False) makes one of the fields of the class"
+            raise ContractError("self", "every argument by its name", came, advice)
         require_horizon(self.horizon)
         for name in ("units", "epochs", "patience", "latest", "seeds"):
             checks.size(name, getattr(self, name))

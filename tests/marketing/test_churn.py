@@ -1,6 +1,7 @@
 """Churn on small simulated logs: an estimator's habits, no look into the future, true verdicts, files, bad input."""
 
 import datetime
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from made_up import unjudged
 from sklearn.base import clone
 
+import rnncore as rc
 from rnncore import ModelFileError
 from rnncore.errors import ContractError, DataError
 from rnncore.interop import safetensors
@@ -79,6 +81,38 @@ def test_the_newest_windows_are_those_that_end_with_what_is_known(log):
 def test_arguments_are_stored_unchanged():
     arguments = SMALL | {"seed": 7, "latest": 9, "batch_size": 64, "learning_rate": 1e-3, "patience": 4, "seeds": 2}
     assert Churn(**arguments).get_params() == arguments
+
+
+@dataclass(eq=False, repr=False)
+class Patient(Churn):
+    """A task of one's own, with an argument of its own."""
+
+    extra: int = 0
+    name = "patient"
+
+    def network(self, code):
+        H = self.units + self.extra
+        return rc.Stack(rc.GRU(len(self.inputs(code)), H, backend="numpy"), rc.Last(), rc.Dense(H, 1))
+
+
+def test_a_task_of_ones_own_keeps_its_argument_through_fit_save_and_load(log, tmp_path):
+    task = Patient(60, extra=3, units=2, epochs=1, seeds=1, backend="numpy").fit(log)
+    task.save(tmp_path / "own.safetensors")
+    again = Patient.load(tmp_path / "own.safetensors")
+    assert (again.extra, again.params_[0]["0.Wh"].shape[0]) == (3, 5)
+    assert again.predict(log).equals(task.predict(log))
+    with pytest.raises(ModelFileError, match="expected churn, received 'patient'"):
+        Churn.load(tmp_path / "own.safetensors")
+
+
+def test_an_init_that_would_lose_arguments_is_refused(log):
+    class Handed(Churn):
+        def __init__(self, horizon=90, *, extra=0, **rest):
+            super().__init__(horizon, **rest)
+            self.extra = extra
+
+    with pytest.raises(ContractError, match=r"self: .* without units, epochs, .*@dataclass\(eq=False, repr=False\)"):
+        Handed(60, seeds=1).fit(log)
 
 
 def test_a_clone_is_not_fitted(fitted, log):

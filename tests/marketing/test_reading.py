@@ -143,6 +143,26 @@ def test_a_name_with_commas_is_several_columns(tmp_path, monkeypatch, suffix):
     assert log.frame({}).columns == ["shop,till"]
 
 
+def test_joined_whole_numbers_are_written_alike_whether_or_not_there_is_a_gap_beside_them():
+    static = pl.DataFrame({"shop": [1, 2], "till": [1, 1], "size": [5.0, 6.0]})
+    gap = pl.DataFrame({"shop": [1.0, 2.0, None], "till": [1, 1, 1], "day": ["2024-01-01"] * 3})
+    words = {"customer": "shop,till", "time": "day", "missing": "drop"}
+    log = EventLog(gap, **words, static=static)
+    assert (log.customers.tolist(), log.static.numbers["size"].tolist()) == (["1,1", "2,1"], [5.0, 6.0])
+
+
+def test_ids_that_differ_in_spaces_stay_apart_where_they_are_joined():
+    frame = pl.DataFrame({"shop": ["a ", "a"], "till": ["b", "b"], "day": ["2024-01-01"] * 2})
+    assert EventLog(frame, customer="shop,till", time="day").customers.tolist() == ["a ,b", "a,b"]
+
+
+@pytest.mark.parametrize("role", ["value", "items", "order"])
+def test_numbers_are_not_joined(role):
+    frame = pl.DataFrame({"id": ["a"], "day": ["2024-01-01"], "whole": ["1"], "tenths": ["5"]})
+    with pytest.raises(DataError, match="no column 'whole,tenths'"):
+        EventLog(frame, customer="id", time="day", decimal=",", **{role: "whole,tenths"})
+
+
 def test_a_cell_with_a_comma_cannot_be_joined():
     frame = pl.DataFrame({"shop": ["a,b", "a"], "till": ["c", "b,c"], "day": ["2024-01-01"] * 2})
     with pytest.raises(DataError, match="a cell of 'shop' holds a comma, so that 'shop,till' cannot be one column"):

@@ -109,7 +109,8 @@ def _fingerprint(log: EventLog) -> str:
         total.update(b"\0none" if array is None else np.ascontiguousarray(array).view(np.uint8).data)
     calendar = log.calendar
     if calendar is not None:
-        total.update(calendar.days.tobytes() + repr(calendar.customers).encode())
+        who = None if calendar.customers is None else calendar.customers.tolist()
+        total.update(calendar.days.tobytes() + repr(who).encode())
     for columns in (log.cells, log.static, *([] if calendar is None else [calendar.columns])):
         total.update("\0".join(columns.names).encode())
         for array in columns.numbers.values():

@@ -14,6 +14,7 @@ from rnncore.errors import DataError
 from rnncore.marketing.log import numerals
 from rnncore.marketing.log.cells import parse_customer, read_any, read_category, read_number
 from rnncore.marketing.log.datetimes import clocks, finer, parse_time, require_one_way, with_offset
+from rnncore.marketing.log.files import require_columns
 from rnncore.marketing.log.parts import Parted, in_parts
 from rnncore.marketing.log.quality import NUMBERS, Check, first_row
 from rnncore.marketing.log.reading import Raw
@@ -44,6 +45,8 @@ def parse(raw: Raw, names: Mapping[str, str], time_format: str | None, categorie
     parsed: dict[str, pl.Series] = {}
     checks: list[Check] = []
     for role, name in names.items():
+        if role in MEASURES:
+            require_columns([name], list(raw.columns), raw.label)  # 1 and 5 joined are no number
         column = Parted.read(raw, name, " " if role == "time" else ",")
         if len(next(column.parts())) == 0:
             raise DataError(f"{raw.label} has no rows")

@@ -147,11 +147,22 @@ def joined(columns: Sequence[pl.Series], name: str, mark: str, label: str) -> pl
     """
     if len(columns) == 1:
         return columns[0]
-    texts = [column.cast(pl.String).str.strip_chars().replace("", None) for column in columns]
+    texts = [_as_text(column, strip=mark != ",") for column in columns]
     for column, text in zip(columns, texts, strict=True):
         if mark == "," and text.str.contains(mark, literal=True).any():
             raise DataError(f"{label}: a cell of {column.name!r} holds a comma, so that {name!r} cannot be one column")
     return pl.select(pl.concat_str(texts, separator=mark)).to_series().alias(name)
+
+
+def _as_text(column: pl.Series, strip: bool) -> pl.Series:
+    """Cells that are to be joined, null where they show nothing; whole numbers without a point, as beside a gap pandas
+    has 7.0 for 7. strip: without the spaces around them, by which ids may differ.
+    """
+    column = column.fill_nan(None) if column.dtype.is_float() else column
+    whole = column.dtype.is_float() and (column == column.round()).all()
+    text = column.cast(pl.Int64, strict=False).cast(pl.String) if whole else column.cast(pl.String)
+    bare = text.str.strip_chars()
+    return (bare if strip else text).set(bare == "", None)
 
 
 def header(path: Path, words: Mapping[str, Any], names: Sequence[str] = ()) -> list[str]:
