@@ -100,6 +100,8 @@ class Demand(SeriesAnswers):
         """One event per series and day, with a value."""
         assert log.value is not None
         log = log.where(~np.isnan(log.value))
+        if not len(log):
+            raise DataError("no row has a value: there is nothing to forecast")
         again = (log.day[1:] == log.day[:-1]) & (log.codes[1:] == log.codes[:-1])
         if again.any() and log.reading.get("extras"):
             where = f"{log.customers[log.codes[1:][again][0]]!r} on {log.day[1:][again][0]}"

@@ -16,7 +16,7 @@ from rnncore.marketing.learning.examples import Examples
 from rnncore.marketing.series import bands, series_rivals
 from rnncore.marketing.series import series_windows as series
 from rnncore.marketing.series.periods import Clock
-from rnncore.marketing.series.series_effects import of_calendar, ordinary
+from rnncore.marketing.series.series_effects import Effect, of_calendar, ordinary
 from rnncore.sequences import Histories
 
 START = datetime.date(2024, 1, 1)
@@ -317,6 +317,15 @@ def monthly(months=72):
 def test_a_horizon_that_does_not_hold_the_periods_ahead_is_refused_in_their_unit(log, horizon, ahead, words):
     with pytest.raises(DataError, match=words):
         Demand(horizon=horizon, ahead=ahead, **SMALL).fit(log)
+
+
+def test_a_log_without_a_single_value_is_refused():
+    with pytest.raises(DataError, match="no row has a value"):
+        Demand().fit(log_of(np.full(90, np.nan), missing="keep"))
+
+
+def test_the_share_of_an_effect_is_of_sizes_so_that_values_may_lie_below_zero():
+    assert Effect.of("sale", np.array([-9.0]), np.array([-10.0])).share == pytest.approx(0.1)
 
 
 def test_intervals_are_never_of_zero_width():

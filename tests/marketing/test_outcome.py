@@ -107,6 +107,12 @@ def test_a_word_that_first_comes_later_is_no_no():
         cases.outcomes(log, "yes")
 
 
+@pytest.mark.parametrize(("back", "found"), [("yes", 1.0), ("no", 0.0)])
+def test_a_customer_may_have_met_one_of_the_two_words_alone(back, found):
+    log = log_of([("a", 0, "web", "no"), ("a", 1, "web", "yes"), ("b", 2, "web", back), ("b", 3, "web", None)])
+    assert np.array_equal(cases.outcomes(log.of("b"), "yes"), [found, np.nan], equal_nan=True)
+
+
 def test_which_of_two_words_was_judged_is_said(fitted):
     assert fitted.came == "had the outcome 'yes'"
     log = log_of([(f"c{n % 9}", n, "web", ("late", "on time")[n % 7 > 2]) for n in range(90)])

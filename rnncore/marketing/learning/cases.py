@@ -60,7 +60,7 @@ def outcomes(log: EventLog, yes: str | None) -> Floats:
         return numbers
     if yes is not None:
         category = log.category("outcome")
-        _require_two({yes, *category.common(10**9)})
+        _require_two({yes, *category.common(10**9)}, fewest=1)  # a customer may have met one alone
         one = np.isin(category.codes, np.flatnonzero(category.levels == yes))
         return np.where(category.codes < 0, np.nan, one)
     numbers = log.number("outcome")
@@ -73,8 +73,8 @@ def outcomes(log: EventLog, yes: str | None) -> Floats:
     return numbers
 
 
-def _require_two(words: Collection[str]) -> None:
-    if len(words) != 2:
+def _require_two(words: Collection[str], fewest: int = 2) -> None:
+    if not fewest <= len(words) <= 2:
         shown = ", ".join(sorted(words)[:5]) or "none"
         raise DataError(
             f"outcome has {counted(len(words), 'word')} ({shown}), where there must be two, as yes and no: write "

@@ -41,14 +41,14 @@ class Effect(NamedTuple):
     high: float
     """The middle 80 % of these changes."""
     share: float
-    """The sum of the changes over the sum of the medians without it."""
+    """The sum of the changes over that of the sizes of the medians without it."""
 
     @classmethod
     def of(cls, what: str, asit: Array, without: Array) -> Effect:
         """From the medians of the same periods, with the mark and without it."""
         change = asit - without
         low, high = np.quantile(change, (0.1, 0.9))
-        share = float(change.sum() / max(without.sum(), 1e-12))
+        share = float(change.sum() / max(np.abs(without).sum(), 1e-12))  # a sum may be 0, or below it
         return cls(what, len(change), float(change.mean()), float(low), float(high), share)
 
     def __str__(self) -> str:
