@@ -42,12 +42,12 @@ COLUMNS = ("purchases", "spend", "value", "low", "high")
 class CLV(CLVAnswers):
     """Expected purchases, spend and discounted value of customers; arguments beside those of `Task`:
 
-    of: what is judged, "spend" or "purchases" (days with one; a log without amounts has these only). discount: the rate
-    of a year; value is spend discounted from the middle of its week. futures: so many are drawn for a customer by each
-    network. interval: its probability; a customer who is more likely than that to bring nothing has the interval from 0
-    to 0. `predict` gives purchases, spend, value, low and high (of what is judged), and decile, 1 for the tenth with
-    the highest expectation. After `fit`, `deciles_` has what each tenth was expected to bring and brought, and
-    `table_.reason` how many of the intervals held what came.
+    of: what is judged, "spend" or "purchases" (days with one); None: spend, of a log without amounts purchases.
+    discount: the rate of a year; value is spend discounted from the middle of its week. futures: so many are drawn for
+    a customer by each network. interval: its probability; a customer who is more likely than that to bring nothing has
+    the interval from 0 to 0. `predict` gives purchases, spend, value, low and high (of what is judged), and decile, 1
+    for the tenth with the highest expectation. After `fit`, `deciles_` has what each tenth was expected to bring and
+    brought, and `table_.reason` how many of the intervals held what came.
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount")
@@ -60,7 +60,7 @@ class CLV(CLVAnswers):
 
     horizon: int = 180
     _: KW_ONLY
-    of: str = "spend"
+    of: str | None = None
     discount: float = 0.1
     futures: int = 30
     interval: float = 0.8
@@ -79,7 +79,8 @@ class CLV(CLVAnswers):
 
     def check(self) -> Self:
         """As in `Task`, and the arguments of its own."""
-        checks.one_of("of", self.of, ("spend", "purchases"))
+        if self.of is not None:
+            checks.one_of("of", self.of, ("spend", "purchases"))
         checks.number("discount", self.discount)
         checks.size("futures", self.futures)
         checks.number("interval", self.interval, open_left=True, below=1.0)
@@ -99,7 +100,7 @@ class CLV(CLVAnswers):
         found = weeks.of(past, end)
         code = code or weeks.measure(found)
         read, came, newest, who = weeks.told(found, code, self.latest, self.horizon)
-        windows = spend.past(log, end, self.horizon, self._money)
+        windows = spend.past(log, end, self.horizon, self._money(log.value is not None))
         if not windows.came[windows.latest].any():
             raise DataError(
                 f"{self._none(past)} in the {self.horizon} days until {end}: there is nothing to tell apart"
@@ -110,7 +111,7 @@ class CLV(CLVAnswers):
     def judged(self, log: EventLog, origin: np.datetime64, code: Code) -> Examples:
         """Everybody known at `origin`, and what they bought in the `horizon` days after it."""
         window = cut(log, origin, self.horizon)
-        came = np.asarray(window.value if self._money else window.count, np.float64)
+        came = np.asarray(window.value if self._money(log.value is not None) else window.count, np.float64)
         known = ~np.isnan(came)
         if not came[known].any():
             raise DataError(f"{self._none(log)} in the {self.horizon} days after {origin}: there is nothing to judge")
@@ -118,7 +119,7 @@ class CLV(CLVAnswers):
 
     def _none(self, log: EventLog) -> str:
         """What is said where nothing came."""
-        if self._money and len(log) and log.value is not None and not log.value.any():
+        if log.value is not None and self._money(True) and len(log) and not log.value.any():
             return 'all amounts are 0 (of="purchases" asks for their number)'
         return "nobody bought"
 
@@ -138,9 +139,10 @@ class CLV(CLVAnswers):
         """What is judged, and COLUMNS, (N, 6)."""
         plan = futures.Plan(self.horizon, self.futures, self.discount, self.seed)
         model, facts = self.network(learned.code), asked.facts
+        money = self._money(facts.money)
         found = futures.sample(model, learned, asked.histories, facts.standing, plan, facts.like)
-        low, high = futures.interval(found.drawn[:, :, int(self._money)], self.interval)
-        judged = found.spend if self._money else found.purchases
+        low, high = futures.interval(found.drawn[:, :, int(money)], self.interval)
+        judged = found.spend if money else found.purchases
         return np.column_stack([judged, found.purchases, found.spend, found.value, low, high])
 
     def answer(self, prediction: Array, asked: Examples) -> Mapping[str, Array]:
@@ -151,4 +153,4 @@ class CLV(CLVAnswers):
 
     def rivals(self, told: Examples, asked: Examples) -> Mapping[str, Rival]:
         """The same by the simple methods."""
-        return spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money)
+        return spend.simple_methods(told.facts, asked.facts.summary, self.horizon, self._money(asked.facts.money))

@@ -235,6 +235,7 @@ def test_what_is_judged_is_the_spend_or_the_purchases_of_the_window(fitted, log)
     held = fitted.held_out_
     after = log.value_between(held.origin, held.origin + span(30))[log.population(held.origin)]
     assert np.allclose(held.target, after)
+    assert fitted.of is None  # what a log with amounts is judged by
     counted = CLV(horizon=30, of="purchases", futures=5, **SMALL).fit(log).held_out_
     days = log.per_day().count_between(held.origin, held.origin + span(30))[log.population(held.origin)]
     assert counted.target.tolist() == days.tolist()
@@ -291,13 +292,21 @@ def test_the_coverage_that_is_said_is_what_was_measured(fitted):
     assert f"Intervals of 80% held what came for {inside:.1%} of the customers" in fitted.table_.reason
 
 
-def test_a_log_without_amounts_has_purchases_only():
+def test_a_log_without_amounts_has_purchases_only(log, tmp_path):
     words = {role: name for role, name in NAMES.items() if role in ("customer", "time")}
-    log = EventLog(purchases(), **words)
+    days = EventLog(purchases(), **words)
     with pytest.raises(ContractError, match='"purchases" for a log without'):
-        CLV(horizon=30, **SMALL).fit(log)
-    said = CLV(horizon=30, of="purchases", futures=5, **SMALL).fit(log).predict(log)
+        CLV(horizon=30, of="spend", **SMALL).fit(days)
+    one, other = (CLV(horizon=30, of=of, futures=5, **SMALL).fit(days) for of in (None, "purchases"))
+    said = one.predict(days)
     assert said.columns == ["who", "purchases", "low", "high", "decile"]
+    assert said.equals(other.predict(days)) and str(one.table_) == str(other.table_)
+    assert one.further(days) == other.further(days)
+    assert "expected purchases of the next 30 days" in str(one.explain(days, said["who"][0]))
+    one.save(tmp_path / "clv.safetensors")
+    assert CLV.load(tmp_path / "clv.safetensors").predict(days).equals(said)
+    with pytest.raises(DataError, match="the model was fitted with the columns"):
+        one.predict(log)
 
 
 def test_negative_amounts_are_refused_and_unknown_ones_are_not_judged():

@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 class CLVAnswers(Task):
     """What a fitted `CLV` says beside its futures."""
 
-    of: str
+    of: str | None
     interval: float
 
     blanked = "as long but of average weeks"
@@ -47,16 +47,17 @@ class CLVAnswers(Task):
     def explained(self, said: Array, asked: Examples) -> Array:
         """Expected purchases of the next week, times the expected amount of one; BG/NBD's part is of the customer."""
         law = weeks.law(said, asked.facts.code, weeks.prior(asked.facts.standing, asked.facts.code))
-        return law.purchases * law.amount if self._money else law.purchases
+        return law.purchases * law.amount if self._money(asked.facts.money) else law.purchases
 
     def named(self, asked: Examples, code: Code) -> str:
         """What that is."""
-        return f"expected {self.of} of the next week"
+        return f"expected {self._of(asked.facts.money)} of the next week"
 
     @property
     def whole(self) -> tuple[str, str]:
         """What is expected of all weeks ahead: drawn ones have no slope, so that gradients are of the next."""
-        return self.of, f"expected {self.of} of the next {counted(self.horizon, 'day')}"
+        of = self._of("value" in self.reading_ or "price" in self.reading_)
+        return of, f"expected {of} of the next {counted(self.horizon, 'day')}"
 
     def steps(self, own: EventLog, at: np.datetime64, code: Code, number: int) -> list[tuple[str, int | None]]:
         """The weeks."""
@@ -74,7 +75,7 @@ class CLVAnswers(Task):
     def further(self, log: EventLog) -> dict[str, Mapping[str, list[str]]]:
         """What each tenth of the customers is expected to bring, and its share of all."""
         answers = pl.DataFrame(self.predict(log))
-        by = "value" if self._used._money else "purchases"
+        by = "value" if self._used._money(log.value is not None) else "purchases"
         tenths = answers.group_by("decile").agg(
             pl.len().alias("customers"), pl.col(by).mean().alias(f"mean {by}"), pl.col(by).sum().alias("share of all")
         )  # fmt: skip
@@ -101,10 +102,13 @@ class CLVAnswers(Task):
             f"{y[best].sum() / y.sum():.1%} of all."
         ]
 
-    @property
-    def _money(self) -> bool:
-        """Whether what is judged is spend."""
-        return self.of == "spend"
+    def _of(self, amounts: bool) -> str:
+        """What is judged of a log that has amounts, or has none."""
+        return self.of or ("spend" if amounts else "purchases")
+
+    def _money(self, amounts: bool) -> bool:
+        """Whether that is spend."""
+        return self._of(amounts) == "spend"
 
 
 def deciles(expected: Array) -> Array:
