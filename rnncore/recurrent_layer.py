@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
@@ -76,8 +77,10 @@ class Recurrent(Layer):
     """
 
     def __new__(cls, *sizes: object, **words: object) -> Self:
-        """Make a layer, of whose words none is of another library."""
-        for word in words.keys() & ELSEWHERE.keys():
+        """Make a layer, of whose words none is of another library, unless its class or its cell has such a word too."""
+        for word in [word for word in words if word in ELSEWHERE]:
+            if word in inspect.signature(cls.__init__).parameters or word in getattr([*sizes, None][0], "options", ()):
+                continue
             came, advice = f"{word}={words[word]!r:.60}", ELSEWHERE[word].format(cls.__name__)
             raise ContractError(word, f"an argument of {cls.__name__}", came, advice)
         return super().__new__(cls)

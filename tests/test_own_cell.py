@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import rnncore as rc
+from rnncore.cells import Cell
 from rnncore.errors import ContractError
 from rnncore.recurrent import Recurrent
 
@@ -70,6 +71,20 @@ def test_beside_an_error_in_its_textbook_stands_what_the_row_says(used):
         layer.forward(layer.init(seed=0), np.ones((4, 2, 3), np.float32))
     (note,) = caught.value.__notes__
     assert "'leaky' says gates='z'" in note and note.endswith("its parameters are Wx (3, 5), Wh (5, 5), b (5,)")
+
+
+def test_it_may_have_a_word_that_other_libraries_have():
+    row = Cell("leaky", gates="zg", states=("h",), biases=("b",), options={"bias": ("yes", "no")}, package="mine")
+    assert Recurrent(row, 3, 5, bias="no").options == {"bias": "no"}
+
+
+def test_so_may_a_class_of_ones_own():
+    class Dropping(rc.GRU):
+        def __init__(self, D, H, *, dropout=0.0):
+            super().__init__(D, H)
+            self.dropout = dropout
+
+    assert Dropping(3, 5, dropout=0.5).dropout == 0.5
 
 
 def test_saving_it_names_the_cell_and_another_way(used, tmp_path):
