@@ -67,6 +67,14 @@ def test_a_subscription_ends_with_its_first_cancellation(fitted, log, frame):
     assert fitted.predict(again, at=log.last_day).equals(fitted.predict(log))
 
 
+@pytest.mark.parametrize("name", ["value", "renewals", "gap"])
+def test_a_column_of_the_customers_called_as_one_of_payments_does_not_take_its_place(log, name):
+    one = np.arange(len(log.customers), dtype=float)
+    found, without = renewals.columns(log.with_static(name, one)).numbers, renewals.columns(log).numbers
+    assert np.array_equal(found[name], without[name], equal_nan=True)
+    assert np.array_equal(found[f"{name} of the customer"], one[log.codes])
+
+
 def test_renewals_ahead_are_read_as_if_each_were_taken(fitted, log):
     at = np.datetime64("2021-06-01")
     task, _, asked = fitted._asked(log, at)

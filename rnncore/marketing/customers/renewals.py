@@ -17,6 +17,7 @@ days after the one before: the chance to be there after k of them is the product
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -76,11 +77,16 @@ class Facts(NamedTuple):
 
 
 def columns(log: EventLog) -> Columns:
-    """What is known of each payment: the event's own columns, and those of the customer."""
+    """What is known of each payment: the event's own columns, and those of the customer, of one name apart."""
     own = features.of_events(log, [*ROLES, *log.reading.get("extras", [])])
     numbers = {**own.numbers, "renewals": _renewals(log).astype(np.float64)}
-    fixed = Columns({k: v for k, v in log.static.numbers.items() if k != ENDED}, log.static.categories).take(log.codes)
-    return Columns({**numbers, **fixed.numbers}, {**own.categories, **fixed.categories})
+    fixed = log.static.take(log.codes)
+
+    def apart(of_customers: Mapping[str, Any]) -> dict[str, Any]:
+        both = {*numbers, *own.categories}
+        return {f"{k} of the customer" if k in both else k: v for k, v in of_customers.items() if k != ENDED}
+
+    return Columns({**numbers, **apart(fixed.numbers)}, {**own.categories, **apart(fixed.categories)})
 
 
 def measure(log: EventLog) -> Code:

@@ -45,6 +45,7 @@ from rnncore.sequences import Histories
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+GROUPS = 20  # from which on a tenth of them is watched
 FEW = 50  # examples of the latest window, at least, that stop a training; else all that are watched
 
 
@@ -121,11 +122,11 @@ def drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
-def tenth(group: NDArray[np.int64], seed: int, few: int = 20) -> NDArray[np.bool_]:
+def tenth(group: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     """Whether each example is of the tenth of the groups from which nothing is learned, (N,).
 
-    With fewer groups than `few` none is, and the network trains for all epochs.
+    With fewer groups than GROUPS none is, and the network trains for all epochs.
     """
     groups = int(group.max()) + 1
-    chosen = np.random.default_rng(seed).permutation(groups)[: groups // 10 if groups >= few else 0]
+    chosen = np.random.default_rng(seed).permutation(groups)[: groups // 10 if groups >= GROUPS else 0]
     return np.isin(group, chosen)
