@@ -63,6 +63,14 @@ def test_of_an_average_event_a_category_is_what_it_is_on_average_among_those_tha
     assert there.mean(axis=0) == pytest.approx(shares[0, 4:])
 
 
+def test_categories_of_events_and_of_customers_of_one_name_each_have_their_own_average():
+    often, seldom = (columns([1.0] * 4, (codes, ["a", "b"])) for codes in ([0, 0, 0, 1], [0, 0, 1, 1]))
+    own = {"events": measure(often, least=1), "static": measure(seldom, least=1)}
+    rows = np.concatenate([encode(often, own["events"]), encode(seldom, own["static"])], axis=1)
+    found = average(rows, [*names(own["events"]), *names(own["static"])], own)
+    assert found[0].tolist() == [0, 0, 3 / 4, 1 / 4, 0, 0, 1 / 2, 1 / 2]
+
+
 def test_of_a_code_without_shares_a_category_is_empty_on_average():
     code = measure(columns([1.0, 2.0], ([0, 1], ["a", "b"])), least=1)
     rows = encode(columns([1.0, 2.0], ([0, 1], ["a", "b"])), code)

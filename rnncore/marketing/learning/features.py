@@ -128,9 +128,10 @@ def average(rows: NDArray[Any], inputs: Sequence[str], code: Code) -> Floats:
 
     inputs: what the D columns are called. code: one of `measure`, or what holds such codes.
     """
-    found = np.zeros(rows.shape)
+    found, free = np.zeros(rows.shape), list(range(len(inputs)))
     for columns, shares in _shared(code):
-        for k in (k for k in range(len(inputs)) if [*inputs[k : k + len(columns)]] == columns):
+        if fits := [k for k in free if [*inputs[k : k + len(columns)]] == columns]:
+            free.remove(k := fits[0])  # those of events, then those of the customer of the same name
             place = slice(k, k + len(columns))
             found[:, place] = rows[:, place].sum(axis=1, keepdims=True) * shares
     return found
