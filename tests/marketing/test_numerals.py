@@ -102,6 +102,23 @@ def test_what_a_column_shows_does_not_depend_on_the_parts_it_is_read_in(monkeypa
         EventLog(rows, **WORDS)
 
 
+CELLS = ["1", "$1", "€2", "1,234", "999", "12345", "1,234,567", "2.5", "1e3", "a", "", "NaN", "true", "(3)"]
+
+
+@given(st.lists(st.sampled_from(CELLS), min_size=1, max_size=7), st.sampled_from(".,"))
+def test_nor_does_whether_it_is_one_of_numbers_or_of_words(cells, decimal):
+    def read():
+        try:
+            return parse_any(pl.Series("paid", cells), "log", decimal).to_list()
+        except DataError as error:
+            return str(error)
+
+    whole = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART", 2)
+        assert read() == whole
+
+
 @pytest.mark.parametrize("word", ["NA", "NaN", "NULL", "None", "#N/A", r"\N", "n/a"])
 def test_what_programs_write_for_nothing_is_missing_from_numbers_and_ids(tmp_path, word):
     with pytest.raises(DataError, match=r"missing cells.* 1 in 'paid', the first in row 2"):

@@ -133,7 +133,7 @@ def read_any(column: Parted, label: str, decimal: str, coded: bool = False) -> p
             what = "it must hold numbers or words; write it as one of them"
             raise DataError(f"{label}: column {column.name!r} holds {column.dtype}; {what}")
         return parse_number(column.whole(), label)
-    truth = numbers = commas = True
+    truth = bare = numbers = commas = True
     shown, every, empty = None, 0, True
     for part in column.parts():
         cells = part.unique().str.strip_chars().replace("", None).drop_nulls().unique()
@@ -141,7 +141,8 @@ def read_any(column: Parted, label: str, decimal: str, coded: bool = False) -> p
         cells = cells.filter(~numerals.absent(cells))
         empty &= len(cells) == 0
         truth &= cells.str.to_lowercase().is_in(list(TRUTH)).all()
-        numbers &= numerals.numbers(cells, decimal).is_not_null().all()
+        bare &= numerals.bare(cells, decimal).is_not_null().all()
+        numbers &= bool(numerals.written(cells, decimal).all())
         commas &= cells.str.contains(rf"^({_COMMA}|\d+)$").all()
         with_comma = cells.filter(cells.str.contains(",", literal=True))
         shown = with_comma[0] if shown is None and len(with_comma) else shown
@@ -149,7 +150,7 @@ def read_any(column: Parted, label: str, decimal: str, coded: bool = False) -> p
         return read_category(column, label, coded)  # "none" everywhere is a word
     if truth:
         return in_parts(_truth, column)
-    if numbers:
+    if bare or (numbers and _fit_together(column.whole(), decimal)):
         return read_number(column, label, decimal)
     if commas and shown is not None and decimal == ".":
         raise DataError(
@@ -157,6 +158,12 @@ def read_any(column: Parted, label: str, decimal: str, coded: bool = False) -> p
             'decimal="," if all are written so, or name the column as one of categories'
         )
     return read_category(column, label, coded)
+
+
+def _fit_together(column: pl.Series, decimal: str) -> bool:
+    """Whether all cells of a whole column are numbers beside each other: see `numerals`."""
+    cells = column.unique().str.strip_chars()
+    return bool(numerals.numbers(cells.filter(~numerals.absent(cells)), decimal).is_not_null().all())
 
 
 def _truth(column: pl.Series) -> pl.Series:

@@ -32,7 +32,7 @@ def numbers(text: pl.Series, decimal: str) -> pl.Series:
     >>> numbers(pl.Series(["$1,234.50", "$9", "(3.20)", "12 EUR"]), ".").to_list()
     [1234.5, 9.0, -3.2, None]
     """
-    found = _bare(text, decimal)
+    found = bare(text, decimal)
     odd = found.is_null() & text.is_not_null()
     if not odd.any():
         return found
@@ -50,12 +50,12 @@ def numbers(text: pl.Series, decimal: str) -> pl.Series:
     grouped &= (parts[str(_OPEN)].is_null() == parts[str(_CLOSE)].is_null()) & (
         parts[str(_BEFORE)].is_null() | parts[str(_AFTER)].is_null()
     )
-    bare = _bare(digits.set(~grouped.fill_null(False), None).str.replace_all(mark, ""), decimal)
+    read = bare(digits.set(~grouped.fill_null(False), None).str.replace_all(mark, ""), decimal)
     minus = parts.select(pl.concat_str(pl.col(str(_SIGN)), pl.col(str(_INNER)), ignore_nulls=True)).to_series()
     bracketed = parts[str(_OPEN)].is_not_null()
-    bare = bare.set(minus.str.len_chars() + bracketed.cast(pl.UInt32) > 1, None)  # (-5) is below 0 or above it
-    bare = pl.select(pl.when((minus == "-") | bracketed).then(-bare).otherwise(bare)).to_series()
-    return found.scatter(odd.arg_true(), bare)
+    read = read.set(minus.str.len_chars() + bracketed.cast(pl.UInt32) > 1, None)  # (-5) is below 0 or above it
+    read = pl.select(pl.when((minus == "-") | bracketed).then(-read).otherwise(read)).to_series()
+    return found.scatter(odd.arg_true(), read)
 
 
 def adorned(text: pl.Series, decimal: str) -> str:
@@ -65,7 +65,7 @@ def adorned(text: pl.Series, decimal: str) -> str:
     "'$1,200' is read as 1200"
     """
     found = numbers(text, decimal)
-    odd = (found.is_not_null() & _bare(text, decimal).is_null()).arg_true()
+    odd = (found.is_not_null() & bare(text, decimal).is_null()).arg_true()
     return f"{text[odd[0]]!r} is read as {found[odd[0]]:.12g}" if len(odd) else ""
 
 
@@ -78,8 +78,17 @@ def currencies(text: pl.Series) -> list[str]:
     return sorted(text.str.extract(r"([A-Za-z]{0,3}\p{Sc})").drop_nulls().unique().to_list())
 
 
-def _bare(text: pl.Series, decimal: str) -> pl.Series:
-    """Text that is nothing but a number."""
+def written(text: pl.Series, decimal: str) -> pl.Series:
+    """Which cells may be numbers beside others that show it.
+
+    >>> written(pl.Series(["1,234", "$5", "1e3", "5 kg"]), ".").to_list()
+    [True, True, True, False]
+    """
+    return text.str.contains(_PARTS) | bare(text, decimal).is_not_null()
+
+
+def bare(text: pl.Series, decimal: str) -> pl.Series:
+    """Text that is nothing but a number, as Float64, null where it is more."""
     if decimal == ",":
         text = text.set(text.str.contains(".", literal=True).fill_null(False), None).str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)
