@@ -151,6 +151,12 @@ def test_joined_whole_numbers_are_written_alike_whether_or_not_there_is_a_gap_be
     assert (log.customers.tolist(), log.static.numbers["size"].tolist()) == (["1,1", "2,1"], [5.0, 6.0])
 
 
+@pytest.mark.parametrize("day", [datetime.date(2024, 1, 5), datetime.datetime(2024, 1, 5)])
+def test_a_typed_day_and_a_typed_time_of_day_are_joined(day):
+    frame = pl.DataFrame({"id": ["a"], "day": [day], "clock": [datetime.time(8, 30)]})
+    assert str(EventLog(frame, customer="id", time="day,clock").time[0])[:16] == "2024-01-05T08:30"
+
+
 def test_ids_that_differ_in_spaces_stay_apart_where_they_are_joined():
     frame = pl.DataFrame({"shop": ["a ", "a"], "till": ["b", "b"], "day": ["2024-01-01"] * 2})
     assert EventLog(frame, customer="shop,till", time="day").customers.tolist() == ["a ,b", "a,b"]

@@ -156,8 +156,10 @@ def joined(columns: Sequence[pl.Series], name: str, mark: str, label: str) -> pl
 
 def _as_text(column: pl.Series, strip: bool) -> pl.Series:
     """Cells that are to be joined, null where they show nothing; whole numbers without a point, as beside a gap pandas
-    has 7.0 for 7. strip: without the spaces around them, by which ids may differ.
+    has 7.0 for 7, and days without a midnight. strip: without the spaces around them, by which ids may differ.
     """
+    if isinstance(column.dtype, pl.Datetime) and (column == column.dt.truncate("1d")).all():
+        column = column.dt.date()
     column = column.fill_nan(None) if column.dtype.is_float() else column
     whole = column.dtype.is_float() and (column == column.round()).all()
     text = column.cast(pl.Int64, strict=False).cast(pl.String) if whole else column.cast(pl.String)
