@@ -1,6 +1,7 @@
 """Tables on the command line are shown whole: as wide as they are in a pipe, folded in a narrow window."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import polars as pl
@@ -47,6 +48,14 @@ def test_in_a_narrow_window_cells_are_folded_and_nothing_is_lost(clv, monkeypatc
     printed = sorted("".join(window.getvalue().split()))
     for cell in set("".join(cells(clv))):
         assert printed.count(cell) >= "".join(cells(clv)).replace(" ", "").count(cell)
+
+
+def test_brackets_in_the_names_of_columns_are_printed_as_they_are(clv, capsys):
+    judged = replace(clv.table_, reason="Leak? paid [eur] and [/b] (alone 0.99).")
+    command.print_rivals(clv, judged, clv.held_out_.origin)
+    command._print_under("of shop [old]", {"day": ["1"]})
+    said = capsys.readouterr().out
+    assert "paid [eur] and [/b] (alone" in said and "of shop [old]" in said
 
 
 def test_credit_is_printed_by_fit_and_by_predict(tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ def print_rivals(task: Task, judged: Judgement, origin: np.datetime64 | None) ->
     console.print()
     if judged.earlier:
         _print_under(EARLIER, judged.earlier_columns())
-    console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {judged.reason}", highlight=False)
+    console.print(f"[bold]Verdict: {judged.verdict}.[/bold] {escape(judged.reason)}", highlight=False)
 
 
 def print_further(task: Task, log: EventLog) -> None:
@@ -103,7 +103,7 @@ def _print_under(head: str, columns: Mapping[str, list[str]]) -> None:
     table = _empty(*columns)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(escape, row))
-    console.print(f"[bold]{head}[/bold]")
+    console.print(f"[bold]{escape(head)}[/bold]")
     _print(table)
 
 
