@@ -620,6 +620,14 @@ def test_who_and_when_need_columns_of_their_own(words):
         log(**words)
 
 
+def test_codes_too_long_to_be_added_up_are_read_as_categories_where_they_are_named_so():
+    codes = frame(ean=[4006381333931, 4006381333932, 4006381333931])
+    with pytest.raises(DataError, match="a column of codes is one of categories"):
+        log(codes, extras=["ean"])
+    levels = log(codes, extras=["ean"], categories=["ean"]).category("ean").levels
+    assert levels.tolist() == ["4006381333931", "4006381333932"]
+
+
 @pytest.mark.parametrize("huge", [1e308, -2e12, "1e13"])
 def test_a_huge_amount_is_an_error_with_its_row(huge):
     with pytest.raises(DataError, match=r"in row 2 of 'v' is beyond 1e\+12"):

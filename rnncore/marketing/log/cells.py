@@ -73,7 +73,7 @@ def parse_number(column: pl.Series, label: str, decimal: str = ".") -> pl.Series
         row = first_row(huge)
         raise DataError(
             f"{label}: {column[row - 1]} in row {row} of {column.name!r} is beyond {LARGEST:g}, too large to be added "
-            "up; correct it, or count in larger units"
+            "up; correct it, or count in larger units; a column of codes is one of categories"
         )
     return numbers
 
