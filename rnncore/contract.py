@@ -9,7 +9,7 @@
     state     tuple of (N, H): (h,) for RNN and GRU, (h, c) for LSTM, () where there is none; in a composition one flat
               tuple, the parts' states one after another; None means zeros. A projected h, and its y, is P wide
     params    dict, name to array; in a composition the names are dotted: "1.backward.Wh"
-    cache     a NamedTuple of arrays; its h has T+1 slots, slot 0 is state_0
+    cache     a NamedTuple of arrays, the first of the dtype of y; its h has T+1 slots, slot 0 is state_0
     lengths   (N,) integers, longest first, or None. At step t only the first n_t rows move; a finished row keeps its
               state. What stands in x and dy past a row's end is ignored, and dx is zero there.
     rng       a numpy Generator: training (dropout draws from it); None: inference

@@ -94,7 +94,7 @@ class Outcome(CaseOutcomes):
         return cases.measure(past)
 
     def _outcomes(self, log: EventLog, code: Code) -> Array:
-        return cases.outcomes(log, code["yes"])
+        return cases.outcomes(log, code)
 
     def _target(self, y: Array) -> Array:
         return y[:, None].astype(np.float32)

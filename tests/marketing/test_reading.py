@@ -126,7 +126,7 @@ def test_a_letter_is_no_separator_as_a_tab_without_quotes_becomes_one(tmp_path):
 def test_a_name_with_commas_is_several_columns(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(blocks, "SIZE", 60)
     days = [datetime.date(2024, 1, 1 + k // 2) for k in range(6)]
-    frame = pl.DataFrame({"shop": [1, 1, 2, 2, 1, None], "till": ["x", "y", "x", " ", "x", "y"], "Date": days})
+    frame = pl.DataFrame({"shop": [1, 1, 2, 2, 1, None], "till": ["x", "y", "x", "NA", "x", "y"], "Date": days})
     frame = frame.with_columns(Time=pl.Series(["09:30:00", "10:00:00"] * 3), paid=pl.int_range(6))
     path = tmp_path / f"log.{suffix}"
     frame.write_csv(path) if suffix == "csv" else frame.write_parquet(path)

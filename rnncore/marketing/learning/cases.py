@@ -50,17 +50,18 @@ class Facts(NamedTuple):
     """When each case is, (N,)."""
 
 
-def outcomes(log: EventLog, yes: str | None) -> Floats:
-    """1, 0, or NaN where the cell is empty, (n,); DataError for numbers other than 0 and 1.
+def outcomes(log: EventLog, code: Code) -> Floats:
+    """1, 0, or NaN where the cell is empty, (n,); DataError for numbers other than 0 and 1, and for further words.
 
-    yes: of a category, the level that is 1; None for a column of numbers.
+    code: the two `words` that were measured.
     """
+    yes = code["yes"]
     numbers = log.cells.numbers.get("outcome")
     if numbers is not None and np.isnan(numbers).all():  # an empty column has no kind
         return numbers
     if yes is not None:
         category = log.category("outcome")
-        _require_two({yes, *category.common(10**9)}, fewest=1)  # a customer may have met one alone
+        _require_two({yes, code.get("no") or yes, *category.common(10**9)}, fewest=1)  # older files know one of them
         one = np.isin(category.codes, np.flatnonzero(category.levels == yes))
         return np.where(category.codes < 0, np.nan, one)
     numbers = log.number("outcome")
@@ -82,20 +83,22 @@ def _require_two(words: Collection[str], fewest: int = 2) -> None:
         )
 
 
-def level(log: EventLog) -> str | None:
-    """Of an outcome in words, the one that counts as 1, the second in sorted order; DataError unless there are two."""
+def words(log: EventLog) -> Code:
+    """Of an outcome in words, the one that counts as 1, the second in sorted order, and the other, None for numbers;
+    DataError unless there are two.
+    """
     if "outcome" in log.cells.numbers:
-        return None
+        return {"yes": None, "no": None}
     found = log.category("outcome").common(10**9)
     _require_two(found)
-    return sorted(found)[1]
+    return dict(zip(("no", "yes"), sorted(found), strict=True))
 
 
 def measure(log: EventLog, kinds: list[str] | None = None) -> Code:
     """The code of the columns of a log that ends where the past does; kinds: of outcomes, if these are not 0 and 1."""
     columns = {"before": _before(log), "events": _columns(log), "static": _static(log)}
     code = {part: features.measure(found) for part, found in columns.items()}
-    return {**code, "yes": level(log)} if kinds is None else {**code, "kinds": kinds}
+    return {**code, **words(log)} if kinds is None else {**code, "kinds": kinds}
 
 
 def names(code: Code) -> list[str]:
@@ -107,7 +110,7 @@ def names(code: Code) -> list[str]:
 def known_outcomes(log: EventLog, code: Code) -> Floats:
     """What the columns of outcomes hold, (n, 1) or (n, K), NaN in all where it is empty or of another kind."""
     if "kinds" not in code:
-        return outcomes(log, code["yes"])[:, None]
+        return outcomes(log, code)[:, None]
     y = labels.coded(log, code["kinds"])
     return np.where(y[:, None] < 0, np.nan, y[:, None] == np.arange(len(code["kinds"])))
 

@@ -23,6 +23,7 @@ from rnncore.errors import ContractError, DataError
 from rnncore.marketing.log.blocks import UTF_8
 from rnncore.marketing.log.files import File, require_columns
 from rnncore.marketing.log.letters import codec
+from rnncore.marketing.log.numerals import absent
 
 UNNAMED = r"(Unnamed: \d+)?"  # of a column without a name, as the numbers of the rows beside a dataframe's
 
@@ -164,7 +165,7 @@ def _as_text(column: pl.Series, strip: bool) -> pl.Series:
     whole = column.dtype.is_float() and (column == column.round()).all()
     text = column.cast(pl.Int64, strict=False).cast(pl.String) if whole else column.cast(pl.String)
     bare = text.str.strip_chars()
-    return (bare if strip else text).set(bare == "", None)
+    return (bare if strip else text).set(absent(bare), None)
 
 
 def header(path: Path, words: Mapping[str, Any], names: Sequence[str] = ()) -> list[str]:

@@ -88,9 +88,7 @@ class Table(OneStep):
         if len(past.customers) < FEWEST:
             raise DataError(f"the table has {len(past.customers)} customers to learn from; {FEWEST} are needed")
         if code is None:
-            code = {"static": features.measure(beside.static(past))} | (
-                {"yes": cases.level(past)} if self.rated else {}
-            )
+            code = {"static": features.measure(beside.static(past))} | (cases.words(past) if self.rated else {})
         found, y = self._examples(past, np.arange(len(past)), code), self._outcomes(past, code)
         known = ~np.isnan(y)
         self._require_both(y[known])
@@ -151,7 +149,7 @@ class Table(OneStep):
 
     def _outcomes(self, log: EventLog, code: Code) -> Floats:
         """1, 0, or NaN where it is not known, (n,); without an outcome all 0."""
-        return cases.outcomes(log, code["yes"]) if self.rated else np.zeros(len(log))
+        return cases.outcomes(log, code) if self.rated else np.zeros(len(log))
 
     def _require_both(self, y: Floats) -> None:
         """DataError where there is nobody, or all outcomes are alike."""
