@@ -61,7 +61,7 @@ class Churn(Task):
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
-    >>> churn = Churn(horizon=181, units=8, epochs=3, backend="numpy", seeds=1).fit(log)
+    >>> churn = Churn(horizon=181, units=8, epochs=1, backend="numpy", seeds=1).fit(log)
     >>> churn.predict(log).columns
     ['customer', 'churn_probability', 'return_probability']
     """

@@ -44,7 +44,7 @@ class ChurnHazard(HazardAnswers, Churn):
 
     >>> from rnncore.datasets import cdnow
     >>> log = EventLog(cdnow(sample=True), customer="customer", time="date", value="amount", items="items")
-    >>> churn = ChurnHazard(horizon=181, units=8, epochs=3, backend="numpy", seeds=1).fit(log)
+    >>> churn = ChurnHazard(horizon=181, units=8, epochs=1, backend="numpy", seeds=1).fit(log)
     >>> curve = churn.survival(log, [30, 90, 181, 365])
     >>> curve.columns
     ['customer', 'survival_30', 'survival_90', 'survival_181', 'survival_365']

@@ -55,7 +55,7 @@ class Journey(JourneyAnswers):
     >>> from rnncore.datasets import journeys
     >>> found = journeys(customers=300, seed=0)
     >>> log = EventLog(found.frame, customer="customer", time="time", event="event", channel="channel")
-    >>> task = Journey(horizon=14, convert="conversion", units=4, epochs=2, backend="numpy", seeds=1).fit(log)
+    >>> task = Journey(horizon=14, convert="conversion", units=4, epochs=1, backend="numpy", seeds=1).fit(log)
     >>> task.predict(log).columns
     ['customer', 'conversion_probability']
     """
