@@ -194,28 +194,22 @@ class Recurrent(Layer):
     def _forward(
         self, params: Params, x: Array, state_0: State, lengths: Lengths | None, rng: np.random.Generator | None
     ) -> tuple[Array, State, Any]:
-        try:
-            result: tuple[Array, State, Any] = self.cell.twin(self.backend).forward(
-                params, x, state_0, lengths, **self.options
-            )
-        except (ValueError, IndexError) as error:
-            self._name_row(error)
-            raise
+        result: tuple[Array, State, Any] = self._called("forward", params, x, state_0, lengths)
         return result
 
     def _backward(self, params: Params, cache: Any, dy: Array, dstate_T: State) -> tuple[Grads, Array | None, State]:
-        try:
-            result: tuple[Grads, Array, State] = self.cell.twin(self.backend).backward(
-                params, cache, dy, dstate_T, **self.options
-            )
-        except (ValueError, IndexError) as error:
-            self._name_row(error)
-            raise
+        result: tuple[Grads, Array, State] = self._called("backward", params, cache, dy, dstate_T)
         return result
 
-    def _name_row(self, error: Exception) -> None:
-        """Add to the error of a cell of one's own what its row says: of a gate too few NumPy speaks as of shapes."""
-        if type(self) is Recurrent:
-            row, shapes = self.cell, (f"{name} {checks.show(shape)}" for name, shape in self._shapes.items())
-            said = f"gates={row.gates!r}, states={row.states!r}, biases={row.biases!r}"
-            error.add_note(f"The row of the cell {row.name!r} says {said}: its parameters are {', '.join(shapes)}")
+    def _called(self, name: str, *given: Any) -> Any:
+        """What the twin's function of this name returns. An error of a cell of one's own says what its row says too: of
+        a gate too few NumPy speaks as of shapes.
+        """
+        try:
+            return getattr(self.cell.twin(self.backend), name)(*given, **self.options)
+        except (ValueError, IndexError) as error:
+            if type(self) is Recurrent:
+                row, shapes = self.cell, (f"{name} {checks.show(shape)}" for name, shape in self._shapes.items())
+                said = f"gates={row.gates!r}, states={row.states!r}, biases={row.biases!r}"
+                error.add_note(f"The row of the cell {row.name!r} says {said}: its parameters are {', '.join(shapes)}")
+            raise
